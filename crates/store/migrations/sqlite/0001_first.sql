@@ -1,0 +1,352 @@
+-- The first schema, for SQLite. Its twin for PostgreSQL holds the same tables and columns; a test compares them.
+-- Times are epoch milliseconds (UTC) and always arguments. States are the numbers of domain::send and domain::campaign.
+
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- A WhatsApp Business Account. Secrets are sealed by the engine before they reach us.
+CREATE TABLE accounts (
+    id             INTEGER PRIMARY KEY,
+    name           TEXT    NOT NULL UNIQUE,
+    waba_id        TEXT    NOT NULL UNIQUE,
+    portfolio      TEXT,
+    access_token   BLOB    NOT NULL,
+    app_secret     BLOB    NOT NULL,
+    verify_token   BLOB    NOT NULL,
+    stopped_reason TEXT,
+    stopped_at     BIGINT,
+    synced_at      BIGINT,
+    created_at     BIGINT  NOT NULL
+);
+
+-- A business number. set_rate NULL: the rate of its throughput level; 0: unlimited (loopback only).
+CREATE TABLE numbers (
+    id              INTEGER PRIMARY KEY,
+    account_id      BIGINT  NOT NULL REFERENCES accounts (id),
+    phone_number_id TEXT    NOT NULL UNIQUE,
+    display         TEXT    NOT NULL DEFAULT '',
+    verified_name   TEXT    NOT NULL DEFAULT '',
+    quality         TEXT    NOT NULL DEFAULT 'UNKNOWN',
+    throughput      TEXT    NOT NULL DEFAULT 'STANDARD',
+    messaging_limit TEXT    NOT NULL DEFAULT '',
+    status          TEXT    NOT NULL DEFAULT '',
+    on_biz_app      BOOLEAN NOT NULL DEFAULT FALSE,
+    set_rate        BIGINT,
+    paused_reason   TEXT,
+    paused_at       BIGINT,
+    synced_at       BIGINT  NOT NULL
+);
+CREATE INDEX numbers_account ON numbers (account_id);
+
+CREATE TABLE templates (
+    id               INTEGER PRIMARY KEY,
+    account_id       BIGINT  NOT NULL REFERENCES accounts (id),
+    meta_id          TEXT    NOT NULL DEFAULT '',
+    name             TEXT    NOT NULL,
+    language         TEXT    NOT NULL,
+    status           TEXT    NOT NULL,
+    category         TEXT    NOT NULL,
+    parameter_format TEXT    NOT NULL DEFAULT 'POSITIONAL',
+    quality          TEXT    NOT NULL DEFAULT '',
+    components       TEXT    NOT NULL,
+    synced_at        BIGINT  NOT NULL,
+    UNIQUE (account_id, name, language)
+);
+
+CREATE TABLE contacts (
+    id         INTEGER PRIMARY KEY,
+    -- the number's canonical form, one for all national variants of a person; NULL for people known only by a user id
+    phone_key  BIGINT UNIQUE,
+    -- the number as dialled, digits without the plus sign
+    phone      BIGINT,
+    name       TEXT,
+    language   TEXT,
+    attributes TEXT   NOT NULL DEFAULT '{}',
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+
+-- Other names of a person: 1 wa_id, 2 business-scoped user id, 3 parent user id.
+CREATE TABLE identities (
+    kind       SMALLINT NOT NULL,
+    value      TEXT     NOT NULL,
+    contact_id BIGINT   NOT NULL REFERENCES contacts (id),
+    PRIMARY KEY (kind, value)
+) WITHOUT ROWID;
+CREATE INDEX identities_contact ON identities (contact_id);
+
+CREATE TABLE lists (
+    id         INTEGER PRIMARY KEY,
+    name       TEXT   NOT NULL UNIQUE,
+    created_at BIGINT NOT NULL
+);
+
+CREATE TABLE list_members (
+    list_id    BIGINT NOT NULL REFERENCES lists (id),
+    contact_id BIGINT NOT NULL,
+    import_id  BIGINT,
+    added_at   BIGINT NOT NULL,
+    PRIMARY KEY (list_id, contact_id)
+) WITHOUT ROWID;
+
+CREATE TABLE imports (
+    id            INTEGER PRIMARY KEY,
+    list_id       BIGINT  NOT NULL,
+    list_name     TEXT    NOT NULL,
+    file_name     TEXT    NOT NULL DEFAULT '',
+    sha256        TEXT    NOT NULL DEFAULT '',
+    state         TEXT    NOT NULL,
+    actor         TEXT    NOT NULL,
+    opt_in_source TEXT    NOT NULL,
+    region        TEXT,
+    line_count    BIGINT  NOT NULL DEFAULT 0,
+    accepted      BIGINT  NOT NULL DEFAULT 0,
+    created       BIGINT  NOT NULL DEFAULT 0,
+    updated       BIGINT  NOT NULL DEFAULT 0,
+    duplicates    BIGINT  NOT NULL DEFAULT 0,
+    rejected      BIGINT  NOT NULL DEFAULT 0,
+    suppressed    BIGINT  NOT NULL DEFAULT 0,
+    rejects_file  TEXT,
+    error         TEXT,
+    started_at    BIGINT  NOT NULL,
+    finished_at   BIGINT
+);
+
+-- Who consented, when, by which source; one row per piece of evidence.
+CREATE TABLE opt_ins (
+    contact_id BIGINT NOT NULL,
+    at         BIGINT NOT NULL,
+    source     TEXT   NOT NULL,
+    import_id  BIGINT,
+    PRIMARY KEY (contact_id, at, source)
+) WITHOUT ROWID;
+
+-- The standing block. One row per person; the event behind it is the ledger entry evidence_id.
+CREATE TABLE suppressions (
+    contact_id  INTEGER PRIMARY KEY,
+    scope       TEXT   NOT NULL,
+    since       BIGINT NOT NULL,
+    source      TEXT   NOT NULL,
+    campaign_id BIGINT,
+    evidence_id BIGINT
+);
+
+-- Append-only record. Entries come unsealed (sealed_seq NULL) and are chained by one sealer.
+CREATE TABLE ledger (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    at          BIGINT NOT NULL,
+    kind        TEXT   NOT NULL,
+    actor       TEXT   NOT NULL,
+    contact_id  BIGINT,
+    campaign_id BIGINT,
+    import_id   BIGINT,
+    -- personal data beside the chain, JSON; the chain holds only its salted commitment
+    detail      TEXT   NOT NULL,
+    salt        BLOB   NOT NULL,
+    commitment  BLOB   NOT NULL,
+    sealed_seq  BIGINT UNIQUE,
+    hash        BLOB
+);
+CREATE INDEX ledger_unsealed ON ledger (id) WHERE sealed_seq IS NULL;
+CREATE INDEX ledger_contact ON ledger (contact_id) WHERE contact_id IS NOT NULL;
+
+CREATE TABLE campaigns (
+    id               INTEGER PRIMARY KEY,
+    name             TEXT     NOT NULL UNIQUE,
+    state            SMALLINT NOT NULL,
+    reason           TEXT,
+    account_id       BIGINT   NOT NULL REFERENCES accounts (id),
+    template_id      BIGINT   NOT NULL REFERENCES templates (id),
+    -- the template as it was when last checked at launch, JSON
+    template         TEXT     NOT NULL,
+    params           TEXT     NOT NULL,
+    rate_cap         BIGINT,
+    start_at         BIGINT,
+    created_by       TEXT     NOT NULL,
+    created_at       BIGINT   NOT NULL,
+    launched_at      BIGINT,
+    started_at       BIGINT,
+    finished_at      BIGINT,
+    -- the audience is frozen at frozen_at: members of its lists added by then
+    frozen_at        BIGINT,
+    audience         BIGINT   NOT NULL DEFAULT 0,
+    planned_through  BIGINT   NOT NULL DEFAULT 0,
+    planned          BOOLEAN  NOT NULL DEFAULT FALSE,
+    parent_id        BIGINT,
+    occurrence       BIGINT,
+    UNIQUE (parent_id, occurrence)
+);
+CREATE INDEX campaigns_alive ON campaigns (state) WHERE state IN (1, 2, 3);
+
+CREATE TABLE campaign_lists (
+    campaign_id BIGINT  NOT NULL REFERENCES campaigns (id),
+    list_id     BIGINT  NOT NULL,
+    included    BOOLEAN NOT NULL,
+    PRIMARY KEY (campaign_id, list_id)
+) WITHOUT ROWID;
+
+CREATE TABLE campaign_numbers (
+    campaign_id BIGINT NOT NULL REFERENCES campaigns (id),
+    number_id   BIGINT NOT NULL REFERENCES numbers (id),
+    position    BIGINT NOT NULL,
+    fed_through BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (campaign_id, number_id)
+) WITHOUT ROWID;
+CREATE INDEX campaign_numbers_number ON campaign_numbers (number_id);
+
+-- The intent for one contact in one campaign, and where it stands.
+CREATE TABLE sends (
+    campaign_id  BIGINT   NOT NULL,
+    contact_id   BIGINT   NOT NULL,
+    number_id    BIGINT   NOT NULL,
+    state        SMALLINT NOT NULL,
+    attempt      BIGINT   NOT NULL DEFAULT 0,
+    -- a re-planned send has not_before set, a fresh one has not
+    not_before   BIGINT,
+    claimed_at   BIGINT,
+    term         BIGINT,
+    code         BIGINT,
+    reason       TEXT,
+    held         BOOLEAN  NOT NULL DEFAULT FALSE,
+    expired      BOOLEAN  NOT NULL DEFAULT FALSE,
+    wamid        TEXT,
+    wamid_hash   BIGINT,
+    accepted_at  BIGINT,
+    sent_at      BIGINT,
+    delivered_at BIGINT,
+    read_at      BIGINT,
+    failed_at    BIGINT,
+    PRIMARY KEY (campaign_id, contact_id)
+) WITHOUT ROWID;
+CREATE INDEX sends_open ON sends (number_id, claimed_at) WHERE state IN (1, 2);
+CREATE INDEX sends_later ON sends (campaign_id, number_id, not_before) WHERE state = 0 AND not_before IS NOT NULL;
+CREATE INDEX sends_wamid ON sends (wamid_hash) WHERE wamid_hash IS NOT NULL;
+
+-- Attempts that a newer one replaced: the exception, so the common path writes none.
+CREATE TABLE past_attempts (
+    campaign_id BIGINT NOT NULL,
+    contact_id  BIGINT NOT NULL,
+    attempt     BIGINT NOT NULL,
+    code        BIGINT,
+    reason      TEXT,
+    wamid       TEXT,
+    wamid_hash  BIGINT,
+    at          BIGINT NOT NULL,
+    PRIMARY KEY (campaign_id, contact_id, attempt)
+) WITHOUT ROWID;
+CREATE INDEX past_attempts_wamid ON past_attempts (wamid_hash) WHERE wamid_hash IS NOT NULL;
+
+-- How many sends of a campaign and number are in each state, by reason or code: kept in the transaction that moves
+-- the sends, so that a look costs nothing.
+CREATE TABLE tallies (
+    campaign_id BIGINT   NOT NULL,
+    number_id   BIGINT   NOT NULL,
+    state       SMALLINT NOT NULL,
+    detail      TEXT     NOT NULL DEFAULT '',
+    n           BIGINT   NOT NULL,
+    PRIMARY KEY (campaign_id, number_id, state, detail)
+) WITHOUT ROWID;
+
+-- Open batches only: a finished batch is deleted. lo and hi are contact ids, both included; kind 0 takes the fresh
+-- sends of its range, kind 1 whatever of the campaign and number is due again.
+CREATE TABLE batches (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    campaign_id BIGINT   NOT NULL,
+    number_id   BIGINT   NOT NULL,
+    kind        SMALLINT NOT NULL,
+    lo          BIGINT   NOT NULL,
+    hi          BIGINT   NOT NULL,
+    created_at  BIGINT   NOT NULL,
+    pushed_at   BIGINT
+);
+CREATE INDEX batches_lane ON batches (number_id, campaign_id, kind);
+
+-- One owner at a time for each lane ('lane:<number id>') and for the scheduler. token is the fence.
+CREATE TABLE leases (
+    name    TEXT PRIMARY KEY,
+    owner   TEXT   NOT NULL,
+    token   BIGINT NOT NULL,
+    beat    BIGINT NOT NULL,
+    host    TEXT   NOT NULL,
+    boot    TEXT   NOT NULL,
+    -- what the owner says of itself, JSON: pace, in flight, why idle
+    note    TEXT   NOT NULL DEFAULT '{}',
+    beat_at BIGINT NOT NULL
+) WITHOUT ROWID;
+
+-- Who held a lane in which term, so that a later owner can find the journal of the one that crashed.
+CREATE TABLE lane_terms (
+    number_id BIGINT NOT NULL,
+    term      BIGINT NOT NULL,
+    owner     TEXT   NOT NULL,
+    host      TEXT   NOT NULL,
+    boot      TEXT   NOT NULL,
+    began_at  BIGINT NOT NULL,
+    PRIMARY KEY (number_id, term)
+) WITHOUT ROWID;
+
+-- Webhook bodies, durable before they are acknowledged. body NULL: applied, the hash stays to know a repetition.
+CREATE TABLE inbox (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    account_id  BIGINT NOT NULL,
+    received_at BIGINT NOT NULL,
+    body_hash   BLOB   NOT NULL UNIQUE,
+    signature   TEXT   NOT NULL,
+    body        BLOB,
+    applied_at  BIGINT,
+    error       TEXT
+);
+CREATE INDEX inbox_open ON inbox (id) WHERE applied_at IS NULL;
+CREATE INDEX inbox_age ON inbox (received_at);
+
+-- Messages that people sent to us, each once.
+CREATE TABLE inbound (
+    wamid       TEXT PRIMARY KEY,
+    account_id  BIGINT NOT NULL,
+    number_id   BIGINT,
+    contact_id  BIGINT,
+    campaign_id BIGINT,
+    kind        TEXT   NOT NULL,
+    detail      TEXT   NOT NULL,
+    at          BIGINT NOT NULL,
+    received_at BIGINT NOT NULL
+) WITHOUT ROWID;
+
+-- Statuses whose message we do not know yet (the webhook beat our own record, or it is not ours).
+CREATE TABLE parked_statuses (
+    wamid        TEXT   NOT NULL,
+    status       TEXT   NOT NULL,
+    account_id   BIGINT NOT NULL,
+    phone_number_id TEXT,
+    recipient    TEXT,
+    event        TEXT   NOT NULL,
+    at           BIGINT NOT NULL,
+    parked_at    BIGINT NOT NULL,
+    PRIMARY KEY (wamid, status)
+) WITHOUT ROWID;
+CREATE INDEX parked_age ON parked_statuses (parked_at);
+
+CREATE TABLE api_keys (
+    id           INTEGER PRIMARY KEY,
+    name         TEXT   NOT NULL UNIQUE,
+    role         TEXT   NOT NULL,
+    hash         BLOB   NOT NULL UNIQUE,
+    created_by   TEXT   NOT NULL,
+    created_at   BIGINT NOT NULL,
+    last_used_at BIGINT,
+    revoked_at   BIGINT
+);
+
+CREATE TABLE idempotency (
+    principal    TEXT   NOT NULL,
+    key          TEXT   NOT NULL,
+    route        TEXT   NOT NULL,
+    request_hash BLOB   NOT NULL,
+    status       BIGINT,
+    answer       BLOB,
+    created_at   BIGINT NOT NULL,
+    PRIMARY KEY (principal, key)
+) WITHOUT ROWID;
+CREATE INDEX idempotency_age ON idempotency (created_at);

@@ -1,0 +1,276 @@
+//! The two databases behind one door: connections, transactions, and who writes next.
+//!
+//! SQLite has one writer. Its turn is given out here, urgent work (sends, webhooks) before bulk work (imports,
+//! planning), so that a chunk of an import delays a claim by one short transaction at the most.
+
+use std::ops::{Deref, DerefMut};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
+
+use crate::error::{Error, Result};
+
+/// How long a statement waits for a free connection or SQLite's lock before it is [`Error::Unavailable`].
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Every statement of Hudhud goes through this handle. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) db: Db,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Db {
+    Sqlite { read: SqlitePool, write: SqlitePool, turns: Arc<Turns> },
+    Postgres(PgPool),
+}
+
+/// Who goes first for SQLite's one writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// Claims, outcomes, webhooks, commands of a person.
+    Urgent,
+    /// Imports, planning, exports, sealing: in chunks, and after whatever urgent work waits.
+    Bulk,
+}
+
+/// Gives SQLite's writer to one transaction at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    writer: Arc<Mutex<()>>,
+    urgent_waiting: AtomicUsize,
+    calm: Notify,
+}
+
+impl Turns {
+    async fn take(&self, priority: Priority) -> OwnedMutexGuard<()> {
+        match priority {
+            Priority::Urgent => {
+                self.urgent_waiting.fetch_add(1, Ordering::SeqCst);
+                // Dropping the future while it waits must not leave the counter up.
+                let waiting = Waiting(self);
+                let guard = Arc::clone(&self.writer).lock_owned().await;
+                drop(waiting);
+                guard
+            }
+            Priority::Bulk => loop {
+                let calm = self.calm.notified();
+                if self.urgent_waiting.load(Ordering::SeqCst) > 0 {
+                    // The timeout is a safety net against a wake-up that came between the two lines above.
+                    let _ = tokio::time::timeout(Duration::from_millis(20), calm).await;
+                    continue;
+                }
+                let guard = Arc::clone(&self.writer).lock_owned().await;
+                if self.urgent_waiting.load(Ordering::SeqCst) == 0 {
+                    return guard;
+                }
+            },
+        }
+    }
+}
+
+struct Waiting<'a>(&'a Turns);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.0.urgent_waiting.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.calm.notify_waiters();
+        }
+    }
+}
+
+/// A connection, inside a transaction or not.
+#[derive(Debug)]
+pub(crate) enum Held<DB: sqlx::Database> {
+    Pooled(PoolConnection<DB>),
+    Inside(Transaction<'static, DB>),
+}
+
+impl<DB: sqlx::Database> Deref for Held<DB> {
+    type Target = DB::Connection;
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Pooled(connection) => connection,
+            Self::Inside(transaction) => transaction,
+        }
+    }
+}
+
+impl<DB: sqlx::Database> DerefMut for Held<DB> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match self {
+            Self::Pooled(connection) => connection,
+            Self::Inside(transaction) => transaction,
+        }
+    }
+}
+
+/// One connection to whichever database it is. Use it through the `on!` macro.
+#[derive(Debug)]
+pub(crate) enum Link {
+    Sqlite(Held<Sqlite>, Option<OwnedMutexGuard<()>>),
+    Postgres(Held<Postgres>),
+}
+
+/// Runs the same sqlx expression on whichever database the link leads to: `on!(link, c => query.execute(c).await)`.
+/// `c` is `&mut SqliteConnection` or `&mut PgConnection`; use `&mut *c` to use it more than once.
+macro_rules! on {
+    ($link:expr, $c:ident => $body:expr) => {
+        match $link {
+            $crate::db::Link::Sqlite(held, _) => {
+                let $c = &mut **held;
+                $body
+            }
+            $crate::db::Link::Postgres(held) => {
+                let $c = &mut **held;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use on;
+
+impl Link {
+    /// One of two texts of the same statement, where the dialects differ.
+    pub(crate) fn pick(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+        match self {
+            Self::Sqlite(..) => sqlite,
+            Self::Postgres(_) => postgres,
+        }
+    }
+
+    /// Ends the transaction and keeps it. Durable when this returns.
+    pub(crate) async fn commit(self) -> Result<()> {
+        match self {
+            Self::Sqlite(Held::Inside(transaction), _turn) => transaction.commit().await?,
+            Self::Postgres(Held::Inside(transaction)) => transaction.commit().await?,
+            Self::Sqlite(Held::Pooled(_), _) | Self::Postgres(Held::Pooled(_)) => {}
+        }
+        Ok(())
+    }
+}
+
+static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+
+impl Store {
+    /// Opens `sqlite://PATH` or `postgres://…`, creates an SQLite file that is not there yet, and migrates.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it cannot be reached; [`Error::Bug`] when the URL is neither, or the schema is
+    /// newer than this version.
+    pub async fn open(url: &str) -> Result<Self> {
+        let store = if url.starts_with("sqlite:") {
+            Self::open_sqlite(url).await?
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            Self::open_postgres(url).await?
+        } else {
+            return Err(Error::bug("the database URL starts with neither sqlite: nor postgres:"));
+        };
+        store.migrate().await?;
+        store.settle_identity().await?;
+        Ok(store)
+    }
+
+    async fn open_sqlite(url: &str) -> Result<Self> {
+        let options = SqliteConnectOptions::from_str(url)?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(PATIENCE)
+            .pragma("journal_size_limit", "67108864")
+            .pragma("cache_size", "-16384")
+            .pragma("temp_store", "MEMORY");
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(PATIENCE)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(PATIENCE)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(options.pragma("query_only", "ON"));
+        Ok(Self { db: Db::Sqlite { read, write, turns: Arc::default() } })
+    }
+
+    async fn open_postgres(url: &str) -> Result<Self> {
+        let options = PgConnectOptions::from_str(url)?
+            .application_name("hudhud")
+            .options([("statement_timeout", "60000"), ("idle_in_transaction_session_timeout", "30000")]);
+        let pool = PgPoolOptions::new()
+            .max_connections(12)
+            .acquire_timeout(PATIENCE)
+            .connect_with(options)
+            .await?;
+        Ok(Self { db: Db::Postgres(pool) })
+    }
+
+    async fn migrate(&self) -> Result<()> {
+        let done = match &self.db {
+            Db::Sqlite { write, .. } => SQLITE_MIGRATIONS.run(write).await,
+            Db::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await,
+        };
+        done.map_err(|error| match error {
+            sqlx::migrate::MigrateError::Execute(cause) => Error::from(cause),
+            other => Error::bug(format!("migrating the schema: {other}")),
+        })
+    }
+
+    /// A connection for reading. Sees what is committed when each statement begins.
+    pub(crate) async fn read(&self) -> Result<Link> {
+        Ok(match &self.db {
+            Db::Sqlite { read, .. } => Link::Sqlite(Held::Pooled(read.acquire().await?), None),
+            Db::Postgres(pool) => Link::Postgres(Held::Pooled(pool.acquire().await?)),
+        })
+    }
+
+    /// A transaction for writing: `BEGIN IMMEDIATE` on SQLite, READ COMMITTED on PostgreSQL. Rolled back when dropped.
+    pub(crate) async fn write(&self, priority: Priority) -> Result<Link> {
+        Ok(match &self.db {
+            Db::Sqlite { write, turns, .. } => {
+                let turn = turns.take(priority).await;
+                Link::Sqlite(Held::Inside(write.begin_with("BEGIN IMMEDIATE").await?), Some(turn))
+            }
+            Db::Postgres(pool) => Link::Postgres(Held::Inside(pool.begin().await?)),
+        })
+    }
+
+    /// Whether this is the embedded database, of which one process at a time is the writer.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.db, Db::Sqlite { .. })
+    }
+
+    /// Answers when the database can be read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it cannot.
+    pub async fn ping(&self) -> Result<()> {
+        let mut link = self.read().await?;
+        on!(&mut link, c => sqlx::query("SELECT 1").execute(c).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Closes every connection, after the statements under way.
+    pub async fn close(&self) {
+        match &self.db {
+            Db::Sqlite { read, write, .. } => {
+                read.close().await;
+                write.close().await;
+            }
+            Db::Postgres(pool) => pool.close().await,
+        }
+    }
+}
