@@ -1,0 +1,53 @@
+//! What every verb needs, put together once at the start.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use store::Store;
+
+use crate::clock::Clock;
+use crate::vault::Vault;
+
+/// What the process hands over at the start.
+#[derive(Debug)]
+pub struct AppParts {
+    /// The open, migrated database.
+    pub store: Store,
+    /// The Cloud API.
+    pub graph: cloud_api::Client,
+    /// Whether the Graph URL leads to this machine (a simulator): only then may a number be set to `unlimited`.
+    pub graph_is_loopback: bool,
+    /// Seals secrets at rest.
+    pub vault: Vault,
+    /// The time.
+    pub clock: Clock,
+    /// Where rejects, exports and the send journal are written. Created when missing.
+    pub data_dir: PathBuf,
+}
+
+/// One running Hudhud, shared by every role of the process.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct App {
+    /// The database.
+    pub store: Store,
+    /// The Cloud API.
+    pub graph: cloud_api::Client,
+    /// Whether the Graph URL leads to this machine: only then may a number be set to `unlimited`.
+    pub graph_is_loopback: bool,
+    /// Seals secrets at rest.
+    pub vault: Vault,
+    /// The time.
+    pub clock: Clock,
+    /// Where rejects, exports and the send journal are written.
+    pub data_dir: PathBuf,
+}
+
+impl App {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: AppParts) -> Arc<Self> {
+        let AppParts { store, graph, graph_is_loopback, vault, clock, data_dir } = parts;
+        Arc::new(Self { store, graph, graph_is_loopback, vault, clock, data_dir })
+    }
+}
