@@ -209,11 +209,7 @@ impl Store {
         let options = PgConnectOptions::from_str(url)?
             .application_name("hudhud")
             .options([("statement_timeout", "60000"), ("idle_in_transaction_session_timeout", "30000")]);
-        let pool = PgPoolOptions::new()
-            .max_connections(12)
-            .acquire_timeout(PATIENCE)
-            .connect_with(options)
-            .await?;
+        let pool = PgPoolOptions::new().max_connections(12).acquire_timeout(PATIENCE).connect_with(options).await?;
         Ok(Self { db: Db::Postgres(pool) })
     }
 

@@ -94,11 +94,7 @@ impl From<sqlx::Error> for Error {
                 }
                 let code = cause.code().map(Cow::into_owned).unwrap_or_default();
                 let is_sqlite = cause.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some();
-                let reason = if is_sqlite {
-                    code.parse().ok().and_then(sqlite_reason)
-                } else {
-                    postgres_reason(&code)
-                };
+                let reason = if is_sqlite { code.parse().ok().and_then(sqlite_reason) } else { postgres_reason(&code) };
                 match reason {
                     Some(reason) => Self::unavailable(reason, error),
                     None => Self::Bug { what: format!("code {code}").into(), source: Some(error) },

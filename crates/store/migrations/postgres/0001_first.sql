@@ -203,6 +203,8 @@ CREATE TABLE sends (
     number_id    BIGINT   NOT NULL,
     state        SMALLINT NOT NULL,
     attempt      BIGINT   NOT NULL DEFAULT 0,
+    -- how many attempts were refused or failed for later: bounds the tries
+    tries        BIGINT   NOT NULL DEFAULT 0,
     -- a re-planned send has not_before set, a fresh one has not
     not_before   BIGINT,
     claimed_at   BIGINT,

@@ -1,0 +1,292 @@
+//! Campaigns as rows: what was ordered, where it stands, and the guarded moves between its states.
+
+use domain::campaign::{CampaignEvent, CampaignState, CampaignStep, IllegalCampaignStep};
+use sqlx::FromRow;
+
+use crate::db::{Priority, Store, on};
+use crate::error::{Error, Result};
+
+/// A campaign as it is stored.
+#[derive(Clone, Debug, FromRow)]
+pub struct CampaignRow {
+    /// Our id.
+    pub id: i64,
+    /// Unique name.
+    pub name: String,
+    state: i16,
+    /// Why it is where it is, for people.
+    pub reason: Option<String>,
+    /// The account whose template and numbers it uses.
+    pub account_id: i64,
+    /// Its template.
+    pub template_id: i64,
+    /// The template as last checked: JSON of its components, format, category, name and language.
+    pub template: String,
+    /// KEY to TEXT, JSON.
+    pub params: String,
+    /// Hard cap of the campaign in any sliding second.
+    pub rate_cap: Option<i64>,
+    /// When to start by itself.
+    pub start_at: Option<i64>,
+    /// Who made it.
+    pub created_by: String,
+    /// When it was made.
+    pub created_at: i64,
+    /// When it was launched (or scheduled).
+    pub launched_at: Option<i64>,
+    /// When its audience was frozen and the first send could go.
+    pub started_at: Option<i64>,
+    /// When it was finished or cancelled.
+    pub finished_at: Option<i64>,
+    /// The audience: members of its lists added by then.
+    pub frozen_at: Option<i64>,
+    /// How many people the frozen audience holds.
+    pub audience: i64,
+    /// Planning got to this contact id.
+    pub planned_through: i64,
+    /// Planning is complete.
+    pub planned: bool,
+}
+
+impl CampaignRow {
+    /// Where it stands.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] for a state that this version does not know.
+    pub fn state(&self) -> Result<CampaignState> {
+        CampaignState::try_from(self.state).map_err(|_| Error::bug(format!("a campaign in state {}", self.state)))
+    }
+}
+
+/// What it takes to make a campaign.
+#[derive(Clone, Debug)]
+pub struct NewCampaign<'a> {
+    /// Unique name.
+    pub name: &'a str,
+    /// The account.
+    pub account_id: i64,
+    /// The template.
+    pub template_id: i64,
+    /// The template as checked, JSON.
+    pub template: &'a str,
+    /// KEY to TEXT, JSON.
+    pub params: &'a str,
+    /// Hard cap in any sliding second.
+    pub rate_cap: Option<i64>,
+    /// When to start by itself.
+    pub start_at: Option<i64>,
+    /// Lists whose members are its audience.
+    pub lists: &'a [i64],
+    /// Lists whose members are skipped.
+    pub excluded_lists: &'a [i64],
+    /// Our ids of the business numbers, in their order.
+    pub numbers: &'a [i64],
+    /// Who makes it.
+    pub created_by: &'a str,
+}
+
+/// What came of asking a campaign to change its state.
+#[derive(Clone, Debug)]
+pub enum Moved {
+    /// It is in this state now (and may have been before).
+    To(CampaignState),
+    /// The state machine forbids it.
+    Refused(IllegalCampaignStep),
+    /// There is no such campaign.
+    NotFound,
+}
+
+const SELECT: &str = "SELECT id, name, state, reason, account_id, template_id, template, params, rate_cap, start_at,
+    created_by, created_at, launched_at, started_at, finished_at, frozen_at, audience, planned_through, planned
+    FROM campaigns";
+
+impl Store {
+    /// Makes a draft with its lists and numbers.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the name is taken.
+    pub async fn create_campaign(&self, new: &NewCampaign<'_>, now: i64) -> Result<i64> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        let id: i64 = on!(&mut tx, c => sqlx::query_scalar(
+            "INSERT INTO campaigns (name, state, account_id, template_id, template, params, rate_cap, start_at,
+                                    created_by, created_at)
+             VALUES ($1, 0, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id")
+            .bind(new.name).bind(new.account_id).bind(new.template_id).bind(new.template).bind(new.params)
+            .bind(new.rate_cap).bind(new.start_at).bind(new.created_by).bind(now).fetch_one(c).await)?;
+        for (lists, included) in [(new.lists, true), (new.excluded_lists, false)] {
+            let sql = tx.pick(
+                "INSERT INTO campaign_lists (campaign_id, list_id, included)
+                 SELECT $1, value, $3 FROM json_each($2) WHERE true ON CONFLICT DO NOTHING",
+                "INSERT INTO campaign_lists (campaign_id, list_id, included)
+                 SELECT $1, v::bigint, $3 FROM jsonb_array_elements_text($2::jsonb) AS e(v) ON CONFLICT DO NOTHING",
+            );
+            let json = serde_json::to_string(lists)?;
+            on!(&mut tx, c => sqlx::query(sql).bind(id).bind(json).bind(included).execute(c).await.map(drop))?;
+        }
+        let sql = tx.pick(
+            "INSERT INTO campaign_numbers (campaign_id, number_id, position)
+             SELECT $1, value, key FROM json_each($2) WHERE true ON CONFLICT DO NOTHING",
+            "INSERT INTO campaign_numbers (campaign_id, number_id, position)
+             SELECT $1, v::bigint, o - 1 FROM jsonb_array_elements_text($2::jsonb) WITH ORDINALITY AS e(v, o)
+             ON CONFLICT DO NOTHING",
+        );
+        let json = serde_json::to_string(new.numbers)?;
+        on!(&mut tx, c => sqlx::query(sql).bind(id).bind(json).execute(c).await.map(drop))?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// A campaign by its id.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn campaign(&self, id: i64) -> Result<Option<CampaignRow>> {
+        let mut link = self.read().await?;
+        let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE id = $1"));
+        Ok(on!(&mut link, c => sqlx::query_as(sql).bind(id).fetch_optional(c).await)?)
+    }
+
+    /// A campaign by its name.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn campaign_named(&self, name: &str) -> Result<Option<CampaignRow>> {
+        let mut link = self.read().await?;
+        let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE name = $1"));
+        Ok(on!(&mut link, c => sqlx::query_as(sql).bind(name).fetch_optional(c).await)?)
+    }
+
+    /// Campaigns older than an id (all: `i64::MAX`), newest first: a page.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn campaigns(&self, before: i64, limit: i64) -> Result<Vec<CampaignRow>> {
+        let mut link = self.read().await?;
+        let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE id < $1 ORDER BY id DESC LIMIT $2"));
+        Ok(on!(&mut link, c => sqlx::query_as(sql).bind(before).bind(limit).fetch_all(c).await)?)
+    }
+
+    /// Campaigns that the scheduler must look at: scheduled, running, paused, and cancelled ones with planned sends.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn campaigns_alive(&self) -> Result<Vec<CampaignRow>> {
+        let mut link = self.read().await?;
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{SELECT} WHERE state IN (1, 2, 3)
+               UNION ALL {SELECT} WHERE state = 4 AND (NOT planned AND frozen_at IS NOT NULL
+                    OR EXISTS (SELECT 1 FROM tallies t WHERE t.campaign_id = campaigns.id AND t.state = 0 AND t.n > 0))
+             ORDER BY id"
+        ));
+        Ok(on!(&mut link, c => sqlx::query_as(sql).fetch_all(c).await)?)
+    }
+
+    /// The numbers (our ids) of a campaign, in their order.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn campaign_number_ids(&self, id: i64) -> Result<Vec<i64>> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_scalar(
+            "SELECT number_id FROM campaign_numbers WHERE campaign_id = $1 ORDER BY position")
+            .bind(id).fetch_all(c).await)?)
+    }
+
+    /// The names of a campaign's lists: included, excluded.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn campaign_list_names(&self, id: i64) -> Result<(Vec<String>, Vec<String>)> {
+        let mut link = self.read().await?;
+        let rows: Vec<(String, bool)> = on!(&mut link, c => sqlx::query_as(
+            "SELECT l.name, cl.included FROM campaign_lists cl JOIN lists l ON l.id = cl.list_id
+             WHERE cl.campaign_id = $1 ORDER BY l.name")
+            .bind(id).fetch_all(c).await)?;
+        let (included, excluded): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(_, included)| *included);
+        let names = |rows: Vec<(String, bool)>| rows.into_iter().map(|(name, _)| name).collect();
+        Ok((names(included), names(excluded)))
+    }
+
+    /// Moves a campaign as its state machine allows, with a reason for people. `Launched` freezes the audience at
+    /// `now`: members of the lists added until then, `audience` of them.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn move_campaign(
+        &self,
+        id: i64,
+        event: CampaignEvent,
+        reason: Option<&str>,
+        audience: Option<i64>,
+        now: i64,
+    ) -> Result<Moved> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        let sql = tx
+            .pick("SELECT state FROM campaigns WHERE id = $1", "SELECT state FROM campaigns WHERE id = $1 FOR UPDATE");
+        let state: Option<i16> = on!(&mut tx, c => sqlx::query_scalar(sql).bind(id).fetch_optional(c).await)?;
+        let Some(state) = state else { return Ok(Moved::NotFound) };
+        let state = CampaignState::try_from(state).map_err(|_| Error::bug(format!("a campaign in state {state}")))?;
+        let to = match state.next(event) {
+            Err(illegal) => return Ok(Moved::Refused(illegal)),
+            Ok(CampaignStep::Stay) => return Ok(Moved::To(state)),
+            Ok(CampaignStep::To(to)) => to,
+        };
+        on!(&mut tx, c => sqlx::query("UPDATE campaigns SET state = $2, reason = $3 WHERE id = $1")
+            .bind(id).bind(i16::from(to)).bind(reason).execute(c).await.map(drop))?;
+        match event {
+            CampaignEvent::Scheduled => on!(&mut tx, c => sqlx::query(
+                "UPDATE campaigns SET launched_at = $2 WHERE id = $1")
+                .bind(id).bind(now).execute(c).await.map(drop))?,
+            CampaignEvent::Launched => on!(&mut tx, c => sqlx::query(
+                "UPDATE campaigns SET launched_at = coalesce(launched_at, $2), started_at = $2, frozen_at = $2,
+                                      audience = $3 WHERE id = $1")
+                .bind(id).bind(now).bind(audience.unwrap_or(0)).execute(c).await.map(drop))?,
+            CampaignEvent::Finished | CampaignEvent::Cancelled => on!(&mut tx, c => sqlx::query(
+                "UPDATE campaigns SET finished_at = $2 WHERE id = $1")
+                .bind(id).bind(now).execute(c).await.map(drop))?,
+            CampaignEvent::Reopened => on!(&mut tx, c => sqlx::query(
+                "UPDATE campaigns SET finished_at = NULL WHERE id = $1")
+                .bind(id).execute(c).await.map(drop))?,
+            CampaignEvent::Paused => {}
+            // Batches whose tasks were dropped while paused are pushed again at once.
+            CampaignEvent::Resumed => on!(&mut tx, c => sqlx::query(
+                "UPDATE batches SET pushed_at = NULL WHERE campaign_id = $1")
+                .bind(id).execute(c).await.map(drop))?,
+        }
+        tx.commit().await?;
+        Ok(Moved::To(to))
+    }
+
+    /// Gives a draft its time to start, or takes it away.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn set_start(&self, id: i64, start_at: Option<i64>) -> Result<()> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        on!(&mut tx, c => sqlx::query("UPDATE campaigns SET start_at = $2 WHERE id = $1 AND state IN (0, 1)")
+            .bind(id).bind(start_at).execute(c).await.map(drop))?;
+        tx.commit().await
+    }
+
+    /// Keeps the template as it was checked for a launch.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn keep_template(&self, id: i64, template: &str) -> Result<()> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        on!(&mut tx, c => sqlx::query("UPDATE campaigns SET template = $2 WHERE id = $1")
+            .bind(id).bind(template).execute(c).await.map(drop))?;
+        tx.commit().await
+    }
+
+    /// Whether a campaign has a send that is planned, submitting or in doubt, by its rows and not by its tallies.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn has_open_sends(&self, id: i64) -> Result<bool> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM sends WHERE campaign_id = $1 AND state IN (0, 1, 2))")
+            .bind(id).fetch_one(c).await)?)
+    }
+}

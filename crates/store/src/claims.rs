@@ -1,0 +1,253 @@
+//! The claim: the one statement that lets a POST happen. It is committed before the act, in groups, and made only
+//! while everything that could forbid it says yes: the lane's fence, every pause, the campaign, the suppressions.
+
+use domain::campaign::CampaignState;
+use domain::send::SendState;
+use sqlx::FromRow;
+
+use crate::batches::{Batch, BatchKind};
+use crate::db::{Link, Priority, Store, on};
+use crate::error::Result;
+use crate::tallies::Deltas;
+
+/// Why a skipped send was skipped at the claim: the person is suppressed.
+pub const OPTED_OUT: &str = "opted-out";
+
+/// What a lane asks for.
+#[derive(Clone, Debug)]
+pub struct ClaimOrder<'a> {
+    /// The lane's lease, `lane:<number id>`.
+    pub lane: &'a str,
+    /// The fence of the lane's owner.
+    pub token: i64,
+    /// The batch that is being worked on.
+    pub batch: &'a Batch,
+    /// For a range: only contacts above this one.
+    pub after: i64,
+    /// At most so many.
+    pub limit: usize,
+    /// The time of the claim, epoch milliseconds.
+    pub now: i64,
+}
+
+/// Why nothing may be claimed just now. The batch stays open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// Somebody else owns the lane now.
+    LaneLost,
+    /// An operator paused everything.
+    AllPaused(String),
+    /// The account was stopped: its token, its payment, its standing.
+    AccountStopped(String),
+    /// The number is paused.
+    NumberPaused(String),
+    /// The campaign is not running (its state), or is gone (`None`).
+    CampaignNotRunning(Option<CampaignState>),
+}
+
+/// What a claim brought.
+#[derive(Clone, Debug)]
+pub enum Claim {
+    /// Nothing may go now.
+    Halted(Halt),
+    /// These are submitting now. `skipped` more were suppressed; `exhausted`: the batch has nothing left and is closed.
+    Made {
+        /// The claimed sends, in their order.
+        sends: Vec<ClaimedSend>,
+        /// How many were excluded by the claim.
+        skipped: usize,
+        /// The batch is done and deleted.
+        exhausted: bool,
+    },
+}
+
+/// A send whose claim is committed: what it takes to render and post it.
+#[derive(Clone, Debug, FromRow)]
+pub struct ClaimedSend {
+    /// The campaign.
+    pub campaign_id: i64,
+    /// The person.
+    pub contact_id: i64,
+    /// The attempt that this claim opened.
+    pub attempt: i64,
+    /// How many earlier attempts were refused or failed for later.
+    pub tries: i64,
+    /// The number to send to, digits without the plus sign.
+    pub phone: Option<i64>,
+    /// The business-scoped user id, for people without a number.
+    pub user_id: Option<String>,
+    /// The person's name.
+    pub name: Option<String>,
+    /// The person's language.
+    pub language: Option<String>,
+    /// The person's other columns, a JSON object of texts.
+    pub attributes: String,
+    #[sqlx(rename = "suppressed")]
+    is_suppressed: bool,
+}
+
+impl Store {
+    /// Claims the next sends of a batch for its lane's owner, in one transaction: durable when it returns.
+    ///
+    /// # Errors
+    /// As every write; then nothing was claimed, unless the answer to the commit itself was lost: such claims are
+    /// found by the lane's next sweep.
+    pub async fn claim(&self, order: &ClaimOrder<'_>) -> Result<Claim> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        if let Some(halt) = forbidden(&mut tx, order).await? {
+            return Ok(Claim::Halted(halt));
+        }
+        let candidates = candidates(&mut tx, order).await?;
+        let exhausted = candidates.len() < order.limit;
+        let (suppressed, mut sends): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|send| send.is_suppressed);
+        let campaign_id = order.batch.campaign_id;
+        let number_id = order.batch.number_id;
+        let mut deltas = Deltas::default();
+        if !sends.is_empty() {
+            let ids: Vec<i64> = sends.iter().map(|send| send.contact_id).collect();
+            mark_submitting(&mut tx, order, &ids).await?;
+            let n = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+            deltas.add(campaign_id, number_id, SendState::Planned as i16, "", -n);
+            deltas.add(campaign_id, number_id, SendState::Submitting as i16, "", n);
+        }
+        if !suppressed.is_empty() {
+            let ids: Vec<i64> = suppressed.iter().map(|send| send.contact_id).collect();
+            mark_skipped(&mut tx, campaign_id, &ids).await?;
+            let n = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+            deltas.add(campaign_id, number_id, SendState::Planned as i16, "", -n);
+            deltas.add(campaign_id, number_id, SendState::Skipped as i16, OPTED_OUT, n);
+        }
+        deltas.write(&mut tx).await?;
+        if exhausted {
+            on!(&mut tx, c => sqlx::query("DELETE FROM batches WHERE id = $1")
+                .bind(order.batch.id).execute(c).await.map(drop))?;
+        }
+        tx.commit().await?;
+        for send in &mut sends {
+            send.attempt += 1;
+        }
+        Ok(Claim::Made { sends, skipped: suppressed.len(), exhausted })
+    }
+
+    /// Who of these people is suppressed now. Read after the claim is committed and before the POST: an opt-out that
+    /// commits later finds the send submitting, and waits for it.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn suppressed_among(&self, contact_ids: &[i64]) -> Result<Vec<i64>> {
+        let mut link = self.read().await?;
+        let sql = link.pick(
+            "SELECT contact_id FROM suppressions WHERE contact_id IN (SELECT value FROM json_each($1))",
+            "SELECT contact_id FROM suppressions
+             WHERE contact_id IN (SELECT (jsonb_array_elements_text($1::jsonb))::bigint)",
+        );
+        let json = serde_json::to_string(contact_ids)?;
+        Ok(on!(&mut link, c => sqlx::query_scalar(sql).bind(json).fetch_all(c).await)?)
+    }
+}
+
+#[derive(FromRow)]
+struct Permission {
+    fence: Option<i64>,
+    all_paused: Option<String>,
+    account_stopped: Option<String>,
+    number_paused: Option<String>,
+    campaign_state: Option<i16>,
+}
+
+/// Everything that may forbid a claim, in one look. On PostgreSQL the lease row is locked, so that a new owner cannot
+/// come between this look and the commit.
+async fn forbidden(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<Option<Halt>> {
+    let lock =
+        tx.pick("SELECT token FROM leases WHERE name = $1", "SELECT token FROM leases WHERE name = $1 FOR SHARE");
+    let fence: Option<i64> = on!(tx, c => sqlx::query_scalar(lock).bind(order.lane).fetch_optional(c).await)?;
+    let permission: Option<Permission> = on!(tx, c => sqlx::query_as(
+        "SELECT $3 AS fence,
+                (SELECT value FROM meta WHERE key = 'paused_all') AS all_paused,
+                a.stopped_reason AS account_stopped, n.paused_reason AS number_paused,
+                (SELECT state FROM campaigns WHERE id = $2) AS campaign_state
+         FROM numbers n JOIN accounts a ON a.id = n.account_id WHERE n.id = $1")
+        .bind(order.batch.number_id).bind(order.batch.campaign_id).bind(fence).fetch_optional(c).await)?;
+    let Some(permission) = permission else {
+        return Ok(Some(Halt::LaneLost));
+    };
+    let running = i16::from(CampaignState::Running);
+    Ok(if permission.fence != Some(order.token) {
+        Some(Halt::LaneLost)
+    } else if let Some(reason) = permission.all_paused {
+        Some(Halt::AllPaused(reason))
+    } else if let Some(reason) = permission.account_stopped {
+        Some(Halt::AccountStopped(reason))
+    } else if let Some(reason) = permission.number_paused {
+        Some(Halt::NumberPaused(reason))
+    } else if permission.campaign_state != Some(running) {
+        Some(Halt::CampaignNotRunning(permission.campaign_state.and_then(|state| CampaignState::try_from(state).ok())))
+    } else {
+        None
+    })
+}
+
+async fn candidates(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<Vec<ClaimedSend>> {
+    const FRESH: &str = "SELECT s.campaign_id, s.contact_id, s.attempt, s.tries, c.phone, c.name, c.language,
+                c.attributes, p.contact_id IS NOT NULL AS suppressed,
+                CASE WHEN c.phone IS NULL THEN
+                    (SELECT i.value FROM identities i WHERE i.contact_id = c.id AND i.kind = 2 LIMIT 1) END AS user_id
+         FROM sends s JOIN contacts c ON c.id = s.contact_id LEFT JOIN suppressions p ON p.contact_id = s.contact_id
+         WHERE s.campaign_id = $1 AND s.number_id = $2 AND s.contact_id > $3 AND s.contact_id <= $4
+           AND s.state = 0 AND s.not_before IS NULL
+         ORDER BY s.contact_id LIMIT $5";
+    const DUE: &str = "SELECT s.campaign_id, s.contact_id, s.attempt, s.tries, c.phone, c.name, c.language,
+                c.attributes, p.contact_id IS NOT NULL AS suppressed,
+                CASE WHEN c.phone IS NULL THEN
+                    (SELECT i.value FROM identities i WHERE i.contact_id = c.id AND i.kind = 2 LIMIT 1) END AS user_id
+         FROM sends s JOIN contacts c ON c.id = s.contact_id LEFT JOIN suppressions p ON p.contact_id = s.contact_id
+         WHERE s.campaign_id = $1 AND s.number_id = $2 AND s.state = 0 AND s.not_before <= $3
+         ORDER BY s.not_before LIMIT $4";
+    let batch = order.batch;
+    let limit = i64::try_from(order.limit).unwrap_or(i64::MAX);
+    Ok(match batch.kind()? {
+        BatchKind::Fresh => on!(tx, c => sqlx::query_as(FRESH)
+            .bind(batch.campaign_id).bind(batch.number_id).bind(order.after.max(batch.lo - 1)).bind(batch.hi)
+            .bind(limit).fetch_all(c).await)?,
+        BatchKind::Due => on!(tx, c => sqlx::query_as(DUE)
+            .bind(batch.campaign_id).bind(batch.number_id).bind(order.now).bind(limit).fetch_all(c).await)?,
+    })
+}
+
+async fn mark_submitting(tx: &mut Link, order: &ClaimOrder<'_>, ids: &[i64]) -> Result<()> {
+    let sql = tx.pick(
+        "UPDATE sends SET state = 1, attempt = attempt + 1, claimed_at = $3, term = $4, not_before = NULL,
+                          code = NULL, reason = NULL
+         WHERE campaign_id = $1 AND contact_id IN (SELECT value FROM json_each($2)) AND state = 0",
+        "UPDATE sends SET state = 1, attempt = attempt + 1, claimed_at = $3, term = $4, not_before = NULL,
+                          code = NULL, reason = NULL
+         WHERE campaign_id = $1 AND contact_id IN (SELECT (jsonb_array_elements_text($2::jsonb))::bigint)
+           AND state = 0",
+    );
+    let json = serde_json::to_string(ids)?;
+    let marked = on!(tx, c => sqlx::query(sql)
+        .bind(order.batch.campaign_id).bind(json).bind(order.now).bind(order.token)
+        .execute(c).await.map(|done| done.rows_affected()))?;
+    // Another writer took a row between the two statements (PostgreSQL): give the whole claim up, it is tried again.
+    if usize::try_from(marked).ok() != Some(ids.len()) {
+        return Err(crate::Error::Unavailable { reason: "a claim met another writer".into(), source: None });
+    }
+    Ok(())
+}
+
+async fn mark_skipped(tx: &mut Link, campaign_id: i64, ids: &[i64]) -> Result<()> {
+    let sql = tx.pick(
+        "UPDATE sends SET state = 8, reason = $3, not_before = NULL
+         WHERE campaign_id = $1 AND contact_id IN (SELECT value FROM json_each($2)) AND state = 0",
+        "UPDATE sends SET state = 8, reason = $3, not_before = NULL
+         WHERE campaign_id = $1 AND contact_id IN (SELECT (jsonb_array_elements_text($2::jsonb))::bigint)
+           AND state = 0",
+    );
+    let json = serde_json::to_string(ids)?;
+    let marked = on!(tx, c => sqlx::query(sql).bind(campaign_id).bind(json).bind(OPTED_OUT)
+        .execute(c).await.map(|done| done.rows_affected()))?;
+    if usize::try_from(marked).ok() != Some(ids.len()) {
+        return Err(crate::Error::Unavailable { reason: "a claim met another writer".into(), source: None });
+    }
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! Webhook bodies: durable before they are acknowledged, each kept once, applied later.
+
+use serde::Serialize;
+use sqlx::FromRow;
+
+use crate::db::{Link, Priority, Store, on};
+use crate::error::Result;
+use crate::suppressions::{Stop, Stopped, stop_within};
+
+/// A body as it came.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Whose secret vouched for it.
+    pub account_id: i64,
+    /// When it came.
+    pub received_at: i64,
+    /// SHA-256 of the body: how a repetition is known.
+    pub body_hash: [u8; 32],
+    /// The signature header as it came.
+    pub signature: String,
+    /// The raw bytes.
+    pub body: Vec<u8>,
+    /// The opt-outs that were read in it; they take effect in the same transaction.
+    pub stops: Vec<Stop>,
+}
+
+/// What became of one body.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Whether it was new (`false`: the same body was kept before).
+    pub is_new: bool,
+    /// The opt-outs that took effect, new ones and repeated ones.
+    pub stopped: Vec<Stopped>,
+}
+
+/// A body that waits to be applied.
+#[derive(Clone, Debug, FromRow)]
+pub struct Waiting {
+    /// Its place in the inbox.
+    pub id: i64,
+    /// Whose secret vouched for it.
+    pub account_id: i64,
+    /// When it came.
+    pub received_at: i64,
+    /// The raw bytes.
+    pub body: Vec<u8>,
+}
+
+impl Store {
+    /// Keeps bodies and lets their opt-outs take effect, in one transaction: durable when it returns.
+    ///
+    /// # Errors
+    /// As every write; then nothing was kept and the sender must not be told otherwise.
+    pub async fn keep_arrivals(&self, arrivals: &[Arrival]) -> Result<Vec<Kept>> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        let mut kept = Vec::with_capacity(arrivals.len());
+        let fresh = insert_bodies(&mut tx, arrivals).await?;
+        for arrival in arrivals {
+            // A repeated body's opt-outs ran already with the first one; they are looked at again all the same, so
+            // that a repetition is acknowledged no sooner than they hold.
+            let mut stopped = Vec::new();
+            for stop in &arrival.stops {
+                stopped.push(stop_within(&mut tx, stop).await?);
+            }
+            kept.push(Kept { is_new: fresh.iter().any(|hash| hash == arrival.body_hash.as_slice()), stopped });
+        }
+        tx.commit().await?;
+        Ok(kept)
+    }
+
+    /// Bodies that were not applied yet, oldest first.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn waiting_bodies(&self, limit: i64) -> Result<Vec<Waiting>> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_as(
+            "SELECT id, account_id, received_at, body FROM inbox
+             WHERE applied_at IS NULL AND body IS NOT NULL ORDER BY id LIMIT $1")
+            .bind(limit).fetch_all(c).await)?)
+    }
+
+    /// Notes that bodies were applied. Those that could not be read (`errors`: id and reason) keep their bytes.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn mark_applied(&self, ids: &[i64], errors: &[(i64, String)], now: i64) -> Result<()> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        let sql = tx.pick(
+            "UPDATE inbox SET applied_at = $2, body = NULL WHERE id IN (SELECT value FROM json_each($1))",
+            "UPDATE inbox SET applied_at = $2, body = NULL
+             WHERE id IN (SELECT (jsonb_array_elements_text($1::jsonb))::bigint)",
+        );
+        let json = serde_json::to_string(ids)?;
+        on!(&mut tx, c => sqlx::query(sql).bind(json).bind(now).execute(c).await.map(drop))?;
+        for (id, reason) in errors {
+            on!(&mut tx, c => sqlx::query("UPDATE inbox SET applied_at = $2, error = $3 WHERE id = $1")
+                .bind(id).bind(now).bind(reason).execute(c).await.map(drop))?;
+        }
+        tx.commit().await
+    }
+
+    /// Forgets applied bodies older than a time; unreadable ones stay for people to look at.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn forget_arrivals(&self, before: i64, limit: i64) -> Result<u64> {
+        let mut tx = self.write(Priority::Bulk).await?;
+        let gone = on!(&mut tx, c => sqlx::query(
+            "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox WHERE received_at < $1 AND applied_at IS NOT NULL
+                                              AND error IS NULL ORDER BY received_at LIMIT $2)")
+            .bind(before).bind(limit).execute(c).await.map(|done| done.rows_affected()))?;
+        tx.commit().await?;
+        Ok(gone)
+    }
+
+    /// How many bodies wait, and since when the oldest does.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn inbox_depth(&self) -> Result<(i64, Option<i64>)> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_as(
+            "SELECT count(*), min(received_at) FROM inbox WHERE applied_at IS NULL").fetch_one(c).await)?)
+    }
+}
+
+async fn insert_bodies(tx: &mut Link, arrivals: &[Arrival]) -> Result<Vec<Vec<u8>>> {
+    #[derive(Serialize)]
+    struct Row {
+        account_id: i64,
+        received_at: i64,
+        hash: String,
+        signature: String,
+        body: String,
+    }
+    let rows: Vec<Row> = arrivals
+        .iter()
+        .map(|arrival| Row {
+            account_id: arrival.account_id,
+            received_at: arrival.received_at,
+            hash: hex::encode(arrival.body_hash),
+            signature: arrival.signature.clone(),
+            body: hex::encode(&arrival.body),
+        })
+        .collect();
+    let sql = tx.pick(
+        "INSERT INTO inbox (account_id, received_at, body_hash, signature, body)
+         SELECT value ->> 'account_id', value ->> 'received_at', unhex(value ->> 'hash'), value ->> 'signature',
+                unhex(value ->> 'body')
+         FROM json_each($1) WHERE true ON CONFLICT (body_hash) DO NOTHING RETURNING body_hash",
+        "INSERT INTO inbox (account_id, received_at, body_hash, signature, body)
+         SELECT account_id, received_at, decode(hash, 'hex'), signature, decode(body, 'hex')
+         FROM jsonb_to_recordset($1::jsonb) AS j(account_id bigint, received_at bigint, hash text, signature text,
+                                                 body text)
+         ON CONFLICT (body_hash) DO NOTHING RETURNING body_hash",
+    );
+    let json = serde_json::to_string(&rows)?;
+    Ok(on!(tx, c => sqlx::query_scalar(sql).bind(json).fetch_all(c).await)?)
+}

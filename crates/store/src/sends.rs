@@ -1,0 +1,413 @@
+//! What happens to sends, applied in groups. The state machine decides ([`SendState::next`]); this room reads the rows
+//! of a group under lock, folds every event in order, and writes each row once, with its tallies.
+
+use std::collections::{BTreeMap, HashMap};
+
+use domain::send::{Current, IllegalStep, SendEvent, SendState, Status, Step};
+use serde::{Deserialize, Serialize};
+use sqlx::FromRow;
+
+use crate::db::{Link, Priority, Store, on};
+use crate::error::{Error, Result};
+use crate::tallies::{Deltas, marks};
+
+/// Which send: one person in one campaign.
+pub type SendKey = (i64, i64);
+
+/// One event in the life of one send.
+#[derive(Clone, Debug)]
+pub struct Happening {
+    /// The campaign.
+    pub campaign_id: i64,
+    /// The person.
+    pub contact_id: i64,
+    /// Which attempt it speaks of; `None`: of the current one, whichever that is (a person's decision).
+    pub attempt: Option<i64>,
+    /// What happened. For a status, `Current` is decided here by comparing the attempt.
+    pub event: SendEvent,
+    /// When, by the clock of whoever saw it (epoch milliseconds).
+    pub at: i64,
+    /// Meta's error code, where there was one.
+    pub code: Option<i64>,
+    /// Our word for why: the reason of a skip, a plan again or a doubt.
+    pub reason: Option<String>,
+    /// The message's id, where one is known.
+    pub wamid: Option<String>,
+    /// From when the send may be tried again, where it goes back to planned.
+    pub not_before: Option<i64>,
+    /// Meta holds it for a quality check.
+    pub held: bool,
+}
+
+impl Happening {
+    /// An event with nothing else known.
+    #[must_use]
+    pub fn new((campaign_id, contact_id): SendKey, attempt: Option<i64>, event: SendEvent, at: i64) -> Self {
+        Self {
+            campaign_id,
+            contact_id,
+            attempt,
+            event,
+            at,
+            code: None,
+            reason: None,
+            wamid: None,
+            not_before: None,
+            held: false,
+        }
+    }
+}
+
+/// What came of a group of events.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    /// How many events moved a send or added a fact to it.
+    pub moved: usize,
+    /// How many left it as it was: repeated, late, or of an older attempt.
+    pub stayed: usize,
+    /// Events that the state machine forbids: the row is untouched. With the event's place in the group.
+    pub illegal: Vec<(usize, IllegalStep)>,
+    /// Places of events whose send does not exist here.
+    pub unknown: Vec<usize>,
+}
+
+/// A send as it is stored.
+#[derive(Clone, Debug, FromRow, Serialize, Deserialize)]
+pub struct SendRow {
+    /// The campaign.
+    pub campaign_id: i64,
+    /// The person.
+    pub contact_id: i64,
+    /// The business number it is planned on (our id).
+    pub number_id: i64,
+    /// [`SendState`] as its number.
+    pub state: i16,
+    /// How often it was claimed; names the current attempt.
+    pub attempt: i64,
+    /// How many attempts were refused or failed for later.
+    pub tries: i64,
+    /// Set when it was planned again: from when it may go.
+    pub not_before: Option<i64>,
+    /// When the current attempt was claimed.
+    pub claimed_at: Option<i64>,
+    /// The lane's token at that claim.
+    pub term: Option<i64>,
+    /// Meta's last error code.
+    pub code: Option<i64>,
+    /// Our word for why it is where it is.
+    pub reason: Option<String>,
+    /// Accepted, and held by Meta for a quality check.
+    pub held: bool,
+    /// The template's time to live ran out undelivered.
+    pub expired: bool,
+    /// The message's id at Meta.
+    pub wamid: Option<String>,
+    /// [`wamid_hash`] of it.
+    pub wamid_hash: Option<i64>,
+    /// When Meta accepted it.
+    pub accepted_at: Option<i64>,
+    /// When it was sent.
+    pub sent_at: Option<i64>,
+    /// When it was delivered.
+    pub delivered_at: Option<i64>,
+    /// When it was read.
+    pub read_at: Option<i64>,
+    /// When it failed for good.
+    pub failed_at: Option<i64>,
+}
+
+/// A 64-bit key for a message id (FNV-1a), so that its index stays a quarter of the text's size. Always compare the
+/// text too.
+#[must_use]
+pub fn wamid_hash(wamid: &str) -> i64 {
+    let hash = wamid
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    i64::from_ne_bytes(hash.to_ne_bytes())
+}
+
+/// An attempt that a newer one will replace.
+#[derive(Serialize)]
+struct PastAttempt {
+    campaign_id: i64,
+    contact_id: i64,
+    attempt: i64,
+    code: Option<i64>,
+    reason: Option<String>,
+    wamid: Option<String>,
+    wamid_hash: Option<i64>,
+    at: i64,
+}
+
+impl SendRow {
+    fn state(&self) -> Result<SendState> {
+        SendState::try_from(self.state).map_err(|_| Error::bug(format!("a send in state {}", self.state)))
+    }
+
+    fn count(&self, deltas: &mut Deltas, n: i64) -> Result<()> {
+        for (mark, detail) in marks(self.state()?, self.reason.as_deref(), self.code, self.held, self.expired) {
+            deltas.add(self.campaign_id, self.number_id, mark, &detail, n);
+        }
+        Ok(())
+    }
+
+    /// Whether the event speaks of an attempt that is not the current one.
+    fn is_past(&self, happening: &Happening) -> bool {
+        happening.attempt.is_some_and(|attempt| attempt != self.attempt)
+    }
+
+    /// Takes a message id and the time of a status into the row. True when something was new.
+    fn learn(&mut self, happening: &Happening) -> bool {
+        let mut new = false;
+        if self.wamid.is_none() && happening.wamid.is_some() {
+            self.wamid.clone_from(&happening.wamid);
+            self.wamid_hash = happening.wamid.as_deref().map(wamid_hash);
+            new = true;
+        }
+        let slot = match happening.event {
+            SendEvent::Accepted => &mut self.accepted_at,
+            SendEvent::Status(Status::Sent, _) => &mut self.sent_at,
+            SendEvent::Status(Status::Delivered, _) => &mut self.delivered_at,
+            SendEvent::Status(Status::Read, _) => &mut self.read_at,
+            _ => return new,
+        };
+        if slot.is_none() {
+            *slot = Some(happening.at);
+            new = true;
+        }
+        new
+    }
+
+    /// Moves the row as the state machine says. `Some` holds the attempt that ended here, if one did.
+    fn step_to(&mut self, to: SendState, happening: &Happening) -> Option<PastAttempt> {
+        let was_posted = !matches!(happening.event, SendEvent::NotPosted { .. } | SendEvent::Claimed);
+        let past = (to == SendState::Planned && was_posted).then(|| PastAttempt {
+            campaign_id: self.campaign_id,
+            contact_id: self.contact_id,
+            attempt: self.attempt,
+            code: happening.code,
+            reason: happening.reason.clone(),
+            wamid: self.wamid.take(),
+            wamid_hash: self.wamid_hash.take(),
+            at: happening.at,
+        });
+        self.state = to as i16;
+        match to {
+            SendState::Planned => {
+                self.not_before = Some(happening.not_before.unwrap_or(happening.at));
+                self.tries += i64::from(past.is_some());
+                self.held = false;
+                self.wamid = None;
+                self.wamid_hash = None;
+                (self.accepted_at, self.sent_at) = (None, None);
+                (self.code, self.reason) = (happening.code, happening.reason.clone());
+            }
+            SendState::Failed => {
+                self.failed_at = Some(happening.at);
+                (self.code, self.reason) = (happening.code, happening.reason.clone());
+            }
+            SendState::Skipped | SendState::InDoubt => {
+                (self.code, self.reason) = (happening.code, happening.reason.clone());
+            }
+            SendState::Accepted => {
+                self.held = happening.held;
+                self.accepted_at.get_or_insert(happening.at);
+                (self.code, self.reason) = (None, happening.reason.clone());
+            }
+            SendState::Sent | SendState::Delivered | SendState::Read => {
+                self.held = false;
+                (self.code, self.reason) = (None, None);
+                // A later status tells that the earlier ones happened, though their webhooks may never come.
+                self.accepted_at.get_or_insert(happening.at);
+            }
+            SendState::Submitting => {}
+        }
+        past
+    }
+}
+
+const COLUMNS: &str = "campaign_id, contact_id, number_id, state, attempt, tries, not_before, claimed_at, term, code, \
+     reason, held, expired, wamid, wamid_hash, accepted_at, sent_at, delivered_at, read_at, failed_at";
+
+async fn lock_rows(tx: &mut Link, keys: &[SendKey]) -> Result<Vec<SendRow>> {
+    // CROSS JOIN keeps SQLite from scanning the campaign once per key.
+    let sql = tx.pick(
+        "SELECT s.* FROM json_each($1) k CROSS JOIN sends s
+         ON s.campaign_id = k.value ->> 0 AND s.contact_id = k.value ->> 1",
+        "SELECT s.* FROM sends s JOIN (SELECT (v ->> 0)::bigint AS a, (v ->> 1)::bigint AS b
+                                       FROM jsonb_array_elements($1::jsonb) AS e(v)) k
+         ON s.campaign_id = k.a AND s.contact_id = k.b ORDER BY s.campaign_id, s.contact_id FOR UPDATE OF s",
+    );
+    let json = serde_json::to_string(keys)?;
+    Ok(on!(tx, c => sqlx::query_as(sql).bind(json).fetch_all(c).await)?)
+}
+
+async fn write_rows(tx: &mut Link, rows: &[&SendRow]) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    // SQLite takes the upsert form: UPDATE … FROM json_each would scan the campaign for each row.
+    let sql = tx.pick(
+        "INSERT INTO sends (campaign_id, contact_id, number_id, state, attempt, tries, not_before, claimed_at, term,
+             code, reason, held, expired, wamid, wamid_hash, accepted_at, sent_at, delivered_at, read_at, failed_at)
+         SELECT value ->> 'campaign_id', value ->> 'contact_id', value ->> 'number_id', value ->> 'state',
+             value ->> 'attempt', value ->> 'tries', value ->> 'not_before', value ->> 'claimed_at', value ->> 'term',
+             value ->> 'code', value ->> 'reason', value ->> 'held', value ->> 'expired', value ->> 'wamid',
+             value ->> 'wamid_hash', value ->> 'accepted_at', value ->> 'sent_at', value ->> 'delivered_at',
+             value ->> 'read_at', value ->> 'failed_at'
+         FROM json_each($1) WHERE true
+         ON CONFLICT (campaign_id, contact_id) DO UPDATE SET state = excluded.state, attempt = excluded.attempt,
+             tries = excluded.tries, not_before = excluded.not_before, code = excluded.code, reason = excluded.reason,
+             held = excluded.held, expired = excluded.expired, wamid = excluded.wamid,
+             wamid_hash = excluded.wamid_hash, accepted_at = excluded.accepted_at, sent_at = excluded.sent_at,
+             delivered_at = excluded.delivered_at, read_at = excluded.read_at, failed_at = excluded.failed_at",
+        "UPDATE sends s SET state = n.state, attempt = n.attempt, tries = n.tries, not_before = n.not_before,
+             code = n.code, reason = n.reason, held = n.held, expired = n.expired, wamid = n.wamid,
+             wamid_hash = n.wamid_hash, accepted_at = n.accepted_at, sent_at = n.sent_at,
+             delivered_at = n.delivered_at, read_at = n.read_at, failed_at = n.failed_at
+         FROM jsonb_to_recordset($1::jsonb) AS n(campaign_id bigint, contact_id bigint, state smallint, attempt bigint,
+             tries bigint, not_before bigint, code bigint, reason text, held boolean, expired boolean, wamid text,
+             wamid_hash bigint, accepted_at bigint, sent_at bigint, delivered_at bigint, read_at bigint,
+             failed_at bigint)
+         WHERE s.campaign_id = n.campaign_id AND s.contact_id = n.contact_id",
+    );
+    let json = serde_json::to_string(rows)?;
+    on!(tx, c => sqlx::query(sql).bind(json).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+async fn write_past(tx: &mut Link, past: &[PastAttempt]) -> Result<()> {
+    if past.is_empty() {
+        return Ok(());
+    }
+    let sql = tx.pick(
+        "INSERT INTO past_attempts (campaign_id, contact_id, attempt, code, reason, wamid, wamid_hash, at)
+         SELECT value ->> 'campaign_id', value ->> 'contact_id', value ->> 'attempt', value ->> 'code',
+             value ->> 'reason', value ->> 'wamid', value ->> 'wamid_hash', value ->> 'at'
+         FROM json_each($1) WHERE true ON CONFLICT DO NOTHING",
+        "INSERT INTO past_attempts (campaign_id, contact_id, attempt, code, reason, wamid, wamid_hash, at)
+         SELECT campaign_id, contact_id, attempt, code, reason, wamid, wamid_hash, at
+         FROM jsonb_to_recordset($1::jsonb) AS n(campaign_id bigint, contact_id bigint, attempt bigint, code bigint,
+             reason text, wamid text, wamid_hash bigint, at bigint)
+         ON CONFLICT DO NOTHING",
+    );
+    let json = serde_json::to_string(past)?;
+    on!(tx, c => sqlx::query(sql).bind(json).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// One row of a group, before and after.
+struct Folding {
+    before: SendRow,
+    row: SendRow,
+    touched: bool,
+}
+
+/// Folds the events into the rows, in their order. Pure: rows in, rows and verdicts out.
+fn fold(
+    rows: Vec<SendRow>,
+    happenings: &[Happening],
+) -> Result<(BTreeMap<SendKey, Folding>, Vec<PastAttempt>, Applied)> {
+    let mut foldings: BTreeMap<SendKey, Folding> = rows
+        .into_iter()
+        .map(|row| ((row.campaign_id, row.contact_id), Folding { before: row.clone(), row, touched: false }))
+        .collect();
+    let mut past = Vec::new();
+    let mut applied = Applied::default();
+    for (place, happening) in happenings.iter().enumerate() {
+        let Some(folding) = foldings.get_mut(&(happening.campaign_id, happening.contact_id)) else {
+            applied.unknown.push(place);
+            continue;
+        };
+        let row = &mut folding.row;
+        let is_past = row.is_past(happening);
+        let event = match happening.event {
+            SendEvent::Status(status, _) => SendEvent::Status(status, if is_past { Current::No } else { Current::Yes }),
+            // An answer to an attempt that is over: the row has moved on, and this says nothing about it.
+            _ if is_past => {
+                applied.stayed += 1;
+                continue;
+            }
+            other => other,
+        };
+        match row.state()?.next(&event) {
+            Ok(Step::To(to)) => {
+                past.extend(row.step_to(to, happening));
+                if to != SendState::Planned {
+                    row.learn(happening);
+                }
+                folding.touched = true;
+                applied.moved += 1;
+            }
+            Ok(Step::Stay) => {
+                if !is_past && row.learn(happening) {
+                    folding.touched = true;
+                    applied.moved += 1;
+                } else {
+                    applied.stayed += 1;
+                }
+            }
+            Err(illegal) => applied.illegal.push((place, illegal)),
+        }
+    }
+    Ok((foldings, past, applied))
+}
+
+pub(crate) async fn apply_within(tx: &mut Link, happenings: &[Happening]) -> Result<Applied> {
+    let keys: Vec<SendKey> = happenings
+        .iter()
+        .map(|happening| ((happening.campaign_id, happening.contact_id), ()))
+        .collect::<HashMap<_, _>>()
+        .into_keys()
+        .collect();
+    let rows = lock_rows(tx, &keys).await?;
+    let (foldings, past, applied) = fold(rows, happenings)?;
+    let touched: Vec<&Folding> = foldings.values().filter(|folding| folding.touched).collect();
+    let mut deltas = Deltas::default();
+    for folding in &touched {
+        folding.before.count(&mut deltas, -1)?;
+        folding.row.count(&mut deltas, 1)?;
+    }
+    write_past(tx, &past).await?;
+    write_rows(tx, &touched.iter().map(|folding| &folding.row).collect::<Vec<_>>()).await?;
+    deltas.write(tx).await?;
+    Ok(applied)
+}
+
+impl Store {
+    /// Applies events to sends, all or none, durable when it returns. Keep groups below a thousand or so.
+    ///
+    /// # Errors
+    /// As every write. An event that the state machine forbids is no error: see [`Applied::illegal`].
+    pub async fn apply(&self, priority: Priority, happenings: &[Happening]) -> Result<Applied> {
+        if happenings.is_empty() {
+            return Ok(Applied::default());
+        }
+        let mut tx = self.write(priority).await?;
+        let applied = apply_within(&mut tx, happenings).await?;
+        tx.commit().await?;
+        Ok(applied)
+    }
+
+    /// One send.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn send(&self, (campaign_id, contact_id): SendKey) -> Result<Option<SendRow>> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_as("SELECT * FROM sends WHERE campaign_id = $1 AND contact_id = $2")
+            .bind(campaign_id).bind(contact_id).fetch_optional(c).await)?)
+    }
+
+    /// The sends of a campaign after a contact id, in its order: a page of an export.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn sends_page(&self, campaign_id: i64, after: i64, limit: i64) -> Result<Vec<SendRow>> {
+        let mut link = self.read().await?;
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM sends WHERE campaign_id = $1 AND contact_id > $2 ORDER BY contact_id LIMIT $3"
+        ));
+        Ok(on!(&mut link, c => sqlx::query_as(sql).bind(campaign_id).bind(after).bind(limit).fetch_all(c).await)?)
+    }
+}

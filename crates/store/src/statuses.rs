@@ -1,0 +1,198 @@
+//! Finding the send that a webhook speaks of, and keeping those that cannot be matched yet.
+
+use serde::Serialize;
+use sqlx::FromRow;
+
+use crate::db::{Priority, Store, on};
+use crate::error::Result;
+use crate::sends::{SendKey, wamid_hash};
+
+/// A message id's send and attempt.
+#[derive(Clone, Debug, FromRow)]
+pub struct WamidMatch {
+    /// The message's id.
+    pub wamid: String,
+    /// The campaign.
+    pub campaign_id: i64,
+    /// The person.
+    pub contact_id: i64,
+    /// The attempt that got this id.
+    pub attempt: i64,
+}
+
+/// A status that nothing matches yet.
+#[derive(Clone, Debug, FromRow, Serialize)]
+pub struct Parked {
+    /// The message's id.
+    pub wamid: String,
+    /// Their word.
+    pub status: String,
+    /// Whose webhook it was.
+    pub account_id: i64,
+    /// The business number it names.
+    pub phone_number_id: Option<String>,
+    /// The recipient's digits as they name them.
+    pub recipient: Option<String>,
+    /// The event, JSON, as the engine wrote it.
+    pub event: String,
+    /// When it happened.
+    pub at: i64,
+    /// When it was parked.
+    pub parked_at: i64,
+}
+
+/// A message that a person sent to us.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewInbound {
+    /// Its id.
+    pub wamid: String,
+    /// Whose webhook it was.
+    pub account_id: i64,
+    /// The business number it was sent to (our id).
+    pub number_id: Option<i64>,
+    /// The person, where known.
+    pub contact_id: Option<i64>,
+    /// The campaign it answers, where known.
+    pub campaign_id: Option<i64>,
+    /// `button`, `text`, …
+    pub kind: String,
+    /// What it says, JSON.
+    pub detail: String,
+    /// When it was sent.
+    pub at: i64,
+    /// When we got it.
+    pub received_at: i64,
+}
+
+#[derive(Serialize)]
+struct Key<'a> {
+    wamid: &'a str,
+    hash: i64,
+}
+
+impl Store {
+    /// The sends of message ids, current and past attempts. Ids that are not ours are left out.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn sends_of_wamids(&self, wamids: &[&str]) -> Result<Vec<WamidMatch>> {
+        if wamids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<Key<'_>> = wamids.iter().map(|wamid| Key { wamid, hash: wamid_hash(wamid) }).collect();
+        let json = serde_json::to_string(&keys)?;
+        let mut link = self.read().await?;
+        let sql = link.pick(
+            "SELECT s.wamid, s.campaign_id, s.contact_id, s.attempt FROM json_each($1) k CROSS JOIN sends s
+               ON s.wamid_hash = k.value ->> 'hash' AND s.wamid = k.value ->> 'wamid'
+             UNION ALL
+             SELECT a.wamid, a.campaign_id, a.contact_id, a.attempt FROM json_each($1) k CROSS JOIN past_attempts a
+               ON a.wamid_hash = k.value ->> 'hash' AND a.wamid = k.value ->> 'wamid'",
+            "WITH k AS (SELECT * FROM jsonb_to_recordset($1::jsonb) AS j(wamid text, hash bigint))
+             SELECT s.wamid, s.campaign_id, s.contact_id, s.attempt FROM k
+               JOIN sends s ON s.wamid_hash = k.hash AND s.wamid = k.wamid
+             UNION ALL
+             SELECT a.wamid, a.campaign_id, a.contact_id, a.attempt FROM k
+               JOIN past_attempts a ON a.wamid_hash = k.hash AND a.wamid = k.wamid",
+        );
+        Ok(on!(&mut link, c => sqlx::query_as(sql).bind(json).fetch_all(c).await)?)
+    }
+
+    /// Keeps statuses that nothing matches, each once.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn park(&self, parked: &[Parked]) -> Result<()> {
+        if parked.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.write(Priority::Urgent).await?;
+        let sql = tx.pick(
+            "INSERT INTO parked_statuses (wamid, status, account_id, phone_number_id, recipient, event, at, parked_at)
+             SELECT value ->> 'wamid', value ->> 'status', value ->> 'account_id', value ->> 'phone_number_id',
+                    value ->> 'recipient', value ->> 'event', value ->> 'at', value ->> 'parked_at'
+             FROM json_each($1) WHERE true ON CONFLICT DO NOTHING",
+            "INSERT INTO parked_statuses (wamid, status, account_id, phone_number_id, recipient, event, at, parked_at)
+             SELECT wamid, status, account_id, phone_number_id, recipient, event, at, parked_at
+             FROM jsonb_to_recordset($1::jsonb) AS j(wamid text, status text, account_id bigint, phone_number_id text,
+                 recipient text, event text, at bigint, parked_at bigint) ON CONFLICT DO NOTHING",
+        );
+        let json = serde_json::to_string(parked)?;
+        on!(&mut tx, c => sqlx::query(sql).bind(json).execute(c).await.map(drop))?;
+        tx.commit().await
+    }
+
+    /// Parked statuses since a time, oldest first.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn parked(&self, since: i64, limit: i64) -> Result<Vec<Parked>> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_as(
+            "SELECT * FROM parked_statuses WHERE parked_at >= $1 ORDER BY parked_at LIMIT $2")
+            .bind(since).bind(limit).fetch_all(c).await)?)
+    }
+
+    /// Removes parked statuses that found their send, by message id and status.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn unpark(&self, keys: &[(String, String)]) -> Result<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.write(Priority::Urgent).await?;
+        let sql = tx.pick(
+            "DELETE FROM parked_statuses
+             WHERE (wamid, status) IN (SELECT value ->> 0, value ->> 1 FROM json_each($1))",
+            "DELETE FROM parked_statuses
+             WHERE (wamid, status) IN (SELECT v ->> 0, v ->> 1 FROM jsonb_array_elements($1::jsonb) AS e(v))",
+        );
+        let json = serde_json::to_string(keys)?;
+        on!(&mut tx, c => sqlx::query(sql).bind(json).execute(c).await.map(drop))?;
+        tx.commit().await
+    }
+
+    /// The sends in doubt to one recipient from one business number that were claimed before a time: the evidence of
+    /// an unknown message id settles them only if there is exactly one.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn doubts_to(&self, phone_number_id: &str, phone_key: i64, before: i64) -> Result<Vec<(SendKey, i64)>> {
+        let mut link = self.read().await?;
+        let rows: Vec<(i64, i64, i64)> = on!(&mut link, c => sqlx::query_as(
+            "SELECT s.campaign_id, s.contact_id, s.attempt
+             FROM numbers n JOIN sends s ON s.number_id = n.id JOIN contacts c ON c.id = s.contact_id
+             WHERE n.phone_number_id = $1 AND s.state IN (1, 2) AND s.state = 2 AND s.claimed_at <= $3
+               AND c.phone_key = $2")
+            .bind(phone_number_id).bind(phone_key).bind(before).fetch_all(c).await)?;
+        Ok(rows.into_iter().map(|(campaign, contact, attempt)| ((campaign, contact), attempt)).collect())
+    }
+
+    /// Keeps messages that people sent to us, each once. How many were new.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn keep_inbound(&self, messages: &[NewInbound]) -> Result<u64> {
+        if messages.is_empty() {
+            return Ok(0);
+        }
+        let mut tx = self.write(Priority::Urgent).await?;
+        let sql = tx.pick(
+            "INSERT INTO inbound (wamid, account_id, number_id, contact_id, campaign_id, kind, detail, at, received_at)
+             SELECT value ->> 'wamid', value ->> 'account_id', value ->> 'number_id', value ->> 'contact_id',
+                    value ->> 'campaign_id', value ->> 'kind', value ->> 'detail', value ->> 'at',
+                    value ->> 'received_at'
+             FROM json_each($1) WHERE true ON CONFLICT DO NOTHING",
+            "INSERT INTO inbound (wamid, account_id, number_id, contact_id, campaign_id, kind, detail, at, received_at)
+             SELECT wamid, account_id, number_id, contact_id, campaign_id, kind, detail, at, received_at
+             FROM jsonb_to_recordset($1::jsonb) AS j(wamid text, account_id bigint, number_id bigint,
+                 contact_id bigint, campaign_id bigint, kind text, detail text, at bigint, received_at bigint)
+             ON CONFLICT DO NOTHING",
+        );
+        let json = serde_json::to_string(messages)?;
+        let kept = on!(&mut tx, c => sqlx::query(sql).bind(json).execute(c).await.map(|done| done.rows_affected()))?;
+        tx.commit().await?;
+        Ok(kept)
+    }
+}

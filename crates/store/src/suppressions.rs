@@ -1,0 +1,274 @@
+//! The standing blocks: who may not be messaged, since when, by which evidence.
+
+use sqlx::FromRow;
+
+use crate::db::{Link, Priority, Store, on};
+use crate::error::Result;
+use crate::ledger::{self, NewEntry};
+use crate::sends::{SendKey, wamid_hash};
+
+/// [`Stop::user_id`] in `identities`.
+const USER_ID: i16 = 2;
+/// [`Stop::parent_user_id`] in `identities`.
+const PARENT_USER_ID: i16 = 3;
+
+/// Somebody said stop. At least one of phone, user id or quoted message should be known; every person they lead to
+/// is suppressed, and somebody nobody knows yet is kept, so that they are known when they turn up.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    /// The number's canonical key and its digits.
+    pub phone: Option<(i64, i64)>,
+    /// The business-scoped user id.
+    pub user_id: Option<String>,
+    /// The parent user id.
+    pub parent_user_id: Option<String>,
+    /// The message that was tapped or quoted.
+    pub quoted_wamid: Option<String>,
+    /// The campaign it came through, where known.
+    pub campaign_id: Option<i64>,
+    /// What is stopped: `all` or `marketing`.
+    pub scope: &'static str,
+    /// How it was said: `button`, `text`, `api`, …
+    pub source: &'static str,
+    /// When the person said it.
+    pub at: i64,
+    /// The evidence, as it goes into the ledger.
+    pub evidence: NewEntry,
+}
+
+/// A stop that holds now.
+#[derive(Clone, Debug)]
+pub struct Stopped {
+    /// The people it suppresses.
+    pub contact_ids: Vec<i64>,
+    /// How many of them were not suppressed before.
+    pub new: usize,
+    /// The ledger entry, where a person became suppressed.
+    pub evidence_id: Option<i64>,
+}
+
+/// A standing block.
+#[derive(Clone, Debug, FromRow)]
+pub struct Suppression {
+    /// The person.
+    pub contact_id: i64,
+    /// The number's digits, where there is one.
+    pub phone: Option<i64>,
+    /// What is stopped.
+    pub scope: String,
+    /// Since when.
+    pub since: i64,
+    /// How it was said.
+    pub source: String,
+    /// Through which campaign.
+    pub campaign_id: Option<i64>,
+    /// The ledger entry.
+    pub evidence_id: Option<i64>,
+}
+
+async fn people_of(tx: &mut Link, stop: &Stop) -> Result<Vec<i64>> {
+    let mut people: Vec<i64> = Vec::new();
+    if let Some((key, _)) = stop.phone {
+        people.extend(on!(tx, c => sqlx::query_scalar::<_, i64>("SELECT id FROM contacts WHERE phone_key = $1")
+            .bind(key).fetch_optional(c).await)?);
+    }
+    for (kind, value) in [(USER_ID, &stop.user_id), (PARENT_USER_ID, &stop.parent_user_id)] {
+        if let Some(value) = value {
+            people.extend(on!(tx, c => sqlx::query_scalar::<_, i64>(
+                "SELECT contact_id FROM identities WHERE kind = $1 AND value = $2")
+                .bind(kind).bind(value).fetch_optional(c).await)?);
+        }
+    }
+    if let Some(wamid) = &stop.quoted_wamid {
+        people.extend(on!(tx, c => sqlx::query_scalar::<_, i64>(
+            "SELECT contact_id FROM sends WHERE wamid_hash = $1 AND wamid = $2
+             UNION SELECT contact_id FROM past_attempts WHERE wamid_hash = $1 AND wamid = $2")
+            .bind(wamid_hash(wamid)).bind(wamid).fetch_all(c).await)?);
+    }
+    people.sort_unstable();
+    people.dedup();
+    Ok(people)
+}
+
+async fn new_person(tx: &mut Link, stop: &Stop) -> Result<i64> {
+    // The conflict is with a person who was imported since we looked (PostgreSQL).
+    Ok(on!(tx, c => sqlx::query_scalar(
+        "INSERT INTO contacts (phone_key, phone, created_at, updated_at) VALUES ($1, $2, $3, $3)
+         ON CONFLICT (phone_key) DO UPDATE SET updated_at = contacts.updated_at RETURNING id")
+        .bind(stop.phone.map(|(key, _)| key)).bind(stop.phone.map(|(_, digits)| digits)).bind(stop.evidence.at)
+        .fetch_one(c).await)?)
+}
+
+pub(crate) async fn stop_within(tx: &mut Link, stop: &Stop) -> Result<Stopped> {
+    let mut people = people_of(tx, stop).await?;
+    if people.is_empty() {
+        people.push(new_person(tx, stop).await?);
+    }
+    for (kind, value) in [(USER_ID, &stop.user_id), (PARENT_USER_ID, &stop.parent_user_id)] {
+        if let Some(value) = value {
+            on!(tx, c => sqlx::query(
+                "INSERT INTO identities (kind, value, contact_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+                .bind(kind).bind(value).bind(people[0]).execute(c).await.map(drop))?;
+        }
+    }
+    let mut new = 0;
+    let mut evidence_id = None;
+    for person in &people {
+        let inserted: Option<i64> = on!(tx, c => sqlx::query_scalar(
+            "INSERT INTO suppressions (contact_id, scope, since, source, campaign_id) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (contact_id) DO NOTHING RETURNING contact_id")
+            .bind(person).bind(stop.scope).bind(stop.at).bind(stop.source).bind(stop.campaign_id)
+            .fetch_optional(c).await)?;
+        if inserted.is_none() {
+            continue;
+        }
+        new += 1;
+        let mut entry = stop.evidence.clone();
+        entry.contact_id = Some(*person);
+        entry.campaign_id = stop.campaign_id;
+        let id = ledger::append(tx, &entry).await?;
+        on!(tx, c => sqlx::query("UPDATE suppressions SET evidence_id = $2 WHERE contact_id = $1")
+            .bind(person).bind(id).execute(c).await.map(drop))?;
+        evidence_id = Some(id);
+    }
+    Ok(Stopped { contact_ids: people, new, evidence_id })
+}
+
+/// A name that a webhook gave a person whom we know by another.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Identity {
+    /// 1 wa_id, 2 business-scoped user id, 3 parent user id.
+    pub kind: i16,
+    /// The name itself.
+    pub value: String,
+    /// The person.
+    pub contact_id: i64,
+}
+
+impl Store {
+    /// Lets one stop take effect. Durable when it returns.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn stop(&self, stop: &Stop) -> Result<Stopped> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        let stopped = stop_within(&mut tx, stop).await?;
+        tx.commit().await?;
+        Ok(stopped)
+    }
+
+    /// Which sends to these people are claimed and may be leaving right now, with the attempt.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn submitting_to(&self, contact_ids: &[i64]) -> Result<Vec<(SendKey, i64)>> {
+        let mut link = self.read().await?;
+        let sql = link.pick(
+            "SELECT campaign_id, contact_id, attempt FROM sends
+             WHERE state IN (1, 2) AND state = 1 AND contact_id IN (SELECT value FROM json_each($1))",
+            "SELECT campaign_id, contact_id, attempt FROM sends
+             WHERE state IN (1, 2) AND state = 1
+               AND contact_id IN (SELECT (jsonb_array_elements_text($1::jsonb))::bigint)",
+        );
+        let json = serde_json::to_string(contact_ids)?;
+        let rows: Vec<(i64, i64, i64)> = on!(&mut link, c => sqlx::query_as(sql).bind(json).fetch_all(c).await)?;
+        Ok(rows.into_iter().map(|(campaign, contact, attempt)| ((campaign, contact), attempt)).collect())
+    }
+
+    /// The standing block of a person, by their number's canonical key or their user id.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn suppression(&self, phone_key: Option<i64>, user_id: Option<&str>) -> Result<Option<Suppression>> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_as(
+            "SELECT p.contact_id, c.phone, p.scope, p.since, p.source, p.campaign_id, p.evidence_id
+             FROM suppressions p JOIN contacts c ON c.id = p.contact_id
+             WHERE c.id IN (SELECT id FROM contacts WHERE phone_key = $1
+                            UNION SELECT contact_id FROM identities WHERE kind IN (2, 3) AND value = $2)
+             ORDER BY p.since LIMIT 1")
+            .bind(phone_key).bind(user_id).fetch_optional(c).await)?)
+    }
+
+    /// Standing blocks since a time, by person after a contact id: a page.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn suppressions(&self, since: i64, after: i64, limit: i64) -> Result<Vec<Suppression>> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_as(
+            "SELECT p.contact_id, c.phone, p.scope, p.since, p.source, p.campaign_id, p.evidence_id
+             FROM suppressions p JOIN contacts c ON c.id = p.contact_id
+             WHERE p.contact_id > $2 AND p.since >= $1 ORDER BY p.contact_id LIMIT $3")
+            .bind(since).bind(after).bind(limit).fetch_all(c).await)?)
+    }
+
+    /// Learns names of people from webhooks. Where a name belonged to somebody who was known by nothing else, the two
+    /// are one person: the name moves over, and so does a standing block. The people who became suppressed by it.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn learn_identities(&self, identities: &[Identity]) -> Result<Vec<i64>> {
+        if identities.is_empty() {
+            return Ok(Vec::new());
+        }
+        let json = serde_json::to_string(identities)?;
+        // Most names are known already: look before taking the writer.
+        let mut link = self.read().await?;
+        let unknown_sql = link.pick(
+            "SELECT count(*) FROM json_each($1) j LEFT JOIN identities i
+               ON i.kind = j.value ->> 'kind' AND i.value = j.value ->> 'value'
+             WHERE i.contact_id IS NULL OR i.contact_id <> j.value ->> 'contact_id'",
+            "SELECT count(*) FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
+             LEFT JOIN identities i ON i.kind = j.kind AND i.value = j.value
+             WHERE i.contact_id IS NULL OR i.contact_id <> j.contact_id",
+        );
+        let unknown: i64 = on!(&mut link, c => sqlx::query_scalar(unknown_sql).bind(&json).fetch_one(c).await)?;
+        drop(link);
+        if unknown == 0 {
+            return Ok(Vec::new());
+        }
+        let mut tx = self.write(Priority::Urgent).await?;
+        let insert = tx.pick(
+            "INSERT INTO identities (kind, value, contact_id)
+             SELECT value ->> 'kind', value ->> 'value', value ->> 'contact_id' FROM json_each($1) WHERE true
+             ON CONFLICT (kind, value) DO NOTHING",
+            "INSERT INTO identities (kind, value, contact_id)
+             SELECT kind, value, min(contact_id)
+             FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
+             GROUP BY kind, value ORDER BY kind, value ON CONFLICT (kind, value) DO NOTHING",
+        );
+        on!(&mut tx, c => sqlx::query(insert).bind(&json).execute(c).await.map(drop))?;
+        // The block of a person of that name holds for the person the message went to.
+        let carry = tx.pick(
+            "INSERT INTO suppressions (contact_id, scope, since, source, campaign_id, evidence_id)
+             SELECT j.value ->> 'contact_id', p.scope, p.since, p.source, p.campaign_id, p.evidence_id
+             FROM json_each($1) j JOIN identities i ON i.kind = j.value ->> 'kind' AND i.value = j.value ->> 'value'
+             JOIN suppressions p ON p.contact_id = i.contact_id
+             WHERE i.contact_id <> j.value ->> 'contact_id'
+             ON CONFLICT (contact_id) DO NOTHING RETURNING contact_id",
+            "INSERT INTO suppressions (contact_id, scope, since, source, campaign_id, evidence_id)
+             SELECT DISTINCT ON (j.contact_id) j.contact_id, p.scope, p.since, p.source, p.campaign_id, p.evidence_id
+             FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
+             JOIN identities i ON i.kind = j.kind AND i.value = j.value
+             JOIN suppressions p ON p.contact_id = i.contact_id
+             WHERE i.contact_id <> j.contact_id ORDER BY j.contact_id, p.since
+             ON CONFLICT (contact_id) DO NOTHING RETURNING contact_id",
+        );
+        let carried: Vec<i64> = on!(&mut tx, c => sqlx::query_scalar(carry).bind(&json).fetch_all(c).await)?;
+        let repoint = tx.pick(
+            "UPDATE identities SET contact_id = (
+                 SELECT j.value ->> 'contact_id' FROM json_each($1) j
+                 WHERE j.value ->> 'kind' = identities.kind AND j.value ->> 'value' = identities.value LIMIT 1)
+             WHERE (kind, value) IN (SELECT j.value ->> 'kind', j.value ->> 'value' FROM json_each($1) j)
+               AND EXISTS (SELECT 1 FROM contacts c WHERE c.id = identities.contact_id AND c.phone IS NULL)",
+            "UPDATE identities i SET contact_id = j.contact_id
+             FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
+             WHERE i.kind = j.kind AND i.value = j.value AND i.contact_id <> j.contact_id
+               AND EXISTS (SELECT 1 FROM contacts c WHERE c.id = i.contact_id AND c.phone IS NULL)",
+        );
+        on!(&mut tx, c => sqlx::query(repoint).bind(&json).execute(c).await.map(drop))?;
+        tx.commit().await?;
+        Ok(carried)
+    }
+}
