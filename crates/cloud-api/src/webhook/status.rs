@@ -1,0 +1,178 @@
+//! Statuses: what became of a message of ours.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::lenient::{self, Int};
+use crate::numbers::required;
+use crate::refusal::{Channel, RefusalKind, details, kind_of};
+
+/// Meta's word for what became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StatusKind {
+    /// Handed to WhatsApp's network.
+    Sent,
+    /// On the person's device.
+    Delivered,
+    /// Seen; may come with no `delivered` before it.
+    Read,
+    /// Not delivered; [`StatusEvent::errors`] says why.
+    Failed,
+    /// `played`, `deleted` and whatever comes.
+    Other(String),
+}
+
+/// One status of one message. Statuses repeat, regress and come in any order.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StatusEvent {
+    /// The message.
+    pub wamid: String,
+    /// What became of it.
+    pub status: StatusKind,
+    /// When, by Meta's clock: epoch milliseconds.
+    pub at_ms: i64,
+    /// The person's WhatsApp id, digits; absent for those who hide their number.
+    pub recipient_id: Option<String>,
+    /// The person's business-scoped user id.
+    pub recipient_user_id: Option<String>,
+    /// That id's parent form, which several portfolios share.
+    pub parent_user_id: Option<String>,
+    /// What we gave along with the message.
+    pub callback_data: Option<String>,
+    /// Why it failed.
+    pub errors: Vec<WireError>,
+    /// How Meta bills it; comes with some statuses only.
+    pub pricing: Option<Pricing>,
+}
+
+/// An error in a webhook.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WireError {
+    /// What it is about.
+    pub kind: RefusalKind,
+    /// Meta's code.
+    pub code: i64,
+    /// Meta's short name for it.
+    pub title: Option<String>,
+    /// Meta's message. May quote the person's number: not for logs.
+    pub message: Option<String>,
+    /// Meta's `error_data.details`. May quote the person's number.
+    pub details: Option<String>,
+}
+
+/// How Meta bills a message.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Pricing {
+    /// Whether it costs anything.
+    #[serde(default, deserialize_with = "lenient::lossy")]
+    pub billable: Option<bool>,
+    /// `PMP`: per message.
+    #[serde(default, rename = "pricing_model", deserialize_with = "lenient::text")]
+    pub model: Option<String>,
+    /// `regular`, `free_customer_service` or `free_entry_point`.
+    #[serde(default, rename = "type", deserialize_with = "lenient::text")]
+    pub rate: Option<String>,
+    /// `marketing`, `marketing_lite`, `utility`, `authentication` and others:
+    /// the category that is billed, whatever the template's.
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub category: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(deserialize_with = "required")]
+    id: String,
+    #[serde(deserialize_with = "required")]
+    status: String,
+    #[serde(default, deserialize_with = "lenient::int")]
+    timestamp: Option<i64>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    recipient_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    recipient_user_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    parent_recipient_user_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    parent_user_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    biz_opaque_callback_data: Option<String>,
+    #[serde(default, borrow)]
+    errors: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "lenient::lossy")]
+    pricing: Option<Pricing>,
+}
+
+impl StatusEvent {
+    /// Reads one element of `statuses`. An unusable timestamp is replaced by
+    /// the entry's, where that has one.
+    pub(super) fn read(raw: &RawValue, entry_ms: Option<i64>) -> Result<Self, String> {
+        let wire: Wire<'_> = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
+        Ok(Self {
+            wamid: wire.id,
+            status: match wire.status.as_str() {
+                "sent" => StatusKind::Sent,
+                "delivered" => StatusKind::Delivered,
+                "read" => StatusKind::Read,
+                "failed" => StatusKind::Failed,
+                _ => StatusKind::Other(wire.status),
+            },
+            at_ms: wire.timestamp.and_then(lenient::epoch_ms).or(entry_ms).ok_or("no usable timestamp")?,
+            recipient_id: wire.recipient_id,
+            recipient_user_id: wire.recipient_user_id,
+            parent_user_id: wire.parent_recipient_user_id.or(wire.parent_user_id),
+            callback_data: wire.biz_opaque_callback_data,
+            errors: wire.errors.map(read_errors).unwrap_or_default(),
+            pricing: wire.pricing,
+        })
+    }
+}
+
+/// Reads an `errors` array; an element without a code says nothing and is left
+/// out.
+pub(super) fn read_errors(raw: &RawValue) -> Vec<WireError> {
+    #[derive(Deserialize)]
+    struct Wire {
+        code: Int,
+        #[serde(default, deserialize_with = "lenient::text")]
+        title: Option<String>,
+        #[serde(default, deserialize_with = "lenient::text")]
+        message: Option<String>,
+        #[serde(default, deserialize_with = "details")]
+        error_data: Option<String>,
+    }
+    lenient::elements(raw)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|raw| serde_json::from_str(raw.get()).ok())
+        .map(|Wire { code: Int(code), title, message, error_data }| WireError {
+            kind: kind_of(code, None, Channel::Webhook),
+            code,
+            title,
+            message,
+            details: error_data,
+        })
+        .collect()
+}
+
+impl fmt::Debug for StatusEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StatusEvent")
+            .field("status", &self.status)
+            .field("at_ms", &self.at_ms)
+            .field("callback_data", &self.callback_data)
+            .field("errors", &self.errors)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for WireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WireError")
+            .field("kind", &self.kind)
+            .field("code", &self.code)
+            .field("title", &self.title)
+            .finish_non_exhaustive()
+    }
+}
