@@ -5,33 +5,51 @@
 //!
 //! Must not know: Redis, HTTP, Meta's codes, clocks (times are arguments, epoch milliseconds UTC).
 
+mod accounts;
+mod api_keys;
 mod batches;
 mod campaigns;
 mod claims;
+mod contacts;
 mod db;
 mod doubts;
 mod error;
+mod idempotency;
+mod imports;
 mod inbox;
 mod leases;
 mod ledger;
+mod lists;
 mod meta;
+mod numbers;
 mod planning;
 mod sends;
 mod statuses;
 mod suppressions;
 mod tallies;
+mod templates;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
+pub use accounts::{Account, NewAccount};
+pub use api_keys::ApiKey;
 pub use batches::{Batch, BatchKind, Feedable};
 pub use campaigns::{CampaignRow, Moved, NewCampaign};
 pub use claims::{Claim, ClaimOrder, ClaimedSend, Halt, OPTED_OUT};
+pub use contacts::{Arriving, Chunk, ChunkEnd, Contact, ImportTarget, NewEvidence, OptIn};
 pub use db::{Priority, Store};
 pub use doubts::{Doubt, Orphan};
 pub use error::{Error, Result};
+pub use idempotency::{Begun, KeyedRequest};
+pub use imports::{ImportCounts, ImportEnd, ImportRow, NewImport};
 pub use inbox::{Arrival, Kept, Waiting};
 pub use leases::{Alive, LaneTerm, Lease, Owner};
-pub use ledger::NewEntry;
+pub use ledger::{EntryRow, LedgerHead, NewEntry, Seal};
+pub use lists::List;
+pub use numbers::{BusinessNumber, REMOVED, SyncedNumber};
 pub use planning::{AudienceRow, Blocked, CANCELLED, EXCLUDED_LIST, PlanChunk};
 pub use sends::{Applied, Happening, SendKey, SendRow, wamid_hash};
 pub use statuses::{NewInbound, Parked, WamidMatch};
 pub use suppressions::{Identity, Stop, Stopped, Suppression};
 pub use tallies::Tally;
+pub use templates::{DELETED, SyncedTemplate, TemplateRow};

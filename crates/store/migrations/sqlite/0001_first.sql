@@ -114,12 +114,16 @@ CREATE TABLE imports (
     finished_at   BIGINT
 );
 
--- Who consented, when, by which source; one row per piece of evidence.
+-- Who consented, when, by which source; one row per piece of evidence. The ledger entry of its import and chunk holds
+-- the root of a tree whose leaf is made of salt, phone key, time and source; leaf is filled when those are erased.
 CREATE TABLE opt_ins (
     contact_id BIGINT NOT NULL,
     at         BIGINT NOT NULL,
     source     TEXT   NOT NULL,
     import_id  BIGINT,
+    chunk      BIGINT,
+    salt       BLOB,
+    leaf       BLOB,
     PRIMARY KEY (contact_id, at, source)
 ) WITHOUT ROWID;
 

@@ -1,0 +1,266 @@
+//! Databases for tests: a fresh SQLite file, and a fresh database on a private PostgreSQL, for every test.
+//!
+//! One PostgreSQL server per test process, on a socket in a directory of its own and no port, ended when the process
+//! ends in whichever way. Compiled only for tests, here and (by the feature `testing`) in the crates above.
+
+#![expect(clippy::panic, reason = "a test without its database must fail, and say why")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::{Connection, PgConnection};
+use tempfile::TempDir;
+
+use crate::Store;
+use crate::{NewAccount, NewEntry};
+
+/// A fresh, migrated database of one test.
+#[derive(Debug)]
+pub struct Database {
+    /// Open.
+    pub store: Store,
+    /// What [`Store::open`] takes.
+    pub url: String,
+    _dir: Option<TempDir>,
+}
+
+impl Database {
+    /// A fresh SQLite file, gone when dropped.
+    pub async fn sqlite() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let url = format!("sqlite://{}", dir.path().join("hudhud.db").display());
+        let store = Store::open(&url).await.expect("a fresh SQLite file opens");
+        Self { store, url, _dir: Some(dir) }
+    }
+
+    /// A fresh database on this process's PostgreSQL, gone when the process ends.
+    pub async fn postgres() -> Self {
+        let url = Server::of_this_process().fresh_database().await;
+        let store = Store::open(&url).await.expect("a fresh PostgreSQL database opens");
+        Self { store, url, _dir: None }
+    }
+
+    /// A second, separate handle to the same database, as another process would have.
+    pub async fn second_handle(&self) -> Store {
+        Store::open(&self.url).await.expect("the database opens once more")
+    }
+}
+
+/// Writes each test once and runs it on both databases: `story::sqlite` and `story::postgres`.
+#[macro_export]
+macro_rules! on_both_databases {
+    ($($(#[$meta:meta])* async fn $name:ident($db:ident : $database:ty) $body:block)+) => {$(
+        mod $name {
+            #[allow(unused_imports, reason = "a story uses what it needs of its neighbours")]
+            use super::*;
+
+            async fn story($db: $database) $body
+
+            $(#[$meta])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                story($crate::testing::Database::sqlite().await).await;
+            }
+
+            $(#[$meta])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                story($crate::testing::Database::postgres().await).await;
+            }
+        }
+    )+};
+}
+pub use on_both_databases;
+
+/// Adds an account of that name, with made-up secrets, and gives its id.
+pub async fn account(store: &Store, name: &str) -> i64 {
+    let new = NewAccount {
+        name,
+        waba_id: &format!("waba-{name}"),
+        portfolio: None,
+        access_token: b"token",
+        app_secret: b"secret",
+        verify_token: b"word",
+        now: 1_700_000_000_000,
+    };
+    store.add_account(new).await.expect("the name is free")
+}
+
+/// A ledger entry of that kind, with nothing in it.
+#[must_use]
+pub fn entry(kind: &'static str, at: i64) -> NewEntry {
+    NewEntry {
+        at,
+        kind,
+        actor: "test".to_owned(),
+        contact_id: None,
+        campaign_id: None,
+        import_id: None,
+        detail: "{}".to_owned(),
+        salt: vec![1; 16],
+        commitment: vec![2; 32],
+    }
+}
+
+/// A private PostgreSQL server. It lives as long as the process that started it, and not a moment longer: a shell
+/// between the two waits for the end of its standard input, which the kernel closes when that process ends.
+#[derive(Debug)]
+pub struct Server {
+    dir: PathBuf,
+    /// Holds the open end of the shell's standard input.
+    keeper: Child,
+}
+
+/// `$1` the programs' directory with a slash, or nothing; `$2` the data directory, which is removed at the end.
+const KEEPER: &str = r#"
+"$1postgres" -D "$2/data" -k "$2" -c listen_addresses= -c max_connections=400 -c shared_buffers=64MB \
+    -c fsync=off -c full_page_writes=off -c autovacuum=off >"$2/log" 2>&1 </dev/null &
+server=$!
+read -r _
+kill -QUIT "$server" 2>/dev/null
+wait "$server"
+rm -rf "$2"
+"#;
+
+impl Server {
+    /// The server of this process, started by the first who asks.
+    pub fn of_this_process() -> &'static Self {
+        static SERVER: OnceLock<Server> = OnceLock::new();
+        SERVER.get_or_init(Self::start)
+    }
+
+    /// Starts a server of its own.
+    ///
+    /// # Panics
+    /// When PostgreSQL is not installed or does not start: these tests are not to be skipped.
+    pub fn start() -> Self {
+        let programs = programs();
+        let dir = tempfile::Builder::new().prefix("hudhud-pg-").tempdir().expect("a temporary directory").keep();
+        let user = unprivileged();
+        if let Some(user) = &user {
+            nix::unistd::chown(&dir, Some(user.uid), Some(user.gid)).expect("root may give a directory away");
+        }
+        let initdb = as_user(Command::new(format!("{programs}initdb")), user.as_ref())
+            .args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "-D"])
+            .arg(dir.join("data"))
+            .current_dir(&dir)
+            .output()
+            .unwrap_or_else(|error| panic!("PostgreSQL's initdb does not run ({error}); install postgresql"));
+        assert!(initdb.status.success(), "initdb failed: {}", String::from_utf8_lossy(&initdb.stderr));
+        let keeper = as_user(Command::new("sh"), user.as_ref())
+            .args(["-c", KEEPER, "keeper", &programs])
+            .arg(&dir)
+            .current_dir(&dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell");
+        let server = Self { dir, keeper };
+        server.wait_until_ready();
+        server
+    }
+
+    /// The URL of one of its databases.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@localhost/{database}?host={}", self.dir.display())
+    }
+
+    /// Makes an empty database and gives its URL.
+    pub async fn fresh_database(&self) -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut admin = PgConnection::connect(&self.url("postgres")).await.expect("the private PostgreSQL answers");
+        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template0"));
+        sqlx::query(create).execute(&mut admin).await.expect("a fresh database");
+        admin.close().await.expect("closing");
+        self.url(&name)
+    }
+
+    fn wait_until_ready(&self) {
+        // PostgreSQL writes `ready` into the eighth line of this file when it takes connections.
+        let pid_file = self.dir.join("data/postmaster.pid");
+        for _ in 0..600 {
+            if std::fs::read_to_string(&pid_file).is_ok_and(|text| text.contains("ready")) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        let log = std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
+        panic!("the private PostgreSQL did not start within 30 s; its log: {log}");
+    }
+}
+
+/// PostgreSQL refuses to run as root; then its own user must do.
+fn unprivileged() -> Option<nix::unistd::User> {
+    nix::unistd::geteuid().is_root().then(|| {
+        ["postgres", "nobody"]
+            .iter()
+            .find_map(|name| nix::unistd::User::from_name(name).ok().flatten())
+            .expect("PostgreSQL refuses root, and there is neither a user postgres nor nobody; install postgresql")
+    })
+}
+
+fn as_user(mut command: Command, user: Option<&nix::unistd::User>) -> Command {
+    use std::os::unix::process::CommandExt;
+    if let Some(user) = user {
+        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+    }
+    command
+}
+
+/// Where PostgreSQL's programs are: Debian keeps them off the path, by version. Empty: on the path.
+fn programs() -> String {
+    let newest = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|version| version.path().join("bin"))
+        .filter(|bin| has_postgres(bin))
+        .max_by_key(|bin| bin.parent().and_then(Path::file_name).and_then(|v| v.to_str()?.parse::<u32>().ok()));
+    newest.map_or_else(String::new, |bin| format!("{}/", bin.display()))
+}
+
+fn has_postgres(bin: &Path) -> bool {
+    bin.join("postgres").exists() && bin.join("initdb").exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::db::on;
+
+    async fn columns(store: &Store) -> BTreeSet<(String, String)> {
+        let mut link = store.read().await.unwrap();
+        let sql = link.pick(
+            "SELECT m.name, c.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c
+             WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'",
+            "SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = 'public'",
+        );
+        let rows: Vec<(String, String)> = on!(&mut link, c => sqlx::query_as(sql).fetch_all(c).await).unwrap();
+        rows.into_iter().filter(|(table, _)| table != "_sqlx_migrations").collect()
+    }
+
+    #[tokio::test]
+    async fn both_databases_end_in_the_same_tables_and_columns() {
+        let (sqlite, postgres) = tokio::join!(Database::sqlite(), Database::postgres());
+        let (sqlite, postgres) = (columns(&sqlite.store).await, columns(&postgres.store).await);
+        assert_eq!(sqlite.symmetric_difference(&postgres).collect::<Vec<_>>(), Vec::<&(String, String)>::new());
+        assert!(sqlite.len() > 150, "{} columns", sqlite.len());
+    }
+
+    #[test]
+    fn a_private_server_ends_when_its_owner_lets_go_of_it() {
+        let mut server = Server::start();
+        let dir = server.dir.clone();
+        assert!(dir.exists());
+        drop(server.keeper.stdin.take());
+        server.keeper.wait().unwrap();
+        assert!(!dir.exists());
+    }
+}
