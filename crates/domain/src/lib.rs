@@ -16,12 +16,17 @@
 //! | [`schedule`], [`names`] | points in time and names that people type |
 
 pub mod campaign;
+pub mod csv_row;
+pub mod delimiter;
 pub mod names;
+pub mod optout;
 pub mod pacing;
+pub mod payload;
 pub mod phone;
 pub mod refusal;
 pub mod schedule;
 pub mod send;
+pub mod template;
 
 /// A point in time, or a length of it: milliseconds since 1970-01-01T00:00:00Z, or milliseconds.
 pub type Millis = i64;

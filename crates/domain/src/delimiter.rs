@@ -1,0 +1,96 @@
+//! Which character separates the cells of a file.
+
+/// What files separate their cells with, the commonest first.
+const CANDIDATES: [u8; 3] = [b',', b';', b'\t'];
+/// So many lines tell enough.
+const LINES: usize = 50;
+
+/// Tells from the beginning of a file whether its cells are separated by commas, semicolons or tabs. `sample` should
+/// hold the header and some rows; it may end anywhere.
+///
+/// The delimiter is the one that cuts the most lines into as many cells as the header; of two such, the one that makes
+/// more cells. A file of one column has none, and a comma is as good as any.
+pub fn detect(sample: &str) -> u8 {
+    let sample = sample.strip_prefix('\u{feff}').unwrap_or(sample);
+    let mut best = (0, 0, b',');
+    for candidate in CANDIDATES {
+        let counts = cells_by_line(sample, candidate);
+        let Some(header) = counts.first().copied().filter(|cells| *cells > 1) else { continue };
+        let alike = counts.iter().filter(|cells| **cells == header).count();
+        if (alike, header) > (best.0, best.1) {
+            best = (alike, header, candidate);
+        }
+    }
+    best.2
+}
+
+/// How many cells each line has. Quotes hide delimiters and line ends; the last line counts only if it is whole.
+fn cells_by_line(sample: &str, delimiter: u8) -> Vec<usize> {
+    let mut counts = Vec::new();
+    let (mut cells, mut blank, mut quoted, mut at_start) = (1, true, false, true);
+    for byte in sample.bytes() {
+        match byte {
+            // A quote opens only at a cell's start: the inch mark in 12" is text.
+            b'"' if quoted || at_start => quoted = !quoted,
+            _ if quoted => {}
+            b'\n' | b'\r' => {
+                if !blank {
+                    counts.push(cells);
+                    if counts.len() == LINES {
+                        return counts;
+                    }
+                }
+                (cells, blank, at_start) = (1, true, true);
+                continue;
+            }
+            _ if byte == delimiter => {
+                cells += 1;
+                (blank, at_start) = (false, true);
+                continue;
+            }
+            _ => {}
+        }
+        (blank, at_start) = (false, false);
+    }
+    if counts.is_empty() && !blank {
+        counts.push(cells);
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_delimiter_is_told() {
+        assert_eq!(detect("phone,name\n+201001234567,Mona\n"), b',');
+        assert_eq!(detect("phone;name\r\n+201001234567;Mona\r\n"), b';');
+        assert_eq!(detect("\u{feff}phone\tname\n+201001234567\tMona\n"), b'\t');
+    }
+
+    #[test]
+    fn commas_within_cells_do_not_count() {
+        assert_eq!(detect("phone;name;city\n1;Salem, Mona;Cairo\n2;Ali, Omar;Giza\n3;Ruiz;Madrid\n"), b';');
+        assert_eq!(detect("phone,note\n1,\"a;b;c\"\n2,\"d;e\nf;g\"\n"), b',');
+        assert_eq!(detect("phone;price\n1;10,5\n2;11,5\n"), b';');
+    }
+
+    #[test]
+    fn a_file_of_one_column_or_none_has_commas() {
+        assert_eq!(detect("phone\n+201001234567\n"), b',');
+        assert_eq!(detect(""), b',');
+        assert_eq!(detect("\n\n"), b',');
+    }
+
+    #[test]
+    fn a_header_alone_is_enough_and_a_cut_line_does_no_harm() {
+        assert_eq!(detect("phone;name;city"), b';');
+        assert_eq!(detect("phone;name;city\n1;a;b\n2;a, b, c, d"), b';');
+    }
+
+    #[test]
+    fn an_inch_mark_within_a_cell_is_no_quote() {
+        assert_eq!(detect("a;b\n12\" pizza;1\n14\" pizza;2\n"), b';');
+    }
+}
