@@ -3,6 +3,7 @@
 //! Splitting the file into cells is the caller's. Here the header becomes a [`Mapping`], once, and each row goes
 //! through [`parse_row`]. A row with several faults names them all, so that a file is mended in one go.
 
+mod headers;
 mod language;
 mod mapping;
 mod opt_in;

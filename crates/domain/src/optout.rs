@@ -4,132 +4,17 @@
 //! mean an order ("cancel", "إلغاء") is left to a person. Texts are compared after [`normalise`], which the lists went
 //! through as well.
 
+mod words;
+
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use unicode_normalization::UnicodeNormalization;
 
+use words::{LABELS, WORDS};
+
 /// Longer messages are complaints or stories, never one of the words below. In bytes.
 const LONGEST: usize = 120;
-
-/// Whole messages that can mean one thing only.
-const WORDS: &[&str] = &[
-    // English
-    "stop",
-    "stop all",
-    "stopall",
-    "stop it",
-    "stop please",
-    "please stop",
-    "stop promotions",
-    "stop promos",
-    "stop messages",
-    "unsubscribe",
-    "unsubscribe me",
-    "unsubscribe all",
-    "unsubscribe from all",
-    "unsubscribe from promos",
-    "unsubscribe from promotions",
-    "unsub",
-    "opt out",
-    "optout",
-    "opt me out",
-    "end",
-    "quit",
-    "remove me",
-    // Arabic
-    "إيقاف",
-    "توقف",
-    "توقفوا",
-    "أوقف",
-    "أوقفوا",
-    "وقف",
-    "قف",
-    "كفاية",
-    "إلغاء الاشتراك",
-    "إلغاء اشتراك",
-    "إلغاء اشتراكي",
-    "إيقاف الاشتراك",
-    "إيقاف العروض",
-    "إيقاف العروض الترويجية",
-    "إيقاف الرسائل",
-    "إيقاف الإعلانات",
-    "أوقف العروض",
-    "أوقف الرسائل",
-    "أوقفوا الرسائل",
-    "وقف الرسائل",
-    // Spanish
-    "baja",
-    "alto",
-    "parar",
-    "detener",
-    "salir",
-    "dar de baja",
-    "darme de baja",
-    "darse de baja",
-    "dame de baja",
-    "denme de baja",
-    "quiero darme de baja",
-    "no más promociones",
-    "no más mensajes",
-    "no quiero más mensajes",
-    "no quiero más promociones",
-    "parar promociones",
-    "detener promociones",
-    "parar mensajes",
-    "desuscribir",
-    "desuscribirme",
-    // Portuguese
-    "sair",
-    "pare",
-    "descadastrar",
-    "me descadastrar",
-    "descadastrar-me",
-    "remover",
-    "sair da lista",
-    "parar promoções",
-    "parar mensagens",
-    "pare de enviar mensagens",
-    "não quero receber",
-    "não quero receber mensagens",
-    "não quero mais receber",
-    "não quero mais promoções",
-    // French
-    "arrêt",
-    "arrêter",
-    "arrêtez",
-    "désabonner",
-    "me désabonner",
-    "se désabonner",
-    "désabonnez-moi",
-    "désabonnement",
-    "désinscrire",
-    "me désinscrire",
-    "se désinscrire",
-    "désinscription",
-    "stop pub",
-    "arrêter les promotions",
-    "plus de promotions",
-    "ne plus recevoir",
-];
-
-/// What can mean one thing only on a button of a promotion, though not when somebody types it.
-const LABELS: &[&str] = &[
-    "not interested",
-    "no more promotions",
-    "no more messages",
-    "no thanks, stop",
-    "غير مهتم",
-    "لا أريد العروض",
-    "لا أريد رسائل",
-    "cancelar suscripción",
-    "cancelar la suscripción",
-    "anular suscripción",
-    "no me interesa",
-    "cancelar inscrição",
-    "não tenho interesse",
-    "pas intéressé",
-];
 
 /// A text as it is compared: compatibility forms folded, lower case, without accents, vowel marks, tatweel, joiners,
 /// punctuation and emoji; Arabic letters that people use for one another made one; letters repeated three times or

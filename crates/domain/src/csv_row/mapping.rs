@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use thiserror::Error;
 
+use super::headers;
 use crate::optout::normalise;
 
 /// What Hudhud itself knows of a contact. Every other column is an attribute under its header.
@@ -102,10 +103,10 @@ impl Field {
     /// What columns for this field are called, the surest first.
     const fn words(self) -> &'static [&'static str] {
         match self {
-            Field::Phone => PHONE,
-            Field::Name => NAME,
-            Field::Language => LANGUAGE,
-            Field::OptInAt => OPT_IN_AT,
+            Field::Phone => headers::PHONE,
+            Field::Name => headers::NAME,
+            Field::Language => headers::LANGUAGE,
+            Field::OptInAt => headers::OPT_IN_AT,
         }
     }
 
@@ -266,124 +267,3 @@ impl fmt::Display for Field {
         f.write_str(self.as_str())
     }
 }
-
-const PHONE: &[&str] = &[
-    "phone",
-    "phone number",
-    "phonenumber",
-    "mobile",
-    "mobile number",
-    "mobile phone",
-    "cell",
-    "cell phone",
-    "cellphone",
-    "telephone",
-    "telephone number",
-    "tel",
-    "whatsapp",
-    "whatsapp number",
-    "msisdn",
-    "contact number",
-    "رقم الهاتف",
-    "الهاتف",
-    "هاتف",
-    "رقم الجوال",
-    "الجوال",
-    "جوال",
-    "رقم الموبايل",
-    "الموبايل",
-    "موبايل",
-    "رقم المحمول",
-    "المحمول",
-    "رقم الواتساب",
-    "الواتساب",
-    "واتساب",
-    "رقم التليفون",
-    "التليفون",
-    "تليفون",
-    "teléfono",
-    "teléfono móvil",
-    "número de teléfono",
-    "móvil",
-    "celular",
-    "número de celular",
-    "número de móvil",
-    "telefone",
-    "telefone celular",
-    "número de telefone",
-    "telemóvel",
-    "téléphone",
-    "téléphone portable",
-    "téléphone mobile",
-    "numéro de téléphone",
-    "portable",
-];
-
-const NAME: &[&str] = &[
-    "name",
-    "full name",
-    "fullname",
-    "customer name",
-    "contact name",
-    "first name",
-    "firstname",
-    "given name",
-    "الاسم",
-    "اسم",
-    "الاسم الكامل",
-    "اسم العميل",
-    "الاسم الأول",
-    "nombre",
-    "nombre completo",
-    "nombres",
-    "nome",
-    "nome completo",
-    "primeiro nome",
-    "nom complet",
-    "prénom",
-    "nom",
-];
-
-const LANGUAGE: &[&str] = &[
-    "language",
-    "lang",
-    "locale",
-    "language code",
-    "اللغة",
-    "لغة",
-    "idioma",
-    "lengua",
-    "lenguaje",
-    "língua",
-    "langue",
-];
-
-const OPT_IN_AT: &[&str] = &[
-    "opt in at",
-    "optin at",
-    "opted in at",
-    "opt in date",
-    "opt in time",
-    "opt in",
-    "optin",
-    "optin date",
-    "consent at",
-    "consented at",
-    "consent date",
-    "consent time",
-    "subscribed at",
-    "subscription date",
-    "تاريخ الموافقة",
-    "وقت الموافقة",
-    "تاريخ الاشتراك",
-    "fecha de consentimiento",
-    "fecha consentimiento",
-    "fecha de suscripción",
-    "fecha de alta",
-    "data de consentimento",
-    "data do consentimento",
-    "data de inscrição",
-    "date de consentement",
-    "date du consentement",
-    "date d'inscription",
-];
