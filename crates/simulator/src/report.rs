@@ -67,7 +67,8 @@ pub struct Late {
 /// Webhooks so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Webhooks {
-    /// Changes that are still to be delivered; the last status of a message only counts once it is the next one.
+    /// Changes that wait or are on their way. A message's next status is added when the one before is made, so 0 means
+    /// that nothing is left.
     pub pending: u64,
     /// Changes whose body got its 200.
     pub delivered: u64,
