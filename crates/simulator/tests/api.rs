@@ -5,7 +5,7 @@ mod support;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use support::{Caller, NUMBER, WABA, callback, egyptian, offer, simulator};
+use support::{Caller, NUMBER, WABA, begin, callback, egyptian, finish, offer, simulator, until};
 
 #[tokio::test]
 async fn a_sound_message_is_accepted_in_metas_shape_and_written_down() {
@@ -300,19 +300,51 @@ async fn jitter_comes_before_arrival_and_latency_after_it() {
 
 #[tokio::test]
 async fn what_was_read_arrives_even_if_its_caller_is_gone() {
-    use tokio::io::AsyncWriteExt as _;
     let sim = simulator(json!({"jitter_ms": {"min": 100, "max": 100}})).await;
     let body = offer(&egyptian(1), "").to_string();
-    let head = format!(
-        "POST /v26.0/{NUMBER}/messages HTTP/1.1\r\nhost: sim\r\nauthorization: Bearer simulated-access-token\r\n\
-         content-length: {}\r\n\r\n",
-        body.len()
-    );
-    let mut stream = tokio::net::TcpStream::connect(sim.addr()).await.expect("connected");
-    stream.write_all(format!("{head}{body}").as_bytes()).await.expect("written");
+    let mut stream = begin(&sim, &body).await;
+    finish(&mut stream, &body).await;
     tokio::time::sleep(Duration::from_millis(30)).await;
     drop(stream);
-    support::until("the message is taken in", || sim.report().accepted == 1).await;
+    until("the message is taken in", || sim.report().accepted == 1).await;
+    sim.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_arrives_when_its_body_has_been_read() {
+    let sim = simulator(json!({})).await;
+    let caller = Caller::of(&sim);
+    let body = offer(&egyptian(1), "").to_string();
+    let mut slow = begin(&sim, &body).await;
+    caller.send(&offer(&egyptian(2), "")).await.expect("an answer");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    finish(&mut slow, &body).await;
+    until("both are taken in", || sim.report().accepted == 2).await;
+    let rows = sim.messages(0, 2);
+    assert_eq!(rows[0].to.as_deref(), Some("+201000000002"));
+    assert!(rows[1].at_us - rows[0].at_us >= 50_000);
+    sim.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_opens_its_own_account_only() {
+    let sim = simulator(json!({})).await;
+    sim.update(|settings| {
+        let mut other = settings.accounts[0].clone();
+        other.waba_id = "100200300400501".into();
+        other.access_token = "another-token".into();
+        other.numbers.truncate(1);
+        other.numbers[0].id = "200100000000009".into();
+        settings.accounts.push(other);
+    })
+    .expect("valid");
+    let caller = Caller::of(&sim);
+    let message = offer(&egyptian(1), "");
+    let across = caller.send_as(Some("another-token"), NUMBER, &message).await.expect("an answer");
+    assert_eq!((across.code(), across.json()["error"]["error_subcode"].as_i64()), (100, Some(33)));
+    let own = caller.send_as(Some("another-token"), "200100000000009", &message).await.expect("an answer");
+    assert_eq!(own.status, StatusCode::OK);
+    assert_eq!(caller.get("/v26.0/100200300400501/message_templates").await.code(), 100);
     sim.stop().await;
 }
 

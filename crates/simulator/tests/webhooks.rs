@@ -4,7 +4,7 @@ mod support;
 
 use serde_json::{Value, json};
 use simulator::{Act, Inbound, Release, Reply, Simulator, TemplateChange};
-use support::{Caller, NUMBER, Receiver, callback, egyptian, offer, prompt, quiet, simulator, until};
+use support::{Caller, NUMBER, Receiver, begin, callback, egyptian, finish, offer, prompt, quiet, simulator, until};
 
 /// A simulator that tells this receiver everything at once, with more settings on top.
 async fn telling(receiver: &Receiver, patch: Value) -> (Simulator, Caller) {
@@ -81,6 +81,26 @@ async fn an_opt_out_counts_from_its_acknowledgement_on() {
     assert_eq!(tap["button"]["text"], "Stop promotions");
     assert_eq!(tap["context"]["id"].as_str(), sim.messages(0, 1)[0].wamid.as_deref());
     assert_eq!(tap["id"].as_str(), receipt.id.as_deref());
+    sim.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_that_had_begun_before_the_acknowledgement_is_no_breach() {
+    let receiver = Receiver::start().await;
+    let (sim, caller) = telling(&receiver, json!({})).await;
+    let body = offer(&egyptian(1), &callback(1)).to_string();
+    let mut slow = begin(&sim, &body).await;
+    sim.inbound(&act(&egyptian(1), Act::Stop)).expect("a stop");
+    until("the stop is acknowledged", || sim.report().opt_outs_acknowledged == 1).await;
+    finish(&mut slow, &body).await;
+    until("the message is taken in", || sim.report().accepted == 1).await;
+    assert_eq!(sim.report().after_opt_out, 0);
+    sim.update(|settings| settings.opt_out_grace_ms = 60_000).expect("valid");
+    caller.send(&offer(&egyptian(1), &callback(1))).await.expect("an answer");
+    assert_eq!(sim.report().after_opt_out, 0, "within the grace");
+    sim.update(|settings| settings.opt_out_grace_ms = 0).expect("valid");
+    caller.send(&offer(&egyptian(1), &callback(1))).await.expect("an answer");
+    assert_eq!(sim.report().after_opt_out, 1);
     sim.stop().await;
 }
 

@@ -14,6 +14,7 @@ use simulator::{Settings, Simulator};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 
 pub const NUMBER: &str = "200100000000001";
 pub const WABA: &str = "100200300400500";
@@ -96,6 +97,25 @@ impl Caller {
         let url = format!("{}/_sim/{path}", self.control);
         self.request(method, &url, None, body).await.expect("the control API always answers")
     }
+}
+
+/// A message whose head goes out first, its body when the returned connection is given to [`finish`].
+pub async fn begin(simulator: &Simulator, body: &str) -> tokio::net::TcpStream {
+    let mut stream = tokio::net::TcpStream::connect(simulator.addr()).await.expect("connected");
+    let head = format!(
+        "POST /v26.0/{NUMBER}/messages HTTP/1.1\r\nhost: sim\r\nauthorization: Bearer {TOKEN}\r\n\
+         content-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.expect("written");
+    // Time for the head to be read.
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    stream
+}
+
+/// Sends the body that [`begin`] announced.
+pub async fn finish(stream: &mut tokio::net::TcpStream, body: &str) {
+    stream.write_all(body.as_bytes()).await.expect("written");
 }
 
 /// The offer in English, with payloads, as part of campaign 12.
