@@ -13,6 +13,7 @@
 //! | [`optout`] | which words stop everything |
 //! | [`send`], [`campaign`] | the two state machines |
 //! | [`refusal`], [`pacing`] | why Meta refused, what follows, and how fast a number may go |
+//! | [`pricing`] | what a message costs, as an estimate |
 //! | [`schedule`], [`names`] | points in time and names that people type |
 
 pub mod campaign;
@@ -23,6 +24,7 @@ pub mod optout;
 pub mod pacing;
 pub mod payload;
 pub mod phone;
+pub mod pricing;
 pub mod refusal;
 pub mod schedule;
 pub mod send;

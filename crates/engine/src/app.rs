@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use store::Store;
+use tokio::sync::Notify;
 
 use crate::clock::Clock;
+use crate::inbox::Inbox;
+use crate::queue::Redis;
 use crate::vault::Vault;
 
 /// What the process hands over at the start.
@@ -23,6 +26,10 @@ pub struct AppParts {
     pub clock: Clock,
     /// Where rejects, exports and the send journal are written. Created when missing.
     pub data_dir: PathBuf,
+    /// The queue; `None` in commands that neither schedule nor send.
+    pub redis: Option<Redis>,
+    /// [`Store::install_id`]: tells our callback data from another installation's.
+    pub install: String,
 }
 
 /// One running Hudhud, shared by every role of the process.
@@ -41,13 +48,22 @@ pub struct App {
     pub clock: Clock,
     /// Where rejects, exports and the send journal are written.
     pub data_dir: PathBuf,
+    /// The queue; `None` in commands that neither schedule nor send.
+    pub redis: Option<Redis>,
+    /// [`Store::install_id`]: tells our callback data from another installation's.
+    pub install: String,
+    /// Wakes the scheduler of this process: something was launched, resumed, fed or received.
+    pub scheduler_wake: Notify,
+    /// Keeps webhook bodies in groups.
+    pub inbox: Inbox,
 }
 
 impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: AppParts) -> Arc<Self> {
-        let AppParts { store, graph, graph_is_loopback, vault, clock, data_dir } = parts;
-        Arc::new(Self { store, graph, graph_is_loopback, vault, clock, data_dir })
+        let AppParts { store, graph, graph_is_loopback, vault, clock, data_dir, redis, install } = parts;
+        let (scheduler_wake, inbox) = (Notify::new(), Inbox::default());
+        Arc::new(Self { store, graph, graph_is_loopback, vault, clock, data_dir, redis, install, scheduler_wake, inbox })
     }
 }

@@ -40,6 +40,8 @@ pub struct Fault {
     pub kept: String,
     /// What to do now.
     pub action: String,
+    /// What the refusal rests on, where there is more to read: the preflight's document.
+    pub document: Option<serde_json::Value>,
     source: Option<anyhow::Error>,
 }
 
@@ -59,7 +61,7 @@ impl Fault {
             FaultKind::Internal => "Try again; if it stays, report it with the log lines of this moment.",
             FaultKind::LedgerBroken => "Stop writing to this database and compare it with a backup.",
         };
-        Self { kind, detail: detail.into(), kept: NOTHING_CHANGED.to_owned(), action: action.to_owned(), source: None }
+        Self { kind, detail: detail.into(), kept: NOTHING_CHANGED.to_owned(), action: action.to_owned(), document: None, source: None }
     }
 
     /// What was asked cannot be done as asked.
@@ -106,6 +108,13 @@ impl Fault {
     #[must_use]
     pub fn action(mut self, action: impl Into<String>) -> Self {
         self.action = action.into();
+        self
+    }
+
+    /// Attaches what the refusal rests on.
+    #[must_use]
+    pub fn with_document(mut self, document: serde_json::Value) -> Self {
+        self.document = Some(document);
         self
     }
 

@@ -6,11 +6,38 @@
 //!
 //! Must not know: SQL text, axum, Meta's error codes.
 
+pub mod accounts;
 pub mod actor;
 pub mod app;
+pub mod callback;
+pub mod campaigns;
 pub mod clock;
+pub mod consequences;
+pub mod evidence;
 pub mod fault;
+pub mod feeder;
+pub mod host;
+pub mod imports;
+pub mod inbox;
+pub mod indoubt;
+pub mod intake;
+pub mod journal;
+pub mod lane;
+pub mod ledger;
+pub mod lists;
+pub mod numbers;
+pub mod optouts;
+pub mod planner;
+pub mod queue;
+pub mod queue_view;
+pub mod refusals;
+pub mod renderer;
+pub mod scheduler;
+pub mod templates;
 pub mod vault;
+pub mod views;
+pub mod webhook;
+pub mod worker;
 
 pub use actor::Actor;
 pub use app::{App, AppParts};

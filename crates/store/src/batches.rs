@@ -205,3 +205,38 @@ impl Store {
             .bind(campaign_id).fetch_one(c).await)?)
     }
 }
+
+/// How much waits on one number.
+#[derive(Clone, Debug, FromRow)]
+pub struct Depth {
+    /// The number (our id).
+    pub number_id: i64,
+    /// Planned sends of running campaigns.
+    pub planned: i64,
+    /// Those of them that wait for a time.
+    pub delayed: i64,
+    /// When the oldest open batch was made.
+    pub oldest: Option<i64>,
+}
+
+impl Store {
+    /// How much waits on each number, for running campaigns.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn depths(&self, now: i64) -> Result<Vec<Depth>> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_as(
+            "SELECT cn.number_id,
+                    CAST(coalesce(sum((SELECT t.n FROM tallies t WHERE t.campaign_id = c.id
+                        AND t.number_id = cn.number_id AND t.state = 0 AND t.detail = '')), 0) AS BIGINT) AS planned,
+                    CAST(coalesce(sum((SELECT count(*) FROM sends s WHERE s.campaign_id = c.id
+                        AND s.number_id = cn.number_id AND s.state = 0 AND s.not_before > $1)), 0) AS BIGINT)
+                        AS delayed,
+                    min((SELECT min(b.created_at) FROM batches b WHERE b.campaign_id = c.id
+                        AND b.number_id = cn.number_id)) AS oldest
+             FROM campaigns c JOIN campaign_numbers cn ON cn.campaign_id = c.id
+             WHERE c.state = 2 GROUP BY cn.number_id")
+            .bind(now).fetch_all(c).await)?)
+    }
+}

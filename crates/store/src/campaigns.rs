@@ -181,6 +181,18 @@ impl Store {
         Ok(on!(&mut link, c => sqlx::query_as(sql).fetch_all(c).await)?)
     }
 
+    /// Finished campaigns that have an open send again.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn finished_with_open(&self) -> Result<Vec<i64>> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_scalar(
+            "SELECT DISTINCT t.campaign_id FROM tallies t JOIN campaigns c ON c.id = t.campaign_id
+             WHERE t.state IN (0, 1, 2) AND t.n > 0 AND c.state = 5")
+            .fetch_all(c).await)?)
+    }
+
     /// The numbers (our ids) of a campaign, in their order.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ pub struct NewEntry {
     pub detail: String,
     /// Random, erased with the detail.
     pub salt: Vec<u8>,
-    /// SHA-256 of salt, actor and detail, as the engine's ledger room defines it.
+    /// SHA-256 of salt and detail.
     pub commitment: Vec<u8>,
 }
 
@@ -54,7 +54,7 @@ pub struct EntryRow {
     pub at: i64,
     /// What it is.
     pub kind: String,
-    /// Who did it; empty when erased.
+    /// Who did it.
     pub actor: String,
     /// The person it is about.
     pub contact_id: Option<i64>,
@@ -66,7 +66,7 @@ pub struct EntryRow {
     pub detail: String,
     /// Empty when erased.
     pub salt: Vec<u8>,
-    /// What the chain holds instead of actor and detail.
+    /// What the chain holds instead of the detail.
     pub commitment: Vec<u8>,
     /// Its place in the chain, from 1; `None` until it is sealed.
     pub sealed_seq: Option<i64>,

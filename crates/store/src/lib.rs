@@ -33,7 +33,7 @@ pub mod testing;
 
 pub use accounts::{Account, NewAccount};
 pub use api_keys::ApiKey;
-pub use batches::{Batch, BatchKind, Feedable};
+pub use batches::{Batch, BatchKind, Depth, Feedable};
 pub use campaigns::{CampaignRow, Moved, NewCampaign};
 pub use claims::{Claim, ClaimOrder, ClaimedSend, Halt, OPTED_OUT};
 pub use contacts::{Arriving, Chunk, ChunkEnd, Contact, ImportTarget, NewEvidence, OptIn};
@@ -48,7 +48,7 @@ pub use ledger::{EntryRow, LedgerHead, NewEntry, Seal};
 pub use lists::List;
 pub use numbers::{BusinessNumber, REMOVED, SyncedNumber};
 pub use planning::{AudienceRow, Blocked, CANCELLED, EXCLUDED_LIST, PlanChunk};
-pub use sends::{Applied, Happening, SendKey, SendRow, wamid_hash};
+pub use sends::{Applied, ExportRow, Happening, SendKey, SendRow, wamid_hash};
 pub use statuses::{NewInbound, Parked, WamidMatch};
 pub use suppressions::{Identity, Stop, Stopped, Suppression};
 pub use tallies::Tally;

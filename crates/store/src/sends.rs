@@ -226,9 +226,6 @@ impl SendRow {
     }
 }
 
-const COLUMNS: &str = "campaign_id, contact_id, number_id, state, attempt, tries, not_before, claimed_at, term, code, \
-     reason, held, expired, wamid, wamid_hash, accepted_at, sent_at, delivered_at, read_at, failed_at";
-
 async fn lock_rows(tx: &mut Link, keys: &[SendKey]) -> Result<Vec<SendRow>> {
     // CROSS JOIN keeps SQLite from scanning the campaign once per key.
     let sql = tx.pick(
@@ -399,15 +396,27 @@ impl Store {
             .bind(campaign_id).bind(contact_id).fetch_optional(c).await)?)
     }
 
-    /// The sends of a campaign after a contact id, in its order: a page of an export.
+    /// The sends of a campaign after a contact id, in its order, with whom they go to: a page of an export.
     ///
     /// # Errors
     /// As every read.
-    pub async fn sends_page(&self, campaign_id: i64, after: i64, limit: i64) -> Result<Vec<SendRow>> {
+    pub async fn export_page(&self, campaign_id: i64, after: i64, limit: i64) -> Result<Vec<ExportRow>> {
         let mut link = self.read().await?;
-        let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM sends WHERE campaign_id = $1 AND contact_id > $2 ORDER BY contact_id LIMIT $3"
-        ));
-        Ok(on!(&mut link, c => sqlx::query_as(sql).bind(campaign_id).bind(after).bind(limit).fetch_all(c).await)?)
+        Ok(on!(&mut link, c => sqlx::query_as(
+            "SELECT s.*, c.phone, c.name FROM sends s JOIN contacts c ON c.id = s.contact_id
+             WHERE s.campaign_id = $1 AND s.contact_id > $2 ORDER BY s.contact_id LIMIT $3")
+            .bind(campaign_id).bind(after).bind(limit).fetch_all(c).await)?)
     }
+}
+
+/// A send with its person, for an export.
+#[derive(Clone, Debug, FromRow)]
+pub struct ExportRow {
+    /// The send.
+    #[sqlx(flatten)]
+    pub send: SendRow,
+    /// The person's number, digits.
+    pub phone: Option<i64>,
+    /// The person's name.
+    pub name: Option<String>,
 }

@@ -16,6 +16,8 @@ const PARENT_USER_ID: i16 = 3;
 /// is suppressed, and somebody nobody knows yet is kept, so that they are known when they turn up.
 #[derive(Clone, Debug)]
 pub struct Stop {
+    /// The person, where already known.
+    pub contact_id: Option<i64>,
     /// The number's canonical key and its digits.
     pub phone: Option<(i64, i64)>,
     /// The business-scoped user id.
@@ -67,7 +69,7 @@ pub struct Suppression {
 }
 
 async fn people_of(tx: &mut Link, stop: &Stop) -> Result<Vec<i64>> {
-    let mut people: Vec<i64> = Vec::new();
+    let mut people: Vec<i64> = stop.contact_id.into_iter().collect();
     if let Some((key, _)) = stop.phone {
         people.extend(on!(tx, c => sqlx::query_scalar::<_, i64>("SELECT id FROM contacts WHERE phone_key = $1")
             .bind(key).fetch_optional(c).await)?);

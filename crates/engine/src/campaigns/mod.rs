@@ -1,0 +1,177 @@
+//! Campaigns: made, looked at, launched, steered.
+
+mod create;
+mod export;
+mod preflight;
+mod steer;
+
+use serde::Serialize;
+use store::CampaignRow;
+use utoipa::ToSchema;
+
+pub use create::{NewCampaign, create};
+pub use export::export;
+pub use preflight::{CostEstimate, MarketCost, Preflight, preflight};
+pub use steer::{LaunchOrder, cancel, launch, pause, resume, start};
+
+use crate::App;
+use crate::fault::{Fault, Result};
+use crate::views::iso;
+
+/// How many sends stand where; they sum to the total. `queued` are planned ones whose batch is out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Counts {
+    /// To be sent.
+    pub planned: i64,
+    /// To be sent, and handed to the queue.
+    pub queued: i64,
+    /// On the way to Meta.
+    pub submitting: i64,
+    /// Taken by Meta.
+    pub accepted: i64,
+    /// On the way to the person.
+    pub sent: i64,
+    /// On the person's device.
+    pub delivered: i64,
+    /// Opened.
+    pub read: i64,
+    /// Failed for good.
+    pub failed: i64,
+    /// Not sent, for a reason.
+    pub skipped: i64,
+    /// Nobody knows whether it went out.
+    pub in_doubt: i64,
+}
+
+/// A campaign as it stands.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CampaignView {
+    /// Its id.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// `draft`, `scheduled`, `running`, `paused`, `cancelled` or `finished`.
+    pub state: String,
+    /// Why, where there is a why.
+    pub reason: Option<String>,
+    /// The frozen audience.
+    pub total: i64,
+    /// Where its sends stand.
+    pub counts: Counts,
+    /// Accepted and held by Meta for a quality check (part of `accepted`).
+    pub held: i64,
+    /// Undelivered when the template's time to live ran out.
+    pub expired: i64,
+    /// `skipped` by reason.
+    pub skipped_by_reason: std::collections::BTreeMap<String, i64>,
+    /// `failed` by Meta's code.
+    pub failed_by_code: std::collections::BTreeMap<String, i64>,
+    /// The template's name.
+    pub template: String,
+    /// The template's language.
+    pub language: String,
+    /// Lists whose members are its audience.
+    pub lists: Vec<String>,
+    /// Lists whose members are skipped.
+    pub excluded_lists: Vec<String>,
+    /// Meta's ids of its business numbers.
+    pub numbers: Vec<String>,
+    /// Hard cap in any sliding second.
+    pub rate: Option<i64>,
+    /// When it starts by itself, RFC 3339.
+    pub start_at: Option<String>,
+    /// When it was made, RFC 3339.
+    pub created_at: String,
+    /// When its first send could go, RFC 3339.
+    pub started_at: Option<String>,
+    /// When it was finished or cancelled, RFC 3339.
+    pub finished_at: Option<String>,
+}
+
+/// A campaign by its name, or else by its id.
+///
+/// # Errors
+/// When there is none.
+pub async fn find(app: &App, name_or_id: &str) -> Result<i64> {
+    let text = name_or_id.trim();
+    if let Some(campaign) = app.store.campaign_named(text).await? {
+        return Ok(campaign.id);
+    }
+    if let Ok(id) = text.parse()
+        && let Some(campaign) = app.store.campaign(id).await?
+    {
+        return Ok(campaign.id);
+    }
+    Err(Fault::not_found(format!("There is no campaign {text:?}.")).action("`hudhud campaign ls` shows what there is."))
+}
+
+/// One campaign as it stands.
+///
+/// # Errors
+/// When there is none of that id.
+pub async fn show(app: &App, id: i64) -> Result<CampaignView> {
+    let row = row(app, id).await?;
+    view(app, row).await
+}
+
+/// Campaigns, newest first, before an id.
+///
+/// # Errors
+/// When the database is away.
+pub async fn ls(app: &App, before: Option<i64>, limit: u32) -> Result<Vec<CampaignView>> {
+    let mut views = Vec::new();
+    for row in app.store.campaigns(before.unwrap_or(i64::MAX), i64::from(limit)).await? {
+        views.push(view(app, row).await?);
+    }
+    Ok(views)
+}
+
+pub(crate) async fn row(app: &App, id: i64) -> Result<CampaignRow> {
+    app.store.campaign(id).await?.ok_or_else(|| Fault::not_found(format!("There is no campaign with the id {id}.")))
+}
+
+async fn view(app: &App, row: CampaignRow) -> Result<CampaignView> {
+    let tally = app.store.tally(row.id).await?;
+    let queued = if tally.planned > 0 { app.store.queued(row.id).await?.min(tally.planned) } else { 0 };
+    // What is frozen and not yet a row is planned all the same.
+    let unplanned = if row.planned { 0 } else { (row.audience - tally.total()).max(0) };
+    let (lists, excluded_lists) = app.store.campaign_list_names(row.id).await?;
+    let mut numbers = Vec::new();
+    for id in app.store.campaign_number_ids(row.id).await? {
+        numbers.extend(app.store.number(id).await?.map(|number| number.phone_number_id));
+    }
+    let template: crate::renderer::KeptTemplate = serde_json::from_str(&row.template).map_err(Fault::internal)?;
+    Ok(CampaignView {
+        id: row.id,
+        state: row.state()?.as_str().to_owned(),
+        name: row.name,
+        reason: row.reason,
+        total: tally.total() + unplanned,
+        counts: Counts {
+            planned: tally.planned - queued + unplanned,
+            queued,
+            submitting: tally.submitting,
+            accepted: tally.accepted,
+            sent: tally.sent,
+            delivered: tally.delivered,
+            read: tally.read,
+            failed: tally.failed,
+            skipped: tally.skipped,
+            in_doubt: tally.in_doubt,
+        },
+        held: tally.held,
+        expired: tally.expired,
+        skipped_by_reason: tally.skipped_by_reason,
+        failed_by_code: tally.failed_by_code,
+        template: template.name,
+        language: template.language,
+        lists,
+        excluded_lists,
+        numbers,
+        rate: row.rate_cap,
+        start_at: row.start_at.map(iso),
+        created_at: iso(row.created_at),
+        started_at: row.started_at.map(iso),
+        finished_at: row.finished_at.map(iso),
+    })
+}

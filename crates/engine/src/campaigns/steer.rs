@@ -1,0 +1,166 @@
+//! Launching, pausing, resuming and cancelling.
+
+use std::sync::Arc;
+
+use domain::campaign::{CampaignEvent, CampaignState};
+use serde::Deserialize;
+use serde_json::json;
+use store::{CampaignRow, Moved};
+use utoipa::ToSchema;
+
+use crate::campaigns::{CampaignView, Preflight, preflight, row, show};
+use crate::fault::{Fault, FaultKind, Result};
+use crate::renderer::KeptTemplate;
+use crate::{Actor, App, consequences, evidence};
+
+/// What a person says when launching.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LaunchOrder {
+    /// Refuse unless exactly so many would get the message.
+    #[serde(default)]
+    pub expect_recipients: Option<i64>,
+    /// Yes to the preflight's warnings.
+    #[serde(default)]
+    pub yes: bool,
+}
+
+/// Launches a draft: at once, or at its time.
+///
+/// # Errors
+/// [`FaultKind::PreflightRefused`] with the preflight's document when it has blockers, warnings without yes, or another
+/// number of recipients than expected; [`FaultKind::WrongState`] when it was launched before.
+pub async fn launch(app: &Arc<App>, actor: &Actor, id: i64, order: &LaunchOrder) -> Result<CampaignView> {
+    let campaign = row(app, id).await?;
+    if !matches!(campaign.state()?, CampaignState::Draft | CampaignState::Scheduled) {
+        return Err(Fault::wrong_state(format!("The campaign is {} already.", campaign.state()?)));
+    }
+    let checked = preflight(app, id).await?;
+    refuse(&checked, order)?;
+    let later = campaign.start_at.is_some_and(|at| at > app.clock.now_ms());
+    if later {
+        moved(app.store.move_campaign(id, CampaignEvent::Scheduled, None, None, app.clock.now_ms()).await?)?;
+    } else {
+        freeze(app, &campaign).await?;
+    }
+    let detail = json!({"eligible": checked.eligible, "excluded": checked.excluded, "later": later});
+    note(app, actor, "launched", id, &detail).await?;
+    app.scheduler_wake.notify_waiters();
+    show(app, id).await
+}
+
+fn refuse(checked: &Preflight, order: &LaunchOrder) -> Result<()> {
+    let document = || serde_json::to_value(checked).unwrap_or_default();
+    let refusal = |detail: String, action: &str| {
+        Err(Fault::new(FaultKind::PreflightRefused, detail)
+            .kept("Nothing was sent; the campaign is as it was.")
+            .action(action)
+            .with_document(document()))
+    };
+    if !checked.blockers.is_empty() {
+        return refusal(checked.blockers.join(" "), "Remove what blocks it and launch again.");
+    }
+    if let Some(expected) = order.expect_recipients
+        && expected != checked.eligible
+    {
+        return refusal(
+            format!("{} people would get the message, not {expected}.", checked.eligible),
+            "Look at the preflight and launch with the number you mean.",
+        );
+    }
+    if !checked.warnings.is_empty() && !order.yes {
+        return refusal(checked.warnings.join(" "), "Launch again with --yes if you mean it.");
+    }
+    Ok(())
+}
+
+/// Freezes the audience and lets the campaign run, with the template as it is now.
+async fn freeze(app: &App, campaign: &CampaignRow) -> Result<()> {
+    if let Some(template) = app.store.template(campaign.template_id).await? {
+        let kept = serde_json::to_string(&KeptTemplate::of(&template)?).map_err(Fault::internal)?;
+        app.store.keep_template(campaign.id, &kept).await?;
+    }
+    let now = app.clock.now_ms();
+    let audience = app.store.audience_size(campaign.id, now).await?;
+    moved(app.store.move_campaign(campaign.id, CampaignEvent::Launched, None, Some(audience), now).await?)?;
+    Ok(())
+}
+
+/// Starts a scheduled campaign whose time has come: what blocks it by now pauses it instead, and says why.
+///
+/// # Errors
+/// When the database is away.
+pub async fn start(app: &Arc<App>, campaign: &CampaignRow) -> Result<()> {
+    let checked = preflight(app, campaign.id).await?;
+    freeze(app, campaign).await?;
+    if checked.blockers.is_empty() {
+        tracing::info!(campaign = campaign.id, "its time has come: started");
+    } else {
+        consequences::pause_campaign(app, campaign.id, &checked.blockers.join(" ")).await;
+    }
+    Ok(())
+}
+
+/// Pauses: no claim is made from the next one on. What was claimed within the last moment still leaves.
+///
+/// # Errors
+/// When it is not running.
+pub async fn pause(app: &App, actor: &Actor, id: i64, reason: Option<&str>) -> Result<CampaignView> {
+    let words = reason.map_or_else(|| format!("paused by {actor}"), str::to_owned);
+    steer(app, actor, id, CampaignEvent::Paused, Some(&words)).await
+}
+
+/// Lets a paused campaign go on.
+///
+/// # Errors
+/// When it is not paused, or its template cannot be sent.
+pub async fn resume(app: &App, actor: &Actor, id: i64) -> Result<CampaignView> {
+    let checked = preflight(app, id).await?;
+    let campaign = row(app, id).await?;
+    // A campaign with nobody left to send to may be resumed: it is about to finish.
+    let blockers: Vec<String> = checked.blockers.into_iter().filter(|words| !words.starts_with("Nobody")).collect();
+    if campaign.state()? == CampaignState::Paused && !blockers.is_empty() {
+        return Err(Fault::new(FaultKind::PreflightRefused, blockers.join(" "))
+            .kept("The campaign stays paused; everyone keeps their place.")
+            .action("Remove what blocks it and resume again."));
+    }
+    steer(app, actor, id, CampaignEvent::Resumed, None).await
+}
+
+/// Ends a campaign: what has not left never will. What has, cannot be recalled.
+///
+/// # Errors
+/// When it is finished.
+pub async fn cancel(app: &App, actor: &Actor, id: i64) -> Result<CampaignView> {
+    steer(app, actor, id, CampaignEvent::Cancelled, Some(&format!("cancelled by {actor}"))).await
+}
+
+async fn steer(
+    app: &App,
+    actor: &Actor,
+    id: i64,
+    event: CampaignEvent,
+    reason: Option<&str>,
+) -> Result<CampaignView> {
+    let state = moved(app.store.move_campaign(id, event, reason, None, app.clock.now_ms()).await?)?;
+    note(app, actor, state.as_str(), id, &json!({"reason": reason})).await?;
+    app.scheduler_wake.notify_waiters();
+    show(app, id).await
+}
+
+fn moved(moved: Moved) -> Result<CampaignState> {
+    match moved {
+        Moved::To(state) => Ok(state),
+        Moved::Refused(illegal) => Err(Fault::wrong_state(format!("{illegal}."))),
+        Moved::NotFound => Err(Fault::not_found("There is no such campaign.")),
+    }
+}
+
+/// Who steered what, into the ledger.
+async fn note(app: &App, actor: &Actor, what: &str, id: i64, detail: &serde_json::Value) -> Result<()> {
+    let detail = json!({"what": what, "detail": detail});
+    let mut entry = evidence::entry(app, "campaign", actor, &detail).map_err(Fault::internal)?;
+    entry.campaign_id = Some(id);
+    app.store.append_entry(&entry).await?;
+    Ok(())
+}

@@ -1,0 +1,406 @@
+//! Taking webhooks in: statuses are matched to their attempts and applied upwards, in groups and in any order.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use cloud_api::webhook::{self, Change, ChangeKind, InboundKind, InboundMessage, StatusEvent, StatusKind, WireError};
+use domain::pacing::{Beyond, Reaction, Retry, react};
+use domain::payload;
+use domain::phone::PhoneNumber;
+use domain::send::{Current, SendEvent, Status};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use store::{Happening, Identity, NewInbound, Parked, Priority, Waiting};
+
+use crate::journal::AttemptKey;
+use crate::refusals::{advice, class_of};
+use crate::{App, callback, consequences};
+
+/// Bodies applied in one round.
+const BODIES: i64 = 100;
+/// The kind of identity that a business-scoped user id is.
+const USER_ID: i16 = 2;
+/// The kind of identity that a parent user id is.
+const PARENT_USER_ID: i16 = 3;
+/// Parked statuses are tried again for so long.
+const KEEP_PARKED: i64 = 24 * 3_600_000;
+/// An unknown message id is held against sends in doubt once it is so old: our own answer had its chance.
+const EVIDENCE_AFTER: i64 = 5_000;
+
+/// A status in our own words, as it is parked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Heard {
+    wamid: String,
+    status: String,
+    at: i64,
+    callback: Option<String>,
+    recipient: Option<String>,
+    user_id: Option<String>,
+    parent_user_id: Option<String>,
+    /// Meta's code and its class's name, of a failure.
+    code: Option<i64>,
+    later: Option<i64>,
+}
+
+/// Applies what waits in the inbox. `true`: there is more.
+///
+/// # Errors
+/// When the database is away.
+pub async fn tick(app: &Arc<App>) -> anyhow::Result<bool> {
+    let bodies = app.store.waiting_bodies(BODIES).await?;
+    if bodies.is_empty() {
+        return Ok(false);
+    }
+    let accounts: HashMap<i64, store::Account> =
+        app.store.accounts().await?.into_iter().map(|account| (account.id, account)).collect();
+    let mut round = Round::default();
+    for body in &bodies {
+        match webhook::parse(&body.body) {
+            Ok(changes) => {
+                for change in changes {
+                    if vouched(app, &accounts, body, &change) {
+                        round.take(body, change);
+                    }
+                }
+                round.done.push(body.id);
+            }
+            Err(error) => round.unreadable.push((body.id, error.to_string())),
+        }
+    }
+    apply(app, round).await?;
+    Ok(i64::try_from(bodies.len()).unwrap_or(BODIES) == BODIES)
+}
+
+/// A body's secret vouches for the accounts that share it, and for no other.
+fn vouched(app: &App, accounts: &HashMap<i64, store::Account>, body: &Waiting, change: &Change) -> bool {
+    let Some(voucher) = accounts.get(&body.account_id) else { return false };
+    if voucher.waba_id == change.waba_id {
+        return true;
+    }
+    let Some(named) = accounts.values().find(|account| account.waba_id == change.waba_id) else { return false };
+    use secrecy::ExposeSecret;
+    match (crate::accounts::app_secret(app, voucher), crate::accounts::app_secret(app, named)) {
+        (Ok(one), Ok(other)) => one.expose_secret() == other.expose_secret(),
+        _ => false,
+    }
+}
+
+#[derive(Default)]
+struct Round {
+    done: Vec<i64>,
+    unreadable: Vec<(i64, String)>,
+    statuses: Vec<(i64, Option<String>, StatusEvent, i64)>,
+    inbound: Vec<(i64, Option<String>, InboundMessage, i64)>,
+    templates: Vec<(i64, cloud_api::webhook::TemplateStatusEvent)>,
+}
+
+impl Round {
+    fn take(&mut self, body: &Waiting, change: Change) {
+        let number = change.phone_number_id;
+        match change.kind {
+            ChangeKind::Status(event) => self.statuses.push((body.account_id, number, event, body.received_at)),
+            ChangeKind::Inbound(message) if !message.group => {
+                self.inbound.push((body.account_id, number, message, body.received_at));
+            }
+            ChangeKind::TemplateStatus(event) => self.templates.push((body.account_id, event)),
+            // Opt-outs took effect before the acknowledgement; the rest is not read by this version.
+            ChangeKind::Inbound(_) | ChangeKind::Preference(_) | ChangeKind::Other { .. } => {}
+            ChangeKind::Unreadable { reason, .. } => {
+                metrics::counter!("hudhud_webhook_events_total", "type" => "item", "result" => "unknown").increment(1);
+                tracing::warn!(body = body.id, reason, "a webhook's item could not be read; the rest of it is applied");
+            }
+        }
+    }
+}
+
+async fn apply(app: &Arc<App>, round: Round) -> anyhow::Result<()> {
+    let heard: Vec<(i64, Option<String>, Heard, Vec<WireError>)> = round
+        .statuses
+        .into_iter()
+        .filter_map(|(account, number, event, _)| {
+            let errors = event.errors.clone();
+            heard_of(event).map(|heard| (account, number, heard, errors))
+        })
+        .collect();
+    let unmatched: Vec<&str> = heard
+        .iter()
+        .filter(|(_, _, heard, _)| ours(app, heard).is_none())
+        .map(|(_, _, heard, _)| heard.wamid.as_str())
+        .collect();
+    let by_wamid = attempts_of(app, &unmatched).await?;
+
+    let mut happenings = Vec::with_capacity(heard.len());
+    let mut parked = Vec::new();
+    let mut identities = Vec::new();
+    let mut aftermath = Vec::new();
+    for (account_id, number, mut heard, errors) in heard {
+        let Some(key) = ours(app, &heard).or_else(|| by_wamid.get(&heard.wamid).copied()) else {
+            parked.push(park(app, account_id, number, &heard));
+            continue;
+        };
+        if let Some(error) = errors.first() {
+            let reaction = reaction_to(app, key, error).await?;
+            if let Retry::After(delay) = reaction.message {
+                heard.later = Some(app.clock.now_ms().saturating_add(delay));
+            }
+            aftermath.push((key, reaction.beyond, class_of(error.kind), error.code));
+        }
+        identities.extend(names_of(&heard, key.contact_id));
+        metrics::counter!("hudhud_message_status_total", "status" => heard.status.clone()).increment(1);
+        happenings.extend(happening_of(key, &heard));
+    }
+    let applied = app.store.apply(Priority::Urgent, &happenings).await?;
+    for (place, illegal) in &applied.illegal {
+        tracing::warn!(campaign = happenings[*place].campaign_id, %illegal, "a status does not fit its send");
+        metrics::counter!("hudhud_reconcile_mismatches_total", "kind" => "illegal_step").increment(1);
+    }
+    app.store.park(&parked).await?;
+    for _ in app.store.learn_identities(&identities).await? {
+        tracing::info!("a person who said stop by a user id alone is known now and suppressed");
+    }
+    keep_inbound(app, &round.inbound).await?;
+    for (account_id, event) in &round.templates {
+        follow_template(app, *account_id, event).await?;
+    }
+    for (key, beyond, class, code) in aftermath {
+        follow_failure(app, key, beyond, class, code).await?;
+    }
+    app.store.mark_applied(&round.done, &round.unreadable, app.clock.now_ms()).await?;
+    Ok(())
+}
+
+fn heard_of(event: StatusEvent) -> Option<Heard> {
+    let status = match event.status {
+        StatusKind::Sent => "sent",
+        StatusKind::Delivered => "delivered",
+        StatusKind::Read => "read",
+        StatusKind::Failed => "failed",
+        // `played`, `deleted`: say nothing of where the message stands.
+        StatusKind::Other(_) => return None,
+    };
+    Some(Heard {
+        wamid: event.wamid,
+        status: status.to_owned(),
+        at: event.at_ms,
+        callback: event.callback_data,
+        recipient: event.recipient_id,
+        user_id: event.recipient_user_id,
+        parent_user_id: event.parent_user_id,
+        code: event.errors.first().map(|error| error.code),
+        later: None,
+    })
+}
+
+/// The attempt that a status names itself.
+fn ours(app: &App, heard: &Heard) -> Option<AttemptKey> {
+    heard.callback.as_deref().and_then(|data| callback::decode(&app.install, data))
+}
+
+fn happening_of(key: AttemptKey, heard: &Heard) -> Option<Happening> {
+    let status = match heard.status.as_str() {
+        "sent" => Status::Sent,
+        "delivered" => Status::Delivered,
+        "read" => Status::Read,
+        "failed" => Status::Failed { later: heard.later.is_some() },
+        _ => return None,
+    };
+    let event = SendEvent::Status(status, Current::Yes);
+    let mut happening = Happening::new((key.campaign_id, key.contact_id), Some(key.attempt), event, heard.at);
+    happening.wamid = Some(heard.wamid.clone());
+    happening.code = heard.code;
+    happening.not_before = heard.later;
+    Some(happening)
+}
+
+async fn attempts_of(app: &App, wamids: &[&str]) -> anyhow::Result<HashMap<String, AttemptKey>> {
+    let found = app.store.sends_of_wamids(wamids).await?;
+    Ok(found
+        .into_iter()
+        .map(|found| {
+            let key = AttemptKey {
+                campaign_id: found.campaign_id,
+                contact_id: found.contact_id,
+                attempt: found.attempt,
+            };
+            (found.wamid, key)
+        })
+        .collect())
+}
+
+/// What follows from a failure that a webhook reports.
+async fn reaction_to(app: &App, key: AttemptKey, error: &WireError) -> anyhow::Result<Reaction> {
+    let tries = app.store.send((key.campaign_id, key.contact_id)).await?.map_or(0, |row| row.tries);
+    Ok(react(class_of(error.kind), u32::try_from(tries).unwrap_or(u32::MAX).saturating_add(1), None))
+}
+
+async fn follow_failure(
+    app: &App,
+    key: AttemptKey,
+    beyond: Beyond,
+    class: domain::refusal::RefusalClass,
+    code: i64,
+) -> anyhow::Result<()> {
+    match beyond {
+        Beyond::SuppressPerson => consequences::suppress(app, key.contact_id, key.campaign_id).await,
+        Beyond::PauseCampaign => consequences::pause_campaign(app, key.campaign_id, &advice(class, code)).await,
+        Beyond::PauseNumber | Beyond::PauseAccount => {
+            let Some(row) = app.store.send((key.campaign_id, key.contact_id)).await? else { return Ok(()) };
+            if beyond == Beyond::PauseNumber {
+                consequences::pause_number(app, row.number_id, &advice(class, code)).await;
+            } else {
+                consequences::stop_account(app, row.number_id, &advice(class, code)).await;
+            }
+        }
+        // Rates and storms are judged by the answers to requests; a single late failure says nothing of them.
+        Beyond::Nothing | Beyond::SlowNumber | Beyond::CountAgainstNumber | Beyond::CountAgainstCampaign => {}
+    }
+    Ok(())
+}
+
+fn names_of(heard: &Heard, contact_id: i64) -> impl Iterator<Item = Identity> {
+    let name = |kind, value: &Option<String>| value.clone().map(|value| Identity { kind, value, contact_id });
+    [name(USER_ID, &heard.user_id), name(PARENT_USER_ID, &heard.parent_user_id)].into_iter().flatten()
+}
+
+fn park(app: &App, account_id: i64, number: Option<String>, heard: &Heard) -> Parked {
+    Parked {
+        wamid: heard.wamid.clone(),
+        status: heard.status.clone(),
+        account_id,
+        phone_number_id: number,
+        recipient: heard.recipient.clone(),
+        event: serde_json::to_string(heard).unwrap_or_else(|_| "{}".to_owned()),
+        at: heard.at,
+        parked_at: app.clock.now_ms(),
+    }
+}
+
+async fn keep_inbound(
+    app: &App,
+    messages: &[(i64, Option<String>, InboundMessage, i64)],
+) -> anyhow::Result<()> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let numbers: HashMap<String, i64> =
+        app.store.numbers().await?.into_iter().map(|number| (number.phone_number_id, number.id)).collect();
+    let quoted: Vec<&str> = messages.iter().filter_map(|(_, _, message, _)| message.context_id.as_deref()).collect();
+    let by_wamid = attempts_of(app, &quoted).await?;
+    let mut kept = Vec::with_capacity(messages.len());
+    for (account_id, number, message, received_at) in messages {
+        let quoted = message.context_id.as_ref().and_then(|wamid| by_wamid.get(wamid));
+        let contact_id = match quoted {
+            Some(key) => Some(key.contact_id),
+            None => sender_of(app, message).await?,
+        };
+        let (kind, detail, named) = words_of(&message.kind);
+        kept.push(NewInbound {
+            wamid: message.id.clone(),
+            account_id: *account_id,
+            number_id: number.as_ref().and_then(|number| numbers.get(number)).copied(),
+            contact_id,
+            campaign_id: named.or(quoted.map(|key| key.campaign_id)),
+            kind: kind.to_owned(),
+            detail: detail.to_string(),
+            at: message.at_ms,
+            received_at: *received_at,
+        });
+    }
+    app.store.keep_inbound(&kept).await?;
+    Ok(())
+}
+
+async fn sender_of(app: &App, message: &InboundMessage) -> anyhow::Result<Option<i64>> {
+    let Some(number) = message.from.as_deref().and_then(PhoneNumber::from_wa_id) else { return Ok(None) };
+    let key = i64::try_from(number.key()).unwrap_or(i64::MAX);
+    Ok(app.store.contact_of_phone(key).await?.map(|contact| contact.id))
+}
+
+fn words_of(kind: &InboundKind) -> (&'static str, serde_json::Value, Option<i64>) {
+    match kind {
+        InboundKind::Button { payload, text } => {
+            let campaign = payload::decode(payload).map(|ours| ours.campaign_id);
+            ("button", json!({"payload": payload, "text": text}), campaign)
+        }
+        InboundKind::Interactive { id, title } => ("interactive", json!({"id": id, "title": title}), None),
+        InboundKind::Text(body) => ("text", json!({"body": body}), None),
+        InboundKind::IdentityChanged { .. } => ("system", json!({}), None),
+        InboundKind::Other(kind) => ("other", json!({"type": kind}), None),
+    }
+}
+
+/// A template that Meta stops must not be launched; campaigns that run on it are paused.
+async fn follow_template(
+    app: &App,
+    account_id: i64,
+    event: &cloud_api::webhook::TemplateStatusEvent,
+) -> anyhow::Result<()> {
+    let (Some(name), Some(language)) = (&event.name, &event.language) else { return Ok(()) };
+    let status = match event.event.as_str() {
+        "REINSTATED" | "UNARCHIVED" => "APPROVED",
+        "FLAGGED" => return Ok(()),
+        other => other,
+    };
+    app.store.set_template_status(account_id, name, language, status).await?;
+    if status == "APPROVED" {
+        return Ok(());
+    }
+    for campaign in app.store.campaigns_alive().await? {
+        if campaign.account_id != account_id || campaign.state()? != domain::campaign::CampaignState::Running {
+            continue;
+        }
+        let template: crate::renderer::KeptTemplate = serde_json::from_str(&campaign.template)?;
+        if template.name == *name && template.language == *language {
+            let reason = format!("Meta set the template to {status}. Resume once it is approved again, or cancel.");
+            consequences::pause_campaign(app, campaign.id, &reason).await;
+        }
+    }
+    Ok(())
+}
+
+/// Looks again for the sends of parked statuses: our own record may have come after the webhook. An unknown message id
+/// is evidence for a doubt only if number and recipient lead to exactly one.
+///
+/// # Errors
+/// When the database is away.
+pub async fn match_parked(app: &Arc<App>) -> anyhow::Result<bool> {
+    let now = app.clock.now_ms();
+    let parked = app.store.parked(now - KEEP_PARKED, 500).await?;
+    if parked.is_empty() {
+        return Ok(false);
+    }
+    let wamids: Vec<&str> =
+        parked.iter().map(|parked| parked.wamid.as_str()).collect::<HashSet<_>>().into_iter().collect();
+    let by_wamid = attempts_of(app, &wamids).await?;
+    let mut happenings = Vec::new();
+    let mut found = Vec::new();
+    for parked in &parked {
+        let Ok(heard) = serde_json::from_str::<Heard>(&parked.event) else { continue };
+        let key = match by_wamid.get(&parked.wamid) {
+            Some(key) => Some(*key),
+            None if now - parked.parked_at > EVIDENCE_AFTER => doubt_of(app, parked).await?,
+            None => None,
+        };
+        if let Some(key) = key {
+            happenings.extend(happening_of(key, &heard));
+            found.push((parked.wamid.clone(), parked.status.clone()));
+        }
+    }
+    app.store.apply(Priority::Urgent, &happenings).await?;
+    app.store.unpark(&found).await?;
+    Ok(false)
+}
+
+/// The one send in doubt that a message id of nobody's can belong to.
+async fn doubt_of(app: &App, parked: &Parked) -> anyhow::Result<Option<AttemptKey>> {
+    let (Some(number), Some(recipient)) = (&parked.phone_number_id, &parked.recipient) else { return Ok(None) };
+    let Some(recipient) = PhoneNumber::from_wa_id(recipient) else { return Ok(None) };
+    let key = i64::try_from(recipient.key()).unwrap_or(i64::MAX);
+    let doubts = app.store.doubts_to(number, key, parked.at).await?;
+    Ok(match doubts.as_slice() {
+        [((campaign_id, contact_id), attempt)] => {
+            Some(AttemptKey { campaign_id: *campaign_id, contact_id: *contact_id, attempt: *attempt })
+        }
+        _ => None,
+    })
+}

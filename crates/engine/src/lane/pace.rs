@@ -1,0 +1,277 @@
+//! When the next message of a lane may leave: governor for smoothness, and a window for the hard cap.
+//!
+//! The only room that names governor. Its limiter spreads turns evenly and lets a late timer catch up by a turn or two;
+//! the window of [`domain::pacing`] sees to it that no second holds more than the rate, counted when requests are
+//! handed over. The window is wider than a second by the jitter that is measured, so that the receiver agrees.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use domain::pacing::{Jitter, Micros, SECOND, Window};
+use governor::clock::Clock as _;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use tokio::sync::Notify;
+
+use crate::Clock;
+
+/// With nothing to wait for but the end of a request, look again after this.
+const LOOK_AGAIN: Micros = 5_000;
+/// Slower than this nothing is paced by halves: one message a second.
+const SLOWEST: u32 = 1;
+
+/// Governor's view of our clock.
+#[derive(Clone, Debug)]
+struct GovernorClock(Clock);
+
+impl governor::clock::Clock for GovernorClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Nanos::from(self.0.boot_us().saturating_mul(1000))
+    }
+}
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, GovernorClock, NoOpMiddleware<Nanos>>;
+
+/// The pace of one lane, or of one campaign on it.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    clock: Clock,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: Mutex<State>,
+    freed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    /// `None`: unlimited.
+    rate: Option<u32>,
+    limiter: Option<Limiter>,
+    window: Window,
+    jitter: Jitter,
+}
+
+/// The right to hand over one message. Dropped without it, its place is free at once.
+#[derive(Debug)]
+pub struct Turn {
+    inner: Arc<Inner>,
+    used: bool,
+}
+
+impl Turn {
+    /// The message's bytes are being handed over now.
+    pub fn hand_over(&mut self, now: Micros) {
+        self.used = true;
+        lock(&self.inner).window.handed_over(now);
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if !self.used {
+            lock(&self.inner).window.dropped();
+            self.inner.freed.notify_one();
+        }
+    }
+}
+
+fn lock(inner: &Inner) -> MutexGuard<'_, State> {
+    // The sums behind this lock are whole after every statement, so a panic elsewhere cannot have torn them.
+    inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Pace {
+    /// A pace of so many messages a second; `None`: as fast as answers come.
+    #[must_use]
+    pub fn new(clock: Clock, rate: Option<u32>) -> Self {
+        let jitter = Jitter::new();
+        let window = Window::new(rate.unwrap_or(u32::MAX), SECOND + jitter.margin());
+        let state = State { rate, limiter: None, window, jitter };
+        let pace = Self { clock, inner: Arc::new(Inner { state: Mutex::new(state), freed: Notify::new() }) };
+        pace.rebuild(&mut lock(&pace.inner));
+        pace
+    }
+
+    /// Changes the rate and keeps what was handed over.
+    pub fn set_rate(&self, rate: Option<u32>) {
+        let mut state = lock(&self.inner);
+        if state.rate == rate {
+            return;
+        }
+        state.rate = rate;
+        state.window.set_rate(rate.unwrap_or(u32::MAX));
+        self.rebuild(&mut state);
+        drop(state);
+        self.inner.freed.notify_one();
+    }
+
+    /// The rate in force.
+    #[must_use]
+    pub fn rate(&self) -> Option<u32> {
+        lock(&self.inner).rate
+    }
+
+    /// Takes in a round trip: how unevenly requests travel decides the margin.
+    pub fn round_trip(&self, time: Micros) {
+        let mut state = lock(&self.inner);
+        if state.rate.is_none() {
+            return;
+        }
+        let before = state.jitter.margin();
+        state.jitter.record(time);
+        let margin = state.jitter.margin();
+        if margin != before {
+            state.window.set_width(SECOND + margin);
+            self.rebuild(&mut state);
+        }
+    }
+
+    /// Messages handed over in the last second.
+    #[must_use]
+    pub fn in_last_second(&self) -> u32 {
+        lock(&self.inner).window.handed_in_last_second(self.clock.boot_us())
+    }
+
+    /// A turn now, or when to ask again.
+    ///
+    /// # Errors
+    /// The boot time from which asking again may help; sooner when [`Self::freed`] wakes.
+    pub fn try_turn(&self) -> Result<Turn, Micros> {
+        let now = self.clock.boot_us();
+        let mut state = lock(&self.inner);
+        if state.rate.is_some() {
+            // The window first: a turn of the limiter that the window refuses would be lost.
+            if let Err(wait) = state.window.try_grant(now) {
+                return Err(wait.until.unwrap_or(now + LOOK_AGAIN));
+            }
+            if let Some(limiter) = &state.limiter
+                && let Err(not_until) = limiter.check()
+            {
+                let wait = not_until.wait_time_from(GovernorClock(self.clock.clone()).now());
+                state.window.dropped();
+                return Err(now + u64::try_from(wait.as_micros()).unwrap_or(LOOK_AGAIN).max(1));
+            }
+        }
+        let used = state.rate.is_none();
+        Ok(Turn { inner: Arc::clone(&self.inner), used })
+    }
+
+    /// When the window lets the next message go, as far as is known: now, if a slot is free.
+    #[must_use]
+    pub fn next_turn_at(&self) -> Micros {
+        let now = self.clock.boot_us();
+        let mut state = lock(&self.inner);
+        if state.rate.is_none() {
+            return now;
+        }
+        match state.window.try_grant(now) {
+            Ok(()) => {
+                state.window.dropped();
+                now
+            }
+            Err(wait) => wait.until.unwrap_or(now + LOOK_AGAIN),
+        }
+    }
+
+    /// Wakes when a turn was given back unused or the rate changed.
+    pub async fn freed(&self) {
+        self.inner.freed.notified().await;
+    }
+
+    fn rebuild(&self, state: &mut State) {
+        state.limiter = state.rate.map(|rate| {
+            let rate = rate.max(SLOWEST);
+            // Spread over the window's whole width, or turns would run ahead of it and then stand still.
+            let gap = Duration::from_micros(state.window.width() / u64::from(rate));
+            let burst = NonZeroU32::new((rate / 50).max(2)).unwrap_or(NonZeroU32::MIN);
+            let quota = Quota::with_period(gap.max(Duration::from_micros(1)))
+                .unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN))
+                .allow_burst(burst);
+            RateLimiter::direct_with_clock(quota, GovernorClock(self.clock.clone()))
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a pace on a manual clock for some seconds, handing every message over at once; the hand-over times.
+    fn run(rate: u32, seconds: u64) -> Vec<Micros> {
+        let clock = Clock::manual(0);
+        let pace = Pace::new(clock.clone(), Some(rate));
+        let mut times = Vec::new();
+        while clock.boot_us() < seconds * SECOND {
+            match pace.try_turn() {
+                Ok(mut turn) => {
+                    turn.hand_over(clock.boot_us());
+                    times.push(clock.boot_us());
+                    pace.round_trip(20_000);
+                }
+                Err(until) => clock.advance(Duration::from_micros(until - clock.boot_us())),
+            }
+        }
+        times
+    }
+
+    fn most_in_a_second(times: &[Micros]) -> usize {
+        (0..times.len())
+            .map(|first| times[first..].iter().take_while(|time| **time < times[first] + SECOND).count())
+            .max()
+            .unwrap_or(0)
+    }
+
+    #[test]
+    fn no_second_holds_more_than_the_rate_and_nearly_all_of_it_is_used() {
+        for rate in [1, 20, 80, 1000] {
+            let times = run(rate, 20);
+            assert!(most_in_a_second(&times) <= rate as usize, "{rate}");
+            let late: Vec<Micros> = times.iter().copied().filter(|time| *time >= 10 * SECOND).collect();
+            assert!(late.len() * 100 >= rate as usize * 10 * 99 - 100, "{rate}: {} in ten seconds", late.len());
+        }
+    }
+
+    #[test]
+    fn a_turn_that_was_not_used_is_free_at_once() {
+        let clock = Clock::manual(0);
+        let pace = Pace::new(clock.clone(), Some(2));
+        let first = pace.try_turn().expect("a fresh pace has turns");
+        let second = pace.try_turn().expect("two of them");
+        assert!(pace.try_turn().is_err());
+        drop(first);
+        clock.advance(Duration::from_millis(600));
+        drop(pace.try_turn().expect("the dropped one"));
+        drop(second);
+    }
+
+    #[test]
+    fn a_lower_rate_holds_from_the_next_turn_on_and_remembers_what_left() {
+        let clock = Clock::manual(0);
+        let pace = Pace::new(clock.clone(), Some(100));
+        for _ in 0..50 {
+            loop {
+                match pace.try_turn() {
+                    Ok(mut turn) => break turn.hand_over(clock.boot_us()),
+                    Err(until) => clock.advance(Duration::from_micros(until - clock.boot_us())),
+                }
+            }
+        }
+        pace.set_rate(Some(10));
+        let next = pace.try_turn().expect_err("fifty have left within the second");
+        assert!(next > clock.boot_us());
+    }
+
+    #[test]
+    fn without_a_rate_every_turn_is_free() {
+        let pace = Pace::new(Clock::manual(0), None);
+        assert!((0..10_000).all(|_| pace.try_turn().is_ok()));
+    }
+}

@@ -1,0 +1,103 @@
+//! Outcomes are written in groups by one task of the process. What cannot be written, because the database is away, is
+//! kept and tried again; nothing is claimed meanwhile, so little piles up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use store::{Happening, Priority};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use crate::App;
+
+/// The most outcomes of one transaction.
+const GROUP: usize = 400;
+/// How long an outcome waits for others to join it.
+const GATHER: Duration = Duration::from_millis(4);
+/// Outcomes that may wait; senders wait when it is full.
+const WAITING: usize = 8192;
+
+/// An outcome with its place in flight, which it keeps until it is written.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What happened.
+    pub happening: Happening,
+    /// Held until the outcome is durable.
+    pub place: Option<OwnedSemaphorePermit>,
+}
+
+/// Where outcomes are handed in. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    outcomes: mpsc::Sender<Outcome>,
+}
+
+impl Recorder {
+    /// Starts the task that writes. It ends, with everything written, once every clone of the recorder is gone.
+    #[must_use]
+    pub fn start(app: Arc<App>) -> (Self, tokio::task::JoinHandle<()>) {
+        let (outcomes, waiting) = mpsc::channel(WAITING);
+        (Self { outcomes }, tokio::spawn(write_all(app, waiting)))
+    }
+
+    /// Hands an outcome in; it will be written unless the process dies.
+    pub async fn record(&self, outcome: Outcome) {
+        if self.outcomes.send(outcome).await.is_err() {
+            tracing::error!("the recorder is gone: an outcome was not written and its send will be in doubt");
+        }
+    }
+}
+
+async fn write_all(app: Arc<App>, mut waiting: mpsc::Receiver<Outcome>) {
+    let mut group = Vec::with_capacity(GROUP);
+    loop {
+        group.clear();
+        if waiting.recv_many(&mut group, GROUP).await == 0 {
+            return;
+        }
+        let until = tokio::time::Instant::now() + GATHER;
+        while group.len() < GROUP {
+            let room = GROUP - group.len();
+            match tokio::time::timeout_at(until, waiting.recv_many(&mut group, room)).await {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+        write_group(&app, &group).await;
+    }
+}
+
+async fn write_group(app: &App, group: &[Outcome]) {
+    let happenings: Vec<Happening> = group.iter().map(|outcome| outcome.happening.clone()).collect();
+    let mut pause = Duration::from_millis(50);
+    let mut told = false;
+    loop {
+        match app.store.apply(Priority::Urgent, &happenings).await {
+            Ok(applied) => {
+                for (place, illegal) in &applied.illegal {
+                    let happening = &happenings[*place];
+                    tracing::warn!(campaign = happening.campaign_id, contact = happening.contact_id, %illegal,
+                        "an outcome does not fit its send; the send is as it was");
+                    metrics::counter!("hudhud_reconcile_mismatches_total", "kind" => "illegal_step").increment(1);
+                }
+                if told {
+                    tracing::info!(outcomes = happenings.len(), "the database is back, outcomes are written");
+                }
+                return;
+            }
+            Err(error) if error.is_unavailable() => {
+                if !told {
+                    told = true;
+                    tracing::error!(%error, outcomes = happenings.len(),
+                        "outcomes cannot be written; they are kept and nothing new is sent until the database is back");
+                }
+                app.clock.sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(2));
+            }
+            Err(error) => {
+                tracing::error!(%error, outcomes = happenings.len(),
+                    "outcomes cannot be written for a defect; their sends stay submitting and become in doubt");
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Planning: scheduled campaigns start at their time, frozen audiences become rows chunk by chunk, finished campaigns
+//! are closed.
+
+use std::sync::Arc;
+
+use domain::campaign::{CampaignEvent, CampaignState};
+use store::{Blocked, CANCELLED, CampaignRow, Moved, PlanChunk};
+
+use crate::renderer::Renderer;
+use crate::{App, campaigns};
+
+/// People of one chunk: a write transaction of about ten milliseconds.
+const CHUNK: i64 = 1_000;
+/// Sends skipped in one transaction when a campaign is cancelled.
+const SKIP_CHUNK: i64 = 1_000;
+/// Skipped for having neither number nor user id.
+pub const NO_ADDRESS: &str = "no-address";
+
+/// One round over all campaigns. `true`: there is more to do at once.
+///
+/// # Errors
+/// When the database is away.
+pub async fn tick(app: &Arc<App>) -> anyhow::Result<bool> {
+    let mut more = false;
+    for campaign in app.store.campaigns_alive().await? {
+        more |= step(app, &campaign).await?;
+    }
+    Ok(more)
+}
+
+async fn step(app: &Arc<App>, campaign: &CampaignRow) -> anyhow::Result<bool> {
+    match campaign.state()? {
+        CampaignState::Scheduled => {
+            if campaign.start_at.is_none_or(|at| at <= app.clock.now_ms()) {
+                campaigns::start(app, campaign).await?;
+                return Ok(true);
+            }
+            Ok(false)
+        }
+        CampaignState::Running | CampaignState::Paused if !campaign.planned => plan_chunk(app, campaign, None).await,
+        CampaignState::Cancelled if !campaign.planned => plan_chunk(app, campaign, Some(CANCELLED)).await,
+        CampaignState::Cancelled => {
+            let skipped = app.store.skip_planned(campaign.id, CANCELLED, SKIP_CHUNK).await?;
+            Ok(skipped > 0)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Plans the next chunk. `true`: there may be another.
+async fn plan_chunk(app: &App, campaign: &CampaignRow, skip_all: Option<&str>) -> anyhow::Result<bool> {
+    let Some(frozen_at) = campaign.frozen_at else { return Ok(false) };
+    let page = app.store.audience_page(campaign.id, frozen_at, campaign.planned_through, CHUNK).await?;
+    let last = i64::try_from(page.len()).unwrap_or(CHUNK) < CHUNK;
+    let through = if last { i64::MAX } else { page.last().map_or(i64::MAX, |person| person.contact_id) };
+    let mut blocked = Vec::new();
+    if skip_all.is_none() {
+        let renderer = match Renderer::of(campaign) {
+            Ok(renderer) => renderer,
+            Err(fault) => {
+                crate::consequences::pause_campaign(app, campaign.id, &fault.detail).await;
+                return Ok(false);
+            }
+        };
+        for person in page.iter().filter(|person| !person.suppressed && !person.excluded) {
+            let reason = if person.reachable { renderer.check(person).err() } else { Some(NO_ADDRESS.to_owned()) };
+            blocked.extend(reason.map(|reason| Blocked { contact_id: person.contact_id, reason }));
+        }
+    }
+    let chunk = PlanChunk {
+        campaign_id: campaign.id,
+        after: campaign.planned_through,
+        through,
+        last,
+        blocked: &blocked,
+        skip_all,
+    };
+    let planned = app.store.plan_chunk(&chunk).await?;
+    Ok(planned && !last)
+}
+
+/// Closes campaigns that have nothing open, and opens those again that a late failure gave something to do.
+///
+/// # Errors
+/// When the database is away.
+pub async fn finish(app: &Arc<App>) -> anyhow::Result<bool> {
+    let now = app.clock.now_ms();
+    for campaign in app.store.campaigns_alive().await? {
+        let state = campaign.state()?;
+        if !campaign.planned || !matches!(state, CampaignState::Running | CampaignState::Paused) {
+            continue;
+        }
+        if app.store.tally(campaign.id).await?.open() != 0 {
+            continue;
+        }
+        // The rows have the last word.
+        if app.store.has_open_sends(campaign.id).await? {
+            tracing::error!(campaign = campaign.id, "the tallies disagree with the sends; they are counted anew");
+            metrics::counter!("hudhud_reconcile_mismatches_total", "kind" => "tally").increment(1);
+            app.store.heal_tallies(campaign.id).await?;
+            continue;
+        }
+        if let Moved::To(CampaignState::Finished) =
+            app.store.move_campaign(campaign.id, CampaignEvent::Finished, None, None, now).await?
+        {
+            tracing::info!(campaign = campaign.id, "finished: every recipient has a known outcome");
+        }
+    }
+    for campaign_id in app.store.finished_with_open().await? {
+        app.store.move_campaign(campaign_id, CampaignEvent::Reopened, None, None, now).await?;
+        tracing::info!(campaign = campaign_id, "running again: a late failure can be tried once more");
+    }
+    Ok(false)
+}

@@ -1,0 +1,135 @@
+//! A campaign's template and parameters, ready to write one person's message.
+
+use std::collections::BTreeMap;
+
+use domain::template::{Fields, MetaFields, Plan, RowProblem, Template};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::{AudienceRow, CampaignRow, ClaimedSend};
+
+use crate::fault::{Fault, Result};
+
+/// A template as a campaign keeps it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeptTemplate {
+    /// Its name.
+    pub name: String,
+    /// Its exact language key.
+    pub language: String,
+    /// Meta's category at the time.
+    pub category: String,
+    /// POSITIONAL or NAMED.
+    pub parameter_format: String,
+    /// Meta's components.
+    pub components: Value,
+}
+
+impl KeptTemplate {
+    /// What a synced template looks like now.
+    ///
+    /// # Errors
+    /// A fault when its components in the database are not JSON.
+    pub fn of(row: &store::TemplateRow) -> Result<Self> {
+        Ok(Self {
+            name: row.name.clone(),
+            language: row.language.clone(),
+            category: row.category.clone(),
+            parameter_format: row.parameter_format.clone(),
+            components: serde_json::from_str(&row.components).map_err(Fault::internal)?,
+        })
+    }
+
+    /// The template as the domain understands it.
+    ///
+    /// # Errors
+    /// When its components are not what Meta documents.
+    pub fn parse(&self) -> Result<Template> {
+        Template::from_meta(&MetaFields {
+            name: &self.name,
+            language: &self.language,
+            category: &self.category,
+            status: "APPROVED",
+            parameter_format: Some(&self.parameter_format),
+            components: &self.components,
+        })
+        .map_err(|error| Fault::invalid(format!("{error}.")).action("Sync the account's templates and try again."))
+    }
+}
+
+/// Writes the messages of one campaign.
+#[derive(Clone, Debug)]
+pub struct Renderer {
+    campaign_id: i64,
+    /// The template's name.
+    pub name: String,
+    /// Its language key.
+    pub language: String,
+    plan: Plan,
+}
+
+impl Renderer {
+    /// The renderer of a campaign as it is stored.
+    ///
+    /// # Errors
+    /// When its template and parameters no longer fit.
+    pub fn of(campaign: &CampaignRow) -> Result<Self> {
+        let template: KeptTemplate = serde_json::from_str(&campaign.template).map_err(Fault::internal)?;
+        let params: BTreeMap<String, String> = serde_json::from_str(&campaign.params).map_err(Fault::internal)?;
+        let plan = Plan::new(&template.parse()?, &params).map_err(|errors| {
+            let list: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            Fault::invalid(format!("The parameters do not fit the template {}: {}.", template.name, list.join("; ")))
+        })?;
+        Ok(Self { campaign_id: campaign.id, name: template.name, language: template.language, plan })
+    }
+
+    /// The components of one person's message; `Err` is the reason as it is counted.
+    ///
+    /// # Errors
+    /// `missing-variable:name` and the like.
+    pub fn render(&self, send: &ClaimedSend) -> std::result::Result<Value, String> {
+        let attributes = attributes(&send.attributes);
+        let phone = send.phone.map(|digits| format!("+{digits}"));
+        let fields = Fields {
+            phone: phone.as_deref(),
+            name: send.name.as_deref(),
+            language: send.language.as_deref(),
+            attributes: &attributes,
+        };
+        self.plan
+            .render(&fields, self.campaign_id)
+            .map(domain::template::RenderedComponents::into_value)
+            .map_err(|problems| reason(&problems))
+    }
+
+    /// Whether one person's message can be written; `Err` is the reason as it is counted.
+    ///
+    /// # Errors
+    /// `missing-variable:name` and the like.
+    pub fn check(&self, person: &AudienceRow) -> std::result::Result<(), String> {
+        let attributes = attributes(&person.attributes);
+        let phone = person.phone.map(|digits| format!("+{digits}"));
+        let fields = Fields {
+            phone: phone.as_deref(),
+            name: person.name.as_deref(),
+            language: person.language.as_deref(),
+            attributes: &attributes,
+        };
+        self.plan.check(&fields).map_err(|problems| reason(&problems))
+    }
+}
+
+fn attributes(json: &str) -> BTreeMap<String, String> {
+    // Most people have none; and what is not an object of texts was not written by us and gives no values.
+    if json == "{}" { BTreeMap::new() } else { serde_json::from_str(json).unwrap_or_default() }
+}
+
+/// How a problem is counted: its code and, where a column is to blame, that column.
+fn reason(problems: &[RowProblem]) -> String {
+    problems.first().map_or_else(
+        || "cannot-be-rendered".to_owned(),
+        |problem| match &problem.column {
+            Some(column) => format!("{}:{column}", problem.code),
+            None => format!("{}:{}", problem.code, problem.key),
+        },
+    )
+}

@@ -1,0 +1,250 @@
+//! Webhooks as they come in: whose they are, kept before they are acknowledged, and opt-outs in force by then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloud_api::webhook::{self, Change, ChangeKind, InboundKind, InboundMessage, PreferenceEvent, PreferenceValue};
+use domain::optout;
+use domain::payload::{self, Intent};
+use domain::phone::PhoneNumber;
+use ring::digest;
+use secrecy::ExposeSecret;
+use serde_json::json;
+use store::{Arrival, Stop};
+
+use crate::fault::{Fault, Result};
+use crate::lane::CLAIM_VALID;
+use crate::{Actor, App, accounts, evidence};
+
+/// How often a stop looks whether what was claimed for its person has left.
+const LOOK: Duration = Duration::from_millis(10);
+/// On top of a claim's validity: two processes' clocks tick at the same pace but look at different moments.
+const SLACK: u64 = 100_000;
+
+/// What became of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// It is durable, and its opt-outs are in force.
+    Kept,
+    /// The same body was kept before.
+    Duplicate,
+    /// No account's secret vouches for it.
+    BadSignature,
+    /// It is signed but not a webhook's body.
+    Unreadable,
+}
+
+/// Answers Meta's subscription handshake with the challenge, if any account knows the token.
+///
+/// # Errors
+/// When the accounts cannot be read.
+pub async fn handshake(
+    app: &App,
+    mode: Option<&str>,
+    token: Option<&str>,
+    challenge: Option<&str>,
+) -> Result<Option<String>> {
+    for account in app.store.accounts().await? {
+        let expected = accounts::verify_token(app, &account)?;
+        if let Ok(answer) = webhook::handshake(mode, token, challenge, expected.expose_secret().trim().as_bytes()) {
+            return Ok(Some(answer.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// Takes a body in. On return with [`Received::Kept`] or [`Received::Duplicate`] it may be acknowledged: it is durable,
+/// whoever said stop in it is suppressed, and no send to them begins from now on.
+///
+/// # Errors
+/// When it could not be kept; then it must not be acknowledged.
+pub async fn receive(app: &Arc<App>, raw: &[u8], signature: Option<&str>) -> Result<Received> {
+    let mut vouched = Vec::new();
+    for account in app.store.accounts().await? {
+        let secret = accounts::app_secret(app, &account)?;
+        if webhook::verify_signature(secret.expose_secret().trim().as_bytes(), raw, signature).is_ok() {
+            vouched.push(account);
+        }
+    }
+    let Some(first) = vouched.first() else {
+        metrics::counter!("hudhud_webhook_events_total", "type" => "body", "result" => "bad_signature").increment(1);
+        return Ok(Received::BadSignature);
+    };
+    let Ok(changes) = webhook::parse(raw) else {
+        metrics::counter!("hudhud_webhook_events_total", "type" => "body", "result" => "unknown").increment(1);
+        return Ok(Received::Unreadable);
+    };
+    let began = app.clock.boot_us();
+    let mut stops = Vec::new();
+    for change in &changes {
+        // A secret vouches for its own accounts only.
+        if vouched.iter().any(|account| account.waba_id == change.waba_id)
+            && let Some(stop) = stop_of(app, raw, change).map_err(Fault::internal)?
+        {
+            stops.push(stop);
+        }
+    }
+    let sources: Vec<&'static str> = stops.iter().map(|stop| stop.source).collect();
+    let mut body_hash = [0; 32];
+    body_hash.copy_from_slice(digest::digest(&digest::SHA256, raw).as_ref());
+    let arrival = Arrival {
+        account_id: first.id,
+        received_at: app.clock.now_ms(),
+        body_hash,
+        signature: signature.unwrap_or_default().to_owned(),
+        body: raw.to_vec(),
+        stops,
+    };
+    let kept = app.inbox.keep(app, arrival).await?;
+    let people: Vec<i64> = kept.stopped.iter().flat_map(|stopped| stopped.contact_ids.clone()).collect();
+    if !people.is_empty() {
+        await_departures(app, &people).await?;
+        for (stopped, source) in kept.stopped.iter().zip(sources) {
+            if stopped.new > 0 {
+                metrics::counter!("hudhud_optouts_total", "source" => source).increment(1);
+                let effective = app.clock.boot_us().saturating_sub(began);
+                metrics::histogram!("hudhud_optout_effective_seconds").record(Duration::from_micros(effective));
+            }
+        }
+    }
+    app.scheduler_wake.notify_one();
+    let result = if kept.is_new { "ok" } else { "duplicate" };
+    metrics::counter!("hudhud_webhook_events_total", "type" => "body", "result" => result).increment(1);
+    Ok(if kept.is_new { Received::Kept } else { Received::Duplicate })
+}
+
+/// Waits until nothing that was claimed for these people before now can still begin: each such send has left, was
+/// dropped, or its claim is void (law 4).
+///
+/// # Errors
+/// When the database is away.
+pub async fn await_departures(app: &App, people: &[i64]) -> Result<()> {
+    let began = app.clock.boot_us();
+    let mut waiting = app.store.submitting_to(people).await?;
+    while !waiting.is_empty() && app.clock.boot_us().saturating_sub(began) < CLAIM_VALID + SLACK {
+        app.clock.sleep(LOOK).await;
+        let still = app.store.submitting_to(people).await?;
+        // Claims made since exclude them already; only the ones seen at first matter.
+        waiting.retain(|claim| still.contains(claim));
+    }
+    Ok(())
+}
+
+/// The opt-out in a change, if it holds one.
+fn stop_of(app: &App, raw: &[u8], change: &Change) -> anyhow::Result<Option<Stop>> {
+    match &change.kind {
+        ChangeKind::Inbound(message) if !message.group => inbound_stop(app, raw, change, message),
+        ChangeKind::Preference(preference) if preference.value == PreferenceValue::Stop => {
+            preference_stop(app, raw, change, preference).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn inbound_stop(app: &App, raw: &[u8], change: &Change, message: &InboundMessage) -> anyhow::Result<Option<Stop>> {
+    let Some((source, said, campaign_id)) = wish_to_stop(&message.kind) else { return Ok(None) };
+    let phone = message.from.as_deref().or(message.wa_id.as_deref()).and_then(PhoneNumber::from_wa_id);
+    let evidence = evidence(app, raw, change, source, &said, &message.id, message.at_ms)?;
+    Ok(Some(Stop {
+        contact_id: None,
+        phone: phone.map(keyed),
+        user_id: message.from_user_id.clone(),
+        parent_user_id: message.parent_user_id.clone(),
+        quoted_wamid: message.context_id.clone(),
+        campaign_id,
+        scope: "marketing",
+        source,
+        at: message.at_ms,
+        evidence,
+    }))
+}
+
+/// Whether an inbound message says stop: by our own payload first, by a button's label next, by its words last.
+fn wish_to_stop(kind: &InboundKind) -> Option<(&'static str, String, Option<i64>)> {
+    match kind {
+        InboundKind::Button { payload, text } => by_button(payload, text).map(|campaign| ("button", text.clone(), campaign)),
+        InboundKind::Interactive { id, title } => by_button(id, title).map(|campaign| ("button", title.clone(), campaign)),
+        InboundKind::Text(body) => optout::tier1(body).then(|| ("text", body.clone(), None)),
+        InboundKind::IdentityChanged { .. } | InboundKind::Other(_) => None,
+    }
+}
+
+fn by_button(payload: &str, label: &str) -> Option<Option<i64>> {
+    match payload::decode(payload) {
+        Some(ours) if ours.intent == Intent::OptOut => Some(Some(ours.campaign_id)),
+        // Our payload says that this button means something else, whatever its label.
+        Some(_) => None,
+        None => (optout::is_label(label) || optout::is_label(payload)).then_some(None),
+    }
+}
+
+fn preference_stop(app: &App, raw: &[u8], change: &Change, preference: &PreferenceEvent) -> anyhow::Result<Stop> {
+    let said = preference.detail.clone().unwrap_or_else(|| "stop".to_owned());
+    let evidence = evidence(app, raw, change, "user_preferences", &said, "", preference.at_ms)?;
+    Ok(Stop {
+        contact_id: None,
+        phone: preference.wa_id.as_deref().and_then(PhoneNumber::from_wa_id).map(keyed),
+        user_id: preference.user_id.clone(),
+        parent_user_id: preference.parent_user_id.clone(),
+        quoted_wamid: None,
+        campaign_id: None,
+        scope: "marketing",
+        source: "user_preferences",
+        at: preference.at_ms,
+        evidence,
+    })
+}
+
+fn keyed(number: PhoneNumber) -> (i64, i64) {
+    (i64::try_from(number.key()).unwrap_or(i64::MAX), i64::try_from(number.e164()).unwrap_or(i64::MAX))
+}
+
+/// What the ledger keeps of a stop: what was said, and the slice of the signed body that says it.
+fn evidence(
+    app: &App,
+    raw: &[u8],
+    change: &Change,
+    source: &str,
+    said: &str,
+    wamid: &str,
+    at: i64,
+) -> anyhow::Result<store::NewEntry> {
+    let slice = raw.get(change.span.clone()).map(String::from_utf8_lossy).unwrap_or_default();
+    let detail = json!({
+        "source": source,
+        "said": said,
+        "wamid": wamid,
+        "event_at": at,
+        "waba_id": change.waba_id,
+        "phone_number_id": change.phone_number_id,
+        "raw": slice,
+        "body_sha256": hex::encode(digest::digest(&digest::SHA256, raw)),
+    });
+    evidence::entry(app, "opt-out", &Actor("webhook".to_owned()), &detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn button(payload: &str, text: &str) -> InboundKind {
+        InboundKind::Button { payload: payload.into(), text: text.into() }
+    }
+
+    #[test]
+    fn our_payload_decides_before_the_label() {
+        let stop = payload::encode(7, 1, Intent::OptOut);
+        let reply = payload::encode(7, 0, Intent::Reply);
+        assert_eq!(wish_to_stop(&button(&stop, "Shop now")).map(|stop| stop.2), Some(Some(7)));
+        assert!(wish_to_stop(&button(&reply, "Stop promotions")).is_none());
+        assert!(wish_to_stop(&button("Stop promotions", "Stop promotions")).is_some());
+        assert!(wish_to_stop(&button("Shop", "Shop")).is_none());
+    }
+
+    #[test]
+    fn words_stop_only_when_they_are_the_whole_message() {
+        assert!(wish_to_stop(&InboundKind::Text("STOP".into())).is_some());
+        assert!(wish_to_stop(&InboundKind::Text("إلغاء الاشتراك".into())).is_some());
+        assert!(wish_to_stop(&InboundKind::Text("I will stop by the shop".into())).is_none());
+    }
+}
