@@ -85,7 +85,7 @@ impl Renderer {
     /// The components of one person's message; `Err` is the reason as it is counted.
     ///
     /// # Errors
-    /// `missing-variable:name` and the like.
+    /// `variable-missing:name` and the like.
     pub fn render(&self, send: &ClaimedSend) -> std::result::Result<Value, String> {
         let attributes = attributes(&send.attributes);
         let phone = send.phone.map(|digits| format!("+{digits}"));
@@ -104,7 +104,7 @@ impl Renderer {
     /// Whether one person's message can be written; `Err` is the reason as it is counted.
     ///
     /// # Errors
-    /// `missing-variable:name` and the like.
+    /// `variable-missing:name` and the like.
     pub fn check(&self, person: &AudienceRow) -> std::result::Result<(), String> {
         let attributes = attributes(&person.attributes);
         let phone = person.phone.map(|digits| format!("+{digits}"));

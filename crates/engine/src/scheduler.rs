@@ -1,6 +1,7 @@
 //! The scheduler: one process at a time plans, feeds, finishes, takes webhooks in, and seals the ledger.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,10 @@ use crate::{App, feeder, host, intake, ledger, planner};
 const NAME: &str = "scheduler";
 /// How often the leader shows itself, and others look.
 const BEAT: Duration = Duration::from_millis(500);
+/// Ledger entries chained in one transaction.
+const SEAL: i64 = 500;
+/// Answers to keyed requests are repeated for so long.
+const REMEMBER_ANSWERS: i64 = 24 * 3_600_000;
 /// Bodies of webhooks are known again for so long: Meta repeats for up to seven days.
 const REMEMBER_BODIES: i64 = 8 * 24 * 3_600_000;
 
@@ -74,19 +79,48 @@ async fn try_to_lead(
 /// Does the scheduler's work until somebody else leads or the process stops.
 async fn lead(app: &Arc<App>, token: i64, shutdown: &CancellationToken) {
     let lost = shutdown.child_token();
-    let mut feeder = feeder::Feeder::default();
-    tokio::join!(
-        keep_leading(app, token, &lost),
-        repeat(app, "planning", Duration::from_millis(300), &lost, async || planner::tick(app).await),
-        repeat_mut(app, "feeding", Duration::from_millis(100), &lost, &mut feeder),
-        repeat(app, "finishing", Duration::from_millis(500), &lost, async || planner::finish(app).await),
-        repeat(app, "taking webhooks in", Duration::from_millis(50), &lost, async || intake::tick(app).await),
-        repeat(app, "matching parked statuses", Duration::from_secs(2), &lost, async || {
-            intake::match_parked(app).await
-        }),
-        repeat(app, "sealing the ledger", Duration::from_millis(100), &lost, async || Ok(ledger::seal_next(app, 500).await? == 500)),
-        repeat(app, "housekeeping", Duration::from_secs(60), &lost, async || housekeep(app).await),
+    let feeder = Arc::new(tokio::sync::Mutex::new(feeder::Feeder::default()));
+    let mut loops = tokio::task::JoinSet::new();
+    let mut every = |what: &'static str, pause: Duration, work: Work| {
+        loops.spawn(repeat(Arc::clone(app), what, pause, lost.clone(), work));
+    };
+    every("planning", Duration::from_millis(300), Box::new(|app| Box::pin(async move { planner::tick(&app).await })));
+    every("feeding", Duration::from_millis(100), {
+        Box::new(move |app| {
+            let feeder = Arc::clone(&feeder);
+            Box::pin(async move { feeder.lock().await.tick(&app).await })
+        })
+    });
+    every(
+        "finishing",
+        Duration::from_millis(500),
+        Box::new(|app| Box::pin(async move { planner::finish(&app).await })),
     );
+    every(
+        "taking webhooks in",
+        Duration::from_millis(50),
+        Box::new(|app| Box::pin(async move { intake::tick(&app).await })),
+    );
+    every(
+        "matching parked statuses",
+        Duration::from_secs(2),
+        Box::new(|app| Box::pin(async move { intake::match_parked(&app).await })),
+    );
+    every(
+        "sealing the ledger",
+        Duration::from_millis(100),
+        Box::new(|app| {
+            Box::pin(async move { Ok(i64::try_from(ledger::seal_next(&app, SEAL).await?).unwrap_or(SEAL) == SEAL) })
+        }),
+    );
+    every("housekeeping", Duration::from_secs(60), Box::new(|app| Box::pin(async move { housekeep(&app).await })));
+    keep_leading(app, token, &lost).await;
+    lost.cancel();
+    while let Some(ended) = loops.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a part of the scheduler panicked; it starts again with the next lead");
+        }
+    }
     if let Err(error) = app.store.release_lease(NAME, token).await {
         tracing::debug!(%error, "the scheduler's lease will run out by itself");
     }
@@ -101,15 +135,15 @@ async fn keep_leading(app: &App, token: i64, lost: &CancellationToken) {
     }
 }
 
-/// Does some work again and again: at once while there is more, else after `every` or when woken. A failure is said
+/// One round of some work; `true`: there is more to do at once.
+type Work = Box<dyn FnMut(Arc<App>) -> Pin<Box<dyn Future<Output = anyhow::Result<bool>> + Send>> + Send>;
+
+/// Does some work again and again: at once while there is more, else after `pause` or when woken. A failure is said
 /// once, and once more when it is over.
-async fn repeat<F>(app: &App, what: &str, every: Duration, lost: &CancellationToken, mut work: F)
-where
-    F: AsyncFnMut() -> anyhow::Result<bool>,
-{
+async fn repeat(app: Arc<App>, what: &'static str, pause: Duration, lost: CancellationToken, mut work: Work) {
     let mut failing = false;
     while !lost.is_cancelled() {
-        let more = match work().await {
+        let more = match work(Arc::clone(&app)).await {
             Ok(more) => {
                 if std::mem::take(&mut failing) {
                     tracing::info!(what, "goes on");
@@ -127,7 +161,7 @@ where
             tokio::task::yield_now().await;
             continue;
         }
-        let wait = if failing { every.max(Duration::from_millis(500)) } else { every };
+        let wait = if failing { pause.max(Duration::from_millis(500)) } else { pause };
         tokio::select! {
             () = app.clock.sleep(wait) => {}
             () = app.scheduler_wake.notified() => {}
@@ -136,20 +170,9 @@ where
     }
 }
 
-async fn repeat_mut(
-    app: &Arc<App>,
-    what: &str,
-    every: Duration,
-    lost: &CancellationToken,
-    feeder: &mut feeder::Feeder,
-) {
-    repeat(app, what, every, lost, async || feeder.tick(app).await).await;
-}
-
-fn housekeep(app: &App) -> impl Future<Output = anyhow::Result<bool>> {
-    async {
-        let before = app.clock.now_ms() - REMEMBER_BODIES;
-        let gone = app.store.forget_arrivals(before, 500).await?;
-        Ok(gone == 500)
-    }
+async fn housekeep(app: &App) -> anyhow::Result<bool> {
+    let before = app.clock.now_ms() - REMEMBER_BODIES;
+    let gone = app.store.forget_arrivals(before, 500).await?;
+    app.store.drop_old_answers(app.clock.now_ms() - REMEMBER_ANSWERS, 500).await?;
+    Ok(gone == 500)
 }

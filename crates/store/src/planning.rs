@@ -39,7 +39,7 @@ pub struct AudienceRow {
 pub struct Blocked {
     /// The person.
     pub contact_id: i64,
-    /// The reason as it is counted, for example `missing-variable:name`.
+    /// The reason as it is counted, for example `variable-missing:name`.
     pub reason: String,
 }
 

@@ -51,6 +51,9 @@ impl Deltas {
     }
 }
 
+/// A group of sends in a fresh count: state, reason, code, held, expired, how many.
+type Counted = (i16, Option<String>, Option<i64>, bool, bool, i64);
+
 /// Where the sends of a campaign stand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -172,7 +175,7 @@ impl Store {
     /// As every read.
     pub async fn count_anew(&self, campaign_id: i64) -> Result<Tally> {
         let mut link = self.read().await?;
-        let rows: Vec<(i16, Option<String>, Option<i64>, bool, bool, i64)> = on!(&mut link, c => sqlx::query_as(
+        let rows: Vec<Counted> = on!(&mut link, c => sqlx::query_as(
             "SELECT state, CASE WHEN state IN (7, 8) THEN reason END AS why, CASE WHEN state = 7 THEN code END AS number,
                     held, expired, count(*) AS n
              FROM sends WHERE campaign_id = $1

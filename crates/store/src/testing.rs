@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
-use crate::Store;
-use crate::{NewAccount, NewEntry};
+use crate::db::on;
+use crate::{EntryRow, NewAccount, NewEntry, Priority, Store};
 
 /// A fresh, migrated database of one test.
 #[derive(Debug)]
@@ -104,11 +104,42 @@ pub fn entry(kind: &'static str, at: i64) -> NewEntry {
     }
 }
 
+impl Store {
+    /// Changes rows behind everybody's back, as somebody with the database's password could.
+    ///
+    /// # Panics
+    /// When the statement fails.
+    pub async fn tamper(&self, sql: &'static str) {
+        let mut tx = self.write(Priority::Urgent).await.expect("the writer");
+        on!(&mut tx, c => sqlx::query(sql).execute(c).await.map(drop)).expect("a statement that runs");
+        tx.commit().await.expect("the commit");
+    }
+
+    /// Puts ledger entries back as they were.
+    ///
+    /// # Panics
+    /// When they are there.
+    pub async fn put_entries(&self, rows: &[EntryRow]) {
+        let mut tx = self.write(Priority::Urgent).await.expect("the writer");
+        for row in rows {
+            on!(&mut tx, c => sqlx::query(
+                "INSERT INTO ledger (id, at, kind, actor, contact_id, campaign_id, import_id, detail, salt, commitment,
+                                     sealed_seq, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+                .bind(row.id).bind(row.at).bind(&row.kind).bind(&row.actor).bind(row.contact_id).bind(row.campaign_id)
+                .bind(row.import_id).bind(&row.detail).bind(&row.salt).bind(&row.commitment).bind(row.sealed_seq)
+                .bind(&row.hash).execute(c).await.map(drop))
+            .expect("the entry is not there");
+        }
+        tx.commit().await.expect("the commit");
+    }
+}
+
 /// A private PostgreSQL server. It lives as long as the process that started it, and not a moment longer: a shell
 /// between the two waits for the end of its standard input, which the kernel closes when that process ends.
 #[derive(Debug)]
 pub struct Server {
     dir: PathBuf,
+    #[cfg_attr(not(test), expect(dead_code, reason = "it is held, not read"))]
     /// Holds the open end of the shell's standard input.
     keeper: Child,
 }
@@ -233,7 +264,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::db::on;
 
     async fn columns(store: &Store) -> BTreeSet<(String, String)> {
         let mut link = store.read().await.unwrap();

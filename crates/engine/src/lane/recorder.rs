@@ -54,12 +54,13 @@ async fn write_all(app: Arc<App>, mut waiting: mpsc::Receiver<Outcome>) {
         if waiting.recv_many(&mut group, GROUP).await == 0 {
             return;
         }
-        let until = tokio::time::Instant::now() + GATHER;
+        let gather = app.clock.sleep(GATHER);
+        tokio::pin!(gather);
         while group.len() < GROUP {
             let room = GROUP - group.len();
-            match tokio::time::timeout_at(until, waiting.recv_many(&mut group, room)).await {
-                Ok(0) | Err(_) => break,
-                Ok(_) => {}
+            tokio::select! {
+                more = waiting.recv_many(&mut group, room) => if more == 0 { break },
+                () = &mut gather => break,
             }
         }
         write_group(&app, &group).await;
