@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Runs every check: form, lints, documentation, tests, the built executables' stories, dependencies, fixtures.
+#
+#   tests/run.sh           what .ci/run runs
+#   tests/run.sh --long    also the long stories
+#
+# Installs what is missing (Redis and PostgreSQL from the system's packages). Uses private servers only, on sockets and
+# ports of its own: services that the system may run are left alone. Goes on after a failure, so that one run tells
+# everything, and exits 1 at the end if anything failed.
+set -uo pipefail
+
+if [ -n "${CARGO_TARGET_DIR:-}" ]; then CARGO_TARGET_DIR=$(realpath -m "$CARGO_TARGET_DIR") && export CARGO_TARGET_DIR; fi
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+. deploy/packages.sh
+case ${1:-} in
+"") patience=35m ;;
+--long) export HUDHUD_LONG=1 patience=6h ;;
+*) say "usage: tests/run.sh [--long]" && exit 2 ;;
+esac
+# Settings of the caller's own Hudhud must not reach the tests.
+for name in $(compgen -e HUDHUD_); do [ "$name" = HUDHUD_LONG ] || unset "$name"; done
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto} RUST_BACKTRACE=1
+
+find_rust && find_cc || exit 1
+has_redis || install_packages redis-server || exit 1
+has_postgres || install_packages postgresql || exit 1
+command -v python3 >/dev/null || install_packages python3 || exit 1
+
+target=${CARGO_TARGET_DIR:-$PWD/target}
+results=()
+failures=0
+passed=0
+failed=0
+
+# step NAME COMMAND…: runs it, and remembers how it ended.
+step() {
+  local name=$1 began=$SECONDS
+  shift
+  printf '\n== %s\n' "$name"
+  if "$@" </dev/null; then
+    results+=("ok      $name ($((SECONDS - began)) s)")
+  else
+    results+=("FAILED  $name ($((SECONDS - began)) s)")
+    failures=$((failures + 1))
+  fi
+}
+
+# counted COMMAND…: runs it and adds up the closing lines of its tests, cargo's and node's.
+counted() {
+  local log status
+  log=$(mktemp)
+  timeout "$patience" "$@" 2>&1 | tee "$log"
+  status=${PIPESTATUS[0]}
+  read -r p f < <(python3 - "$log" <<'PY'
+import re, sys
+text = re.sub(r"\x1b\[[0-9;]*m", "", open(sys.argv[1], errors="replace").read())
+cargo = re.findall(r"^test result: .*?(\d+) passed; (\d+) failed", text, re.M)
+node = zip(re.findall(r"^(?:#|ℹ) pass (\d+)", text, re.M), re.findall(r"^(?:#|ℹ) fail (\d+)", text, re.M))
+both = [tuple(map(int, pair)) for pair in [*cargo, *node]]
+print(sum(p for p, _ in both), sum(f for _, f in both))
+PY
+  )
+  rm -f "$log"
+  passed=$((passed + p)) failed=$((failed + f))
+  echo "-- $p passed, $f failed"
+  [ "$status" -eq 0 ] && [ "$f" -eq 0 ]
+}
+
+docs() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet; }
+
+# Compiled in the release profile, as the executables are, so that dependencies are compiled once; all in one selection,
+# so that their features are the same. The stories run the executables that were built for users, not the tests' own.
+tests() {
+  HUDHUD_BIN=$target/release/hudhud SIMULATOR_BIN=$target/release/simulator \
+    counted cargo test --release --locked --workspace --no-fail-fast
+}
+console_tests() { (cd crates/console/web && counted npm test); }
+
+step "form: cargo fmt" cargo fmt --all --check
+step "lints: cargo clippy" cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+step "documentation without warnings" docs
+step "licences and unused dependencies" python3 tests/dependencies.py
+step "fixtures are as their generator makes them" python3 fixtures/make.py --check
+step "console and executables: deploy/build.sh" deploy/build.sh
+step "tests of the crates, and stories with the built executables" tests
+if [ -f crates/console/web/package.json ]; then step "console" console_tests; fi
+
+printf '\n== closing\n'
+printf '%s\n' "${results[@]}"
+printf 'tests: %d passed, %d failed; checks: %d of %d passed; %d min %d s\n' \
+  "$passed" "$failed" "$((${#results[@]} - failures))" "${#results[@]}" "$((SECONDS / 60))" "$((SECONDS % 60))"
+[ "$failures" -eq 0 ]
