@@ -86,17 +86,17 @@ pub struct AccountSync {
 /// Which of an account's secrets; each is sealed for its own place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Secret {
-    AccessToken,
-    AppSecret,
-    VerifyToken,
+    Access,
+    App,
+    Verify,
 }
 
 impl Secret {
     fn place(self, waba_id: &str) -> String {
         let name = match self {
-            Self::AccessToken => "access-token",
-            Self::AppSecret => "app-secret",
-            Self::VerifyToken => "verify-token",
+            Self::Access => "access-token",
+            Self::App => "app-secret",
+            Self::Verify => "verify-token",
         };
         format!("accounts/{waba_id}/{name}")
     }
@@ -104,16 +104,18 @@ impl Secret {
     /// The secret without the line end that a file brings, if it can be one: visible ASCII on one line.
     fn checked(self, secret: &SecretString) -> Result<SecretString> {
         let what = match self {
-            Self::AccessToken => "access token",
-            Self::AppSecret => "app secret",
-            Self::VerifyToken => "verify token",
+            Self::Access => "access token",
+            Self::App => "app secret",
+            Self::Verify => "verify token",
         };
         let text = secret.expose_secret().trim();
         if text.is_empty() {
             return Err(Fault::invalid(format!("The {what} is empty.")));
         }
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Fault::invalid(format!("The {what} holds a blank, a line break or a character outside ASCII.")));
+            return Err(Fault::invalid(format!(
+                "The {what} holds a blank, a line break or a character outside ASCII."
+            )));
         }
         Ok(SecretString::from(text))
     }
@@ -124,14 +126,15 @@ impl Secret {
 /// # Errors
 /// `Invalid` for a name, id or secret that cannot be one; `Conflict` when the name or the WABA id is taken.
 pub async fn add(app: &App, new: NewAccount) -> Result<AccountView> {
-    let name: domain::names::ListName = new.name.parse().map_err(|error| Fault::invalid(format!("Account: {error}.")))?;
+    let name: domain::names::ListName =
+        new.name.parse().map_err(|error| Fault::invalid(format!("Account: {error}.")))?;
     let waba_id = AccountId::parse(new.waba_id.trim()).map_err(|error| Fault::invalid(format!("WABA id: {error}.")))?;
     let seal = |secret: Secret, text: &SecretString| -> Result<Vec<u8>> {
         Ok(app.vault.seal(&secret.place(waba_id.as_str()), &secret.checked(text)?)?)
     };
-    let access_token = seal(Secret::AccessToken, &new.access_token)?;
-    let app_secret = seal(Secret::AppSecret, &new.app_secret)?;
-    let verify_token = seal(Secret::VerifyToken, &new.verify_token)?;
+    let access_token = seal(Secret::Access, &new.access_token)?;
+    let app_secret = seal(Secret::App, &new.app_secret)?;
+    let verify_token = seal(Secret::Verify, &new.verify_token)?;
     let row = store::NewAccount {
         name: name.as_str(),
         waba_id: waba_id.as_str(),
@@ -143,8 +146,10 @@ pub async fn add(app: &App, new: NewAccount) -> Result<AccountView> {
     };
     let added = app.store.add_account(row).await;
     if let Err(store::Error::Conflict(_)) = added {
-        return Err(Fault::conflict(format!("An account called {name}, or with the WABA id {waba_id}, is there already."))
-            .action("`hudhud account rotate` gives an account a new token."));
+        return Err(Fault::conflict(format!(
+            "An account called {name}, or with the WABA id {waba_id}, is there already."
+        ))
+        .action("`hudhud account rotate` gives an account a new token."));
     }
     added?;
     find(app, name.as_str()).await.map(AccountView::from)
@@ -156,8 +161,8 @@ pub async fn add(app: &App, new: NewAccount) -> Result<AccountView> {
 /// `NotFound`; `Invalid` for a token that cannot be one.
 pub async fn rotate(app: &App, name: &str, access_token: &SecretString) -> Result<AccountView> {
     let account = find(app, name).await?;
-    let token = Secret::AccessToken.checked(access_token)?;
-    let sealed = app.vault.seal(&Secret::AccessToken.place(&account.waba_id), &token)?;
+    let token = Secret::Access.checked(access_token)?;
+    let sealed = app.vault.seal(&Secret::Access.place(&account.waba_id), &token)?;
     app.store.rotate_token(&account.name, &sealed).await?;
     app.scheduler_wake.notify_one();
     find(app, name).await.map(AccountView::from)
@@ -204,7 +209,8 @@ async fn sync_one(app: &App, account: &Account) -> Result<AccountSync> {
     let token = open_access_token(app, account)?;
     let waba = AccountId::parse(&account.waba_id).map_err(anyhow::Error::from)?;
     let (numbers, templates) = tokio::join!(app.graph.phone_numbers(&token, &waba), app.graph.templates(&token, &waba));
-    let numbers: Vec<_> = numbers.map_err(|error| graph_fault(account, error))?.into_iter().map(synced_number).collect();
+    let numbers: Vec<_> =
+        numbers.map_err(|error| graph_fault(account, error))?.into_iter().map(synced_number).collect();
     let templates: Vec<_> =
         templates.map_err(|error| graph_fault(account, error))?.into_iter().map(synced_template).collect();
     let now = app.clock.now_ms();
@@ -215,7 +221,12 @@ async fn sync_one(app: &App, account: &Account) -> Result<AccountSync> {
         app.store.set_account_stopped(account.id, None, now).await?;
     }
     app.scheduler_wake.notify_one();
-    Ok(AccountSync { account: account.name.clone(), numbers: numbers.len(), templates: templates.len(), templates_gone })
+    Ok(AccountSync {
+        account: account.name.clone(),
+        numbers: numbers.len(),
+        templates: templates.len(),
+        templates_gone,
+    })
 }
 
 fn graph_fault(account: &Account, error: GraphError) -> Fault {
@@ -309,7 +320,7 @@ pub async fn access_token(app: &App, account_id: i64) -> Result<SecretString> {
 /// # Errors
 /// `Internal` when it was sealed under another key or is damaged.
 pub fn open_access_token(app: &App, account: &Account) -> Result<SecretString> {
-    open(app, account, Secret::AccessToken, &account.access_token)
+    open(app, account, Secret::Access, &account.access_token)
 }
 
 /// The app secret of an account, which signs its webhooks.
@@ -317,7 +328,7 @@ pub fn open_access_token(app: &App, account: &Account) -> Result<SecretString> {
 /// # Errors
 /// `Internal` when it was sealed under another key or is damaged.
 pub fn app_secret(app: &App, account: &Account) -> Result<SecretString> {
-    open(app, account, Secret::AppSecret, &account.app_secret)
+    open(app, account, Secret::App, &account.app_secret)
 }
 
 /// The verify token of an account, which answers the webhook's handshake.
@@ -325,7 +336,7 @@ pub fn app_secret(app: &App, account: &Account) -> Result<SecretString> {
 /// # Errors
 /// `Internal` when it was sealed under another key or is damaged.
 pub fn verify_token(app: &App, account: &Account) -> Result<SecretString> {
-    open(app, account, Secret::VerifyToken, &account.verify_token)
+    open(app, account, Secret::Verify, &account.verify_token)
 }
 
 fn open(app: &App, account: &Account, secret: Secret, sealed: &[u8]) -> Result<SecretString> {

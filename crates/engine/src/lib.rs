@@ -17,6 +17,7 @@ pub mod evidence;
 pub mod fault;
 pub mod feeder;
 pub mod host;
+pub mod importer;
 pub mod imports;
 pub mod inbox;
 pub mod indoubt;
@@ -34,6 +35,8 @@ pub mod refusals;
 pub mod renderer;
 pub mod scheduler;
 pub mod templates;
+#[cfg(test)]
+mod testing;
 pub mod vault;
 pub mod views;
 pub mod webhook;

@@ -35,7 +35,9 @@ impl std::str::FromStr for Rate {
             "unlimited" => Ok(Self::Unlimited),
             "level" => Ok(Self::FromLevel),
             number => number.parse().map(Self::PerSecond).map_err(|_| {
-                Fault::invalid(format!("The rate {number:?} is neither a number of messages per second, `unlimited` nor `level`."))
+                Fault::invalid(format!(
+                    "The rate {number:?} is neither a number of messages per second, `unlimited` nor `level`."
+                ))
             }),
         }
     }
@@ -163,8 +165,10 @@ pub async fn set_rate(app: &App, phone_number_id: &str, wanted: Rate) -> Result<
         Rate::FromLevel => None,
         Rate::Unlimited if app.graph_is_loopback => Some(0),
         Rate::Unlimited => {
-            return Err(Fault::invalid("A number may send without a limit only while the Graph URL leads to this machine.")
-                .action("Set a number of messages per second."));
+            return Err(Fault::invalid(
+                "A number may send without a limit only while the Graph URL leads to this machine.",
+            )
+            .action("Set a number of messages per second."));
         }
         Rate::PerSecond(0) => {
             return Err(Fault::invalid("A rate of 0 would send nothing.")
