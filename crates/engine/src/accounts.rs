@@ -346,3 +346,6 @@ fn open(app: &App, account: &Account, secret: Secret, sealed: &[u8]) -> Result<S
             .because(error)
     })
 }
+
+#[cfg(test)]
+mod tests;
