@@ -1,0 +1,526 @@
+//! A world of its own for each story.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::books::Books;
+use crate::command::{self, Answer};
+use crate::executables::{Executable, executable, tethered};
+use crate::people::people_csv;
+use crate::ports;
+use crate::postgres::Cluster;
+use crate::process::Process;
+use crate::redis::{PrivateRedis, inline};
+use crate::serve::Serve;
+use crate::simulator::{Simulator, client};
+use crate::slot::{Slot, slot};
+use crate::wait::until;
+
+/// The simulator's account.
+pub const WABA: &str = "100200300400500";
+/// The business number that stories send from.
+pub const NUMBER: &str = "200100000000001";
+/// Every business number of the simulator's account.
+pub const NUMBERS: [&str; 3] = ["200100000000001", "200100000000002", "200100000000003"];
+
+const TOKEN: &str = "simulated-access-token";
+const APP_SECRET: &str = "simulated-app-secret";
+const VERIFY_TOKEN: &str = "made-up-verify-token";
+/// The same for every process of a world, as on several hosts.
+const SECRET_KEY: &str = "6d6164652d75702d6d6164652d75702d6d6164652d75702d6d6164652d757021";
+
+/// Which database a world has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// The embedded default.
+    Sqlite,
+    /// A fresh database on the PostgreSQL of this test process.
+    Postgres,
+    /// A PostgreSQL server of its own, that the story may kill.
+    PostgresOfItsOwn,
+}
+
+/// Which Redis a world has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queue {
+    /// The one that Hudhud keeps.
+    Managed,
+    /// One of its own, that the story may kill.
+    Private,
+}
+
+/// What a world is made of.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Its database.
+    pub database: Database,
+    /// Its Redis.
+    pub queue: Queue,
+    /// The simulator's settings on top of prompt webhooks.
+    pub simulator: Value,
+    /// Messages a second of [`NUMBER`] and the others, at the simulator and at ours.
+    pub rate: u32,
+}
+
+impl Setup {
+    /// A world with this database, a managed Redis, prompt webhooks, and 100 messages a second.
+    #[must_use]
+    pub fn on(database: Database) -> Self {
+        Self { database, queue: Queue::Managed, simulator: json!({}), rate: 100 }
+    }
+
+    /// With a Redis of its own.
+    #[must_use]
+    pub fn with_private_redis(self) -> Self {
+        Self { queue: Queue::Private, ..self }
+    }
+
+    /// With this rate.
+    #[must_use]
+    pub fn at(self, rate: u32) -> Self {
+        Self { rate, ..self }
+    }
+
+    /// With these settings of the simulator.
+    #[must_use]
+    pub fn simulating(self, settings: Value) -> Self {
+        Self { simulator: settings, ..self }
+    }
+}
+
+/// A world: see the fields of [`Setup`]. Its processes are the story's to start and kill.
+#[derive(Debug)]
+pub struct World {
+    /// The simulated Cloud API.
+    pub simulator: Simulator,
+    /// The PostgreSQL server, if it has one of its own.
+    pub postgres: Option<Cluster>,
+    /// The Redis, if it has one of its own.
+    pub redis: Option<PrivateRedis>,
+    rate: u32,
+    environment: Vec<(String, String)>,
+    addresses: std::sync::Mutex<BTreeMap<String, (SocketAddr, SocketAddr)>>,
+    api: SocketAddr,
+    key: std::sync::OnceLock<String>,
+    http: reqwest::Client,
+    dir: TempDir,
+    _slot: Slot,
+}
+
+/// A campaign that was created.
+#[derive(Clone, Debug)]
+pub struct Campaign {
+    /// Its id.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+}
+
+impl World {
+    /// Makes a world. Nothing of Hudhud runs in it yet.
+    pub async fn new(setup: Setup) -> Self {
+        let slot = slot().await;
+        let dir = tempfile::Builder::new().prefix("hudhud-story-").tempdir().expect("a temporary directory");
+        let (api, admin) = (ports::free(), ports::free());
+        let soon = json!({"min": 5, "max": 60});
+        let mut settings = json!({
+            "default_rate": setup.rate,
+            "webhook": {
+                "url": format!("http://{api}/webhooks/whatsapp"), "app_secret": APP_SECRET,
+                "sent_ms": soon, "delivered_ms": soon, "read_ms": soon, "reply_ms": soon, "duplicate_ms": soon,
+                "retry_ms": 100, "retry_max_ms": 1000,
+            },
+        });
+        merge(&mut settings, &setup.simulator);
+        let simulator = Simulator::start(dir.path(), &settings);
+        let (postgres, database_url) = match setup.database {
+            Database::Sqlite => (None, None),
+            Database::Postgres => (None, Some(Cluster::of_this_process().fresh_database())),
+            Database::PostgresOfItsOwn => {
+                let cluster = Cluster::start();
+                let url = cluster.fresh_database();
+                (Some(cluster), Some(url))
+            }
+        };
+        let redis = match setup.queue {
+            Queue::Managed => None,
+            Queue::Private => Some(PrivateRedis::start(dir.path().join("private-redis")).await),
+        };
+        let mut environment: Vec<(String, String)> = Vec::new();
+        let mut set = |key: &str, value: String| environment.push((key.to_owned(), value));
+        for inherited in ["PATH", "HOME", "TMPDIR", "REDIS_SERVER_BIN", "RUST_BACKTRACE"] {
+            if let Ok(value) = std::env::var(inherited) {
+                set(inherited, value);
+            }
+        }
+        set("HUDHUD_GRAPH_URL", simulator.graph_url().to_owned());
+        set("HUDHUD_SECRET_KEY", SECRET_KEY.to_owned());
+        set("HUDHUD_LOG_FORMAT", "json".to_owned());
+        if let Some(url) = database_url {
+            set("HUDHUD_DATABASE_URL", url);
+        }
+        if let Some(redis) = &redis {
+            set("HUDHUD_REDIS_URL", redis.url());
+        }
+        let addresses = std::sync::Mutex::new(BTreeMap::from([("main".to_owned(), (api, admin))]));
+        let (key, http) = (std::sync::OnceLock::new(), client());
+        Self { simulator, postgres, redis, rate: setup.rate, environment, addresses, api, key, http, dir, _slot: slot }
+    }
+
+    /// A world with a `serve` of all roles, an account and its numbers at the world's rate.
+    pub async fn with_serve(setup: Setup) -> (Self, Serve) {
+        let world = Self::new(setup).await;
+        let serve = world.serve("main", &[]).await;
+        world.open_account().await;
+        (world, serve)
+    }
+
+    /// Where the story may keep files.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The data directory of a process, by its name.
+    #[must_use]
+    pub fn data_dir(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn environment_of(&self, name: &str) -> Vec<(String, String)> {
+        let mut environment = self.environment.clone();
+        environment.push(("HUDHUD_DATA_DIR".to_owned(), self.data_dir(name).display().to_string()));
+        environment
+    }
+
+    /// Starts a `hudhud serve` and waits until it is ready. The same name is the same machine: data directory and
+    /// ports. Webhooks and commands go to `main`.
+    pub async fn serve(&self, name: &str, roles: &[&str]) -> Serve {
+        let mut serve = self.serve_unready(name, roles);
+        serve.ready().await;
+        serve
+    }
+
+    /// Starts a `hudhud serve` without waiting for it.
+    pub fn serve_unready(&self, name: &str, roles: &[&str]) -> Serve {
+        let (api, admin) = {
+            let mut addresses = self.addresses.lock().expect("no story panics in here");
+            *addresses.entry(name.to_owned()).or_insert_with(|| (ports::free(), ports::free()))
+        };
+        let mut command = tethered(&executable(Executable::Hudhud));
+        command.arg("serve").env_clear().envs(self.environment_of(name)).current_dir(self.dir.path());
+        command.env("HUDHUD_LISTEN", api.to_string()).env("HUDHUD_ADMIN_LISTEN", admin.to_string());
+        if !roles.is_empty() {
+            command.args(["--roles", &roles.join(",")]);
+        }
+        let log = self.dir.path().join(format!("{name}.log"));
+        let process = Process::spawn(&format!("hudhud serve ({name})"), command, &log, false);
+        Serve { api, admin, data_dir: self.data_dir(name), process }
+    }
+
+    /// Runs `hudhud ARGS --json` in the data directory of `main`.
+    pub async fn hudhud(&self, args: &[&str]) -> Answer {
+        self.hudhud_in("main", args, &[]).await
+    }
+
+    /// Runs `hudhud ARGS --json` in a data directory, with more in its environment.
+    pub async fn hudhud_in(&self, name: &str, args: &[&str], more: &[(&str, &str)]) -> Answer {
+        let mut environment = self.environment_of(name);
+        environment.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        command::hudhud(args, &environment, self.dir.path()).await
+    }
+
+    /// Stores the simulator's account, reads its numbers and templates, and sets the numbers' rates.
+    pub async fn open_account(&self) {
+        let token = self.secret("token", TOKEN);
+        let app_secret = self.secret("app-secret", APP_SECRET);
+        let verify_token = self.secret("verify-token", VERIFY_TOKEN);
+        let add = ["account", "add", "--name", "hoopoe", "--waba-id", WABA, "--access-token-file", &token];
+        let add = [&add[..], &["--app-secret-file", &app_secret, "--verify-token-file", &verify_token]].concat();
+        let _ = self.hudhud(&add).await.ok();
+        let _ = self.hudhud(&["account", "sync"]).await.ok();
+        for number in NUMBERS {
+            let _ = self.hudhud(&["number", "set", number, "--rate", &self.rate.to_string()]).await.ok();
+        }
+    }
+
+    /// The verify token of the account.
+    #[must_use]
+    pub fn verify_token(&self) -> &'static str {
+        VERIFY_TOKEN
+    }
+
+    /// Writes a secret to a file, whose path it gives.
+    pub fn secret(&self, name: &str, secret: &str) -> String {
+        self.file(name, &format!("{secret}\n"))
+    }
+
+    /// Writes a file, whose path it gives.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, text).expect("a file of the story");
+        path.display().to_string()
+    }
+
+    /// Imports the made-up people of a range into a list.
+    ///
+    /// # Panics
+    /// Unless each of them is accepted.
+    pub async fn import(&self, list: &str, people: std::ops::Range<u32>) {
+        let count = people.len();
+        let file = self.file(&format!("{list}.csv"), &people_csv(people));
+        let import = ["import", &file, "--list", list, "--opt-in-source", "web form", "--opt-in-at", "@opted_in_at"];
+        let summary = self.hudhud(&import).await.ok();
+        assert_eq!(summary["accepted"], json!(count), "{summary}");
+    }
+
+    /// Creates a campaign of `eid_offer` to a list, from [`NUMBER`] unless `more` names others.
+    pub async fn create(&self, name: &str, list: &str, more: &[&str]) -> Campaign {
+        let mut args = vec!["campaign", "create", name, "--template", "eid_offer", "--language", "en", "--list", list];
+        args.extend(["--param", "1={name|friend}", "--param", "2=20%"]);
+        if !more.contains(&"--number") {
+            args.extend(["--number", NUMBER]);
+        }
+        args.extend(more);
+        let created = self.hudhud(&args).await.ok();
+        Campaign { id: created["id"].as_i64().expect("a campaign has an id"), name: name.to_owned() }
+    }
+
+    /// Creates and launches a campaign.
+    pub async fn launch(&self, name: &str, list: &str, more: &[&str]) -> Campaign {
+        let campaign = self.create(name, list, more).await;
+        let _ = self.hudhud(&["campaign", "launch", name, "--yes"]).await.ok();
+        campaign
+    }
+
+    /// `campaign show`, over HTTP; `None` while nobody answers.
+    pub async fn shown(&self, campaign: &Campaign) -> Option<Value> {
+        self.api_get(&format!("campaigns/{}", campaign.id)).await
+    }
+
+    /// Asks the HTTP API of `main`, as its admin; `None` while nobody answers with a success.
+    pub async fn api_get(&self, path: &str) -> Option<Value> {
+        if self.key.get().is_none() {
+            let made = self.hudhud(&["apikey", "create", "stories", "--role", "admin"]).await;
+            let key = made.json["key"].as_str().filter(|_| made.code == 0)?.to_owned();
+            // Another look may have been faster; either key is good.
+            let _ = self.key.set(key);
+        }
+        let request = self.http.get(format!("http://{}/api/v1/{path}", self.api)).bearer_auth(self.key.get()?);
+        let answer = request.timeout(Duration::from_secs(5)).send().await.ok()?;
+        if !answer.status().is_success() {
+            return None;
+        }
+        answer.json().await.ok()
+    }
+
+    /// The API key of an admin.
+    ///
+    /// # Panics
+    /// Unless `main` answers.
+    pub async fn api_key(&self) -> &str {
+        assert!(self.api_get("campaigns").await.is_some(), "the API answers");
+        self.key.get().expect("made by the look before")
+    }
+
+    /// Waits until the simulator has taken in so many messages.
+    pub async fn taken_in(&self, at_least: u64) {
+        let what = format!("{at_least} messages at the simulator");
+        until(&what, Duration::from_secs(60), async || (self.simulator.taken_in().await >= at_least).then_some(()))
+            .await;
+    }
+
+    /// Waits until the campaign has this many sends in a state.
+    pub async fn counted(&self, campaign: &Campaign, state: &str, at_least: u64, within: Duration) -> Value {
+        let what = format!("{at_least} sends that are {state}");
+        let mut last = Value::Null;
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(shown) = self.shown(campaign).await {
+                if shown["counts"][state].as_u64().is_some_and(|count| count >= at_least) {
+                    return shown;
+                }
+                last = shown;
+            }
+            assert!(Instant::now() < deadline, "it did not come to this within {within:?}: {what}; {last}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Our books of a campaign.
+    pub async fn books(&self, campaign: &Campaign) -> Books {
+        let file = self.dir.path().join(format!("export-{}.csv", campaign.id));
+        let _ = self.hudhud(&["campaign", "export", &file.display().to_string(), &campaign.name]).await.ok();
+        Books::read(&file)
+    }
+
+    /// Waits until the campaign is over and every webhook has come, and asserts that our books equal the simulator's
+    /// ledger: nobody twice, nobody missing, nothing open, no status lost, no rate exceeded, none after an opt-out.
+    pub async fn settle(&self, campaign: &Campaign) -> Value {
+        self.settle_within(campaign, Duration::from_secs(60)).await
+    }
+
+    /// [`World::settle`], with another bound on how long the campaign may take.
+    ///
+    /// # Panics
+    /// When it is not over in time, or the books differ.
+    pub async fn settle_within(&self, campaign: &Campaign, within: Duration) -> Value {
+        let deadline = Instant::now() + within;
+        let mut last = Value::Null;
+        loop {
+            if let Some(shown) = self.shown(campaign).await {
+                if is_over(&shown) {
+                    break;
+                }
+                last = shown;
+            }
+            assert!(Instant::now() < deadline, "the campaign was not over within {within:?}: {last}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let speaks = !self.simulator.settings().await["webhook"]["url"].is_null();
+        if speaks {
+            until("every webhook delivered", Duration::from_secs(40), async || {
+                let webhooks = self.simulator.report().await["webhooks"].clone();
+                (webhooks["pending"] == 0 && webhooks["retrying"] == 0).then_some(())
+            })
+            .await;
+        }
+        let shown = self.books_are_equal(campaign, speaks).await;
+        self.rules_were_kept().await;
+        shown
+    }
+
+    /// What webhooks said is applied a moment after they are acknowledged, hence a few looks.
+    async fn books_are_equal(&self, campaign: &Campaign, speaks: bool) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(15);
+        loop {
+            let books = self.books(campaign).await;
+            let rows: Vec<_> = self.simulator.ledger().await;
+            let rows: Vec<_> = rows.into_iter().filter(|row| row.campaign() == Some(campaign.id)).collect();
+            let nothing_dropped = self.simulator.report().await["webhooks"]["dropped"] == 0;
+            let mut found = books.disagreements(&rows, speaks && nothing_dropped);
+            let shown = self.hudhud(&["campaign", "show", &campaign.name]).await.ok();
+            found.extend(miscounted(&shown, &books));
+            if found.is_empty() {
+                return shown;
+            }
+            let first = found.iter().take(10).cloned().collect::<Vec<_>>().join("\n");
+            assert!(Instant::now() < deadline, "our books differ in {} places:\n{first}\n{shown}", found.len());
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    }
+
+    /// No rate was exceeded and nobody was messaged after an opt-out.
+    ///
+    /// # Panics
+    /// When one was.
+    pub async fn rules_were_kept(&self) {
+        let report = self.simulator.report().await;
+        let most = report["max_in_sliding_second"].as_object().cloned().unwrap_or_default();
+        for (number, most) in most {
+            let most = most.as_u64().expect("a count");
+            assert!(
+                most <= u64::from(self.rate),
+                "{most} messages in one second on {number}, at a rate of {}",
+                self.rate
+            );
+        }
+        assert_eq!(
+            report["after_opt_out"], 0,
+            "messages after an acknowledged opt-out: {}",
+            report["after_opt_out_rows"]
+        );
+        assert_eq!(report["strangers"], 0, "a number went out without its plus");
+    }
+
+    /// Settles every send in doubt as a person would who can look into the simulator's ledger. How many there were.
+    pub async fn judge_doubts(&self, campaign: &Campaign) -> usize {
+        let doubts = self.hudhud(&["indoubt", "ls", "--campaign", &campaign.name]).await.ok();
+        let doubts = doubts.as_array().expect("a list").clone();
+        let rows = self.simulator.ledger().await;
+        for doubt in &doubts {
+            let phone = doubt["phone"].as_str().expect("a doubt names its person");
+            let went = rows.iter().any(|row| {
+                row.campaign() == Some(campaign.id) && row.was_taken_in() && row.to.as_deref() == Some(phone)
+            });
+            let id = match &doubt["id"] {
+                Value::String(id) => id.clone(),
+                id => id.to_string(),
+            };
+            let outcome = if went { "sent" } else { "not-sent" };
+            let settle = ["indoubt", "settle", &id, "--as", outcome, "--reason", "the platform's own ledger says so"];
+            let _ = self.hudhud(&settle).await.ok();
+        }
+        doubts.len()
+    }
+
+    /// Says a line to the Redis that the process of this name keeps.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
+    pub fn managed_redis(&self, name: &str, line: &str) -> String {
+        let socket = self.data_dir(name).join("redis/redis.sock");
+        let mut stream = std::os::unix::net::UnixStream::connect(&socket).expect("the managed Redis listens");
+        inline(&mut stream, line).expect("the managed Redis answers")
+    }
+}
+
+/// Whether nothing of it is open any more.
+fn is_over(shown: &Value) -> bool {
+    let open: u64 = ["planned", "queued", "submitting", "in_doubt"]
+        .iter()
+        .filter_map(|state| shown["counts"][*state].as_u64())
+        .sum();
+    matches!(shown["state"].as_str(), Some("finished" | "cancelled")) && open == 0
+}
+
+/// Where `campaign show` miscounts what the export lists.
+fn miscounted(shown: &Value, books: &Books) -> Vec<String> {
+    let mut found = Vec::new();
+    let counts = shown["counts"].as_object().cloned().unwrap_or_default();
+    let sum: u64 = counts.values().filter_map(Value::as_u64).sum();
+    if Some(sum) != shown["total"].as_u64() {
+        found.push(format!("the counts sum to {sum}, the total is {}", shown["total"]));
+    }
+    let listed = books.counts();
+    for (state, count) in &counts {
+        let expected = listed.get(state).copied().unwrap_or(0);
+        if count.as_u64() != Some(expected) {
+            found.push(format!("{count} are shown as {state}, and {expected} exported"));
+        }
+    }
+    found
+}
+
+/// Applies a JSON merge patch (RFC 7396).
+fn merge(base: &mut Value, patch: &Value) {
+    match (base, patch) {
+        (Value::Object(base), Value::Object(patch)) => {
+            for (key, value) in patch {
+                merge(base.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (base, patch) => *base = patch.clone(),
+    }
+}
+
+/// Whether the stories are told at the length that a release must pass: `HUDHUD_LONG=1`.
+#[must_use]
+pub fn is_long() -> bool {
+    std::env::var("HUDHUD_LONG").is_ok_and(|value| !matches!(value.as_str(), "" | "0"))
+}
+
+/// One of two sizes: that of every day's run, or the long one's.
+#[must_use]
+pub fn at_length<T>(short: T, long: T) -> T {
+    if is_long() { long } else { short }
+}
