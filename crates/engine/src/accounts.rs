@@ -28,7 +28,7 @@ pub struct NewAccount {
 }
 
 /// An account as it may be shown: without its secrets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct AccountView {
     /// Ours.
     pub id: i64,
@@ -40,11 +40,17 @@ pub struct AccountView {
     pub portfolio: Option<String>,
     /// Why nothing of it is sent.
     pub stopped_reason: Option<String>,
-    /// Since when, epoch ms.
+    /// Since when, RFC 3339.
+    #[serde(serialize_with = "crate::views::iso_or_null")]
+    #[schema(value_type = Option<String>)]
     pub stopped_at: Option<i64>,
-    /// When its numbers and templates were last read, epoch ms.
+    /// When its numbers and templates were last read, RFC 3339.
+    #[serde(serialize_with = "crate::views::iso_or_null")]
+    #[schema(value_type = Option<String>)]
     pub synced_at: Option<i64>,
-    /// Epoch ms.
+    /// RFC 3339.
+    #[serde(serialize_with = "crate::views::as_iso")]
+    #[schema(value_type = String)]
     pub created_at: i64,
 }
 
@@ -64,14 +70,14 @@ impl From<Account> for AccountView {
 }
 
 /// What a sync read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct SyncReport {
     /// One per account.
     pub accounts: Vec<AccountSync>,
 }
 
 /// What a sync read of one account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct AccountSync {
     /// The account's name.
     pub account: String,

@@ -64,6 +64,17 @@ impl App {
     pub fn new(parts: AppParts) -> Arc<Self> {
         let AppParts { store, graph, graph_is_loopback, vault, clock, data_dir, redis, install } = parts;
         let (scheduler_wake, inbox) = (Notify::new(), Inbox::default());
-        Arc::new(Self { store, graph, graph_is_loopback, vault, clock, data_dir, redis, install, scheduler_wake, inbox })
+        Arc::new(Self {
+            store,
+            graph,
+            graph_is_loopback,
+            vault,
+            clock,
+            data_dir,
+            redis,
+            install,
+            scheduler_wake,
+            inbox,
+        })
     }
 }

@@ -41,8 +41,17 @@ mod tests {
     fn anything_else_is_not_ours() {
         let ours = encode("a1b2c3d4", KEY);
         assert_eq!(decode("ffffffff", &ours), None);
-        for foreign in ["", "hh1", "hh1.a1b2c3d4", "hh1.a1b2c3d4.1.2", "hh1.a1b2c3d4.1.2.3.4", "hh2.a1b2c3d4.1.2.3",
-            "hh1.a1b2c3d4.-1.2.3", "hh1.a1b2c3d4.x.2.3", "hh1.a1b2c3d4.1.99999999999999999999.3"] {
+        for foreign in [
+            "",
+            "hh1",
+            "hh1.a1b2c3d4",
+            "hh1.a1b2c3d4.1.2",
+            "hh1.a1b2c3d4.1.2.3.4",
+            "hh2.a1b2c3d4.1.2.3",
+            "hh1.a1b2c3d4.-1.2.3",
+            "hh1.a1b2c3d4.x.2.3",
+            "hh1.a1b2c3d4.1.99999999999999999999.3",
+        ] {
             assert_eq!(decode("a1b2c3d4", foreign), None, "{foreign}");
         }
     }

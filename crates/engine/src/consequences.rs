@@ -68,7 +68,10 @@ pub(crate) async fn suppress(app: &App, contact_id: i64, campaign_id: i64) {
     };
     match stopped.await {
         Ok(()) => metrics::counter!("hudhud_optouts_total", "source" => "meta").increment(1),
-        Err(error) => tracing::error!(contact = contact_id, error = format!("{error:#}"),
-            "a person whom Meta calls opted out could not be suppressed"),
+        Err(error) => tracing::error!(
+            contact = contact_id,
+            error = format!("{error:#}"),
+            "a person whom Meta calls opted out could not be suppressed"
+        ),
     }
 }

@@ -61,7 +61,14 @@ impl Fault {
             FaultKind::Internal => "Try again; if it stays, report it with the log lines of this moment.",
             FaultKind::LedgerBroken => "Stop writing to this database and compare it with a backup.",
         };
-        Self { kind, detail: detail.into(), kept: NOTHING_CHANGED.to_owned(), action: action.to_owned(), document: None, source: None }
+        Self {
+            kind,
+            detail: detail.into(),
+            kept: NOTHING_CHANGED.to_owned(),
+            action: action.to_owned(),
+            document: None,
+            source: None,
+        }
     }
 
     /// What was asked cannot be done as asked.

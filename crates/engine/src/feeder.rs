@@ -87,8 +87,12 @@ impl Feeder {
             self.strays.remove(&key);
         } else if app.clock.boot_us() - *self.strays.entry(key).or_insert(app.clock.boot_us()) > STRAY_AFTER {
             self.strays.remove(&key);
-            tracing::warn!(campaign = lane.campaign_id, number = lane.number_id, open = lane.open,
-                "planned sends are in no batch; looking through the campaign from its start");
+            tracing::warn!(
+                campaign = lane.campaign_id,
+                number = lane.number_id,
+                open = lane.open,
+                "planned sends are in no batch; looking through the campaign from its start"
+            );
             app.store.refeed(lane.campaign_id, lane.number_id).await?;
         }
         Ok(batches)
@@ -107,8 +111,10 @@ impl Feeder {
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.redis_away, true) {
-                    tracing::warn!(error = format!("{error:#}"),
-                        "Redis is away: batches wait in the database and are pushed when it is back");
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "Redis is away: batches wait in the database and are pushed when it is back"
+                    );
                 }
             }
         }

@@ -9,7 +9,7 @@ use crate::App;
 use crate::fault::{Fault, Result};
 
 /// An import as it is shown: the document of contract.md, and what else is known of it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct ImportView {
     /// The counts; `seconds` is 0 while it runs.
     #[serde(flatten)]
@@ -28,14 +28,18 @@ pub struct ImportView {
     pub region: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
-    /// Epoch ms.
+    /// RFC 3339.
+    #[serde(serialize_with = "crate::views::as_iso")]
+    #[schema(value_type = String)]
     pub started_at: i64,
-    /// Epoch ms.
+    /// RFC 3339.
+    #[serde(serialize_with = "crate::views::iso_or_null")]
+    #[schema(value_type = Option<String>)]
     pub finished_at: Option<i64>,
 }
 
 /// What came of an import. `rows = accepted + duplicates + rejected`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct ImportSummary {
     /// Ours; `null` for a dry run, of which nothing is kept.
     pub import_id: Option<i64>,

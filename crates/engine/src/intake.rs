@@ -217,11 +217,8 @@ async fn attempts_of(app: &App, wamids: &[&str]) -> anyhow::Result<HashMap<Strin
     Ok(found
         .into_iter()
         .map(|found| {
-            let key = AttemptKey {
-                campaign_id: found.campaign_id,
-                contact_id: found.contact_id,
-                attempt: found.attempt,
-            };
+            let key =
+                AttemptKey { campaign_id: found.campaign_id, contact_id: found.contact_id, attempt: found.attempt };
             (found.wamid, key)
         })
         .collect())
@@ -275,10 +272,7 @@ fn park(app: &App, account_id: i64, number: Option<String>, heard: &Heard) -> Pa
     }
 }
 
-async fn keep_inbound(
-    app: &App,
-    messages: &[(i64, Option<String>, InboundMessage, i64)],
-) -> anyhow::Result<()> {
+async fn keep_inbound(app: &App, messages: &[(i64, Option<String>, InboundMessage, i64)]) -> anyhow::Result<()> {
     if messages.is_empty() {
         return Ok(());
     }

@@ -21,7 +21,7 @@ const BATCH: i64 = 500;
 const PAGE: i64 = 1_000;
 
 /// What a check of the ledger found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct LedgerCheck {
     /// Whether every sealed entry is what it was when it was sealed, and none is missing.
     pub ok: bool,

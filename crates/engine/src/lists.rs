@@ -8,7 +8,7 @@ use crate::App;
 use crate::fault::{Fault, Result};
 
 /// A list as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct ListView {
     /// Ours.
     pub id: i64,
@@ -18,7 +18,9 @@ pub struct ListView {
     pub members: i64,
     /// How many of them are opted out.
     pub suppressed: i64,
-    /// Epoch ms.
+    /// RFC 3339.
+    #[serde(serialize_with = "crate::views::as_iso")]
+    #[schema(value_type = String)]
     pub created_at: i64,
 }
 

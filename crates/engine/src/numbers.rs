@@ -44,7 +44,7 @@ impl std::str::FromStr for Rate {
 }
 
 /// A business number as it is shown. Words in capitals are Meta's own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct NumberView {
     /// Ours.
     pub id: i64,
@@ -72,9 +72,13 @@ pub struct NumberView {
     pub set_rate: Option<i64>,
     /// Why it is paused.
     pub paused_reason: Option<String>,
-    /// Since when, epoch ms.
+    /// Since when, RFC 3339.
+    #[serde(serialize_with = "crate::views::iso_or_null")]
+    #[schema(value_type = Option<String>)]
     pub paused_at: Option<i64>,
-    /// When Meta was last asked, epoch ms.
+    /// When Meta was last asked, RFC 3339.
+    #[serde(serialize_with = "crate::views::as_iso")]
+    #[schema(value_type = String)]
     pub synced_at: i64,
 }
 

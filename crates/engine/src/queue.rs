@@ -125,8 +125,7 @@ impl Redis {
         let mut connection = self.connection.clone();
         for set in [config.done_jobs_set(), config.dead_jobs_set()] {
             loop {
-                let ids: Vec<String> =
-                    redis::cmd("SPOP").arg(&set).arg(200).query_async(&mut connection).await?;
+                let ids: Vec<String> = redis::cmd("SPOP").arg(&set).arg(200).query_async(&mut connection).await?;
                 if ids.is_empty() {
                     break;
                 }

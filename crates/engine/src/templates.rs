@@ -9,7 +9,7 @@ use crate::App;
 use crate::fault::{Fault, Result};
 
 /// A template as it is shown. Words in capitals are Meta's own.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct TemplateView {
     /// Ours.
     pub id: i64,
@@ -33,7 +33,9 @@ pub struct TemplateView {
     pub unsupported: Vec<String>,
     /// Meta's list of components.
     pub components: Value,
-    /// When Meta was last asked, epoch ms.
+    /// When Meta was last asked, RFC 3339.
+    #[serde(serialize_with = "crate::views::as_iso")]
+    #[schema(value_type = String)]
     pub synced_at: i64,
 }
 

@@ -9,6 +9,25 @@ pub fn iso(at_ms: i64) -> String {
         .map_or_else(|| "unknown".to_owned(), |at| at.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
+/// For serde: a time as RFC 3339.
+///
+/// # Errors
+/// The serializer's own.
+pub fn as_iso<S: serde::Serializer>(at_ms: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&iso(*at_ms))
+}
+
+/// For serde: a time as RFC 3339, or null.
+///
+/// # Errors
+/// The serializer's own.
+pub fn iso_or_null<S: serde::Serializer>(at_ms: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match at_ms {
+        Some(at_ms) => serializer.serialize_some(&iso(*at_ms)),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// A number with its plus sign.
 #[must_use]
 pub fn phone(digits: Option<i64>) -> Option<String> {

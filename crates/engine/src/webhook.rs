@@ -162,8 +162,12 @@ fn inbound_stop(app: &App, raw: &[u8], change: &Change, message: &InboundMessage
 /// Whether an inbound message says stop: by our own payload first, by a button's label next, by its words last.
 fn wish_to_stop(kind: &InboundKind) -> Option<(&'static str, String, Option<i64>)> {
     match kind {
-        InboundKind::Button { payload, text } => by_button(payload, text).map(|campaign| ("button", text.clone(), campaign)),
-        InboundKind::Interactive { id, title } => by_button(id, title).map(|campaign| ("button", title.clone(), campaign)),
+        InboundKind::Button { payload, text } => {
+            by_button(payload, text).map(|campaign| ("button", text.clone(), campaign))
+        }
+        InboundKind::Interactive { id, title } => {
+            by_button(id, title).map(|campaign| ("button", title.clone(), campaign))
+        }
         InboundKind::Text(body) => optout::tier1(body).then(|| ("text", body.clone(), None)),
         InboundKind::IdentityChanged { .. } | InboundKind::Other(_) => None,
     }

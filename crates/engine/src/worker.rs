@@ -139,9 +139,7 @@ async fn take_free_lanes(
             }
             _ => continue,
         };
-        if let Some(token) =
-            app.store.take_lease(&name, Some(number.id), owner, expected, app.clock.now_ms()).await?
-        {
+        if let Some(token) = app.store.take_lease(&name, Some(number.id), owner, expected, app.clock.now_ms()).await? {
             seen.remove(&name);
             taken.push((number, name, token));
         }

@@ -155,17 +155,21 @@ const UPDATE: [&str; 2] = [
         OR contacts.name IS DISTINCT FROM coalesce(excluded.name, contacts.name)
         OR contacts.language IS DISTINCT FROM coalesce(excluded.language, contacts.language)
         OR contacts.attributes <> json_patch(contacts.attributes, excluded.attributes)",
+    // PostgreSQL locks every row that an upsert meets, also those it then leaves alone; so these are left out before.
     "INSERT INTO contacts (phone_key, phone, name, language, attributes, created_at, updated_at)
-     SELECT (v ->> 0)::bigint, (v ->> 1)::bigint, v ->> 2, v ->> 3, v ->> 4, $2, $2
-     FROM jsonb_array_elements($1::jsonb) AS e(v) ORDER BY 1
+     SELECT j.key, j.phone, j.name, j.language, j.attributes, $2, $2
+     FROM (SELECT (v ->> 0)::bigint AS key, (v ->> 1)::bigint AS phone, v ->> 2 AS name, v ->> 3 AS language,
+                  v ->> 4 AS attributes FROM jsonb_array_elements($1::jsonb) AS e(v)) AS j
+     JOIN contacts c ON c.phone_key = j.key
+     WHERE c.phone IS DISTINCT FROM j.phone
+        OR c.name IS DISTINCT FROM coalesce(j.name, c.name)
+        OR c.language IS DISTINCT FROM coalesce(j.language, c.language)
+        OR c.attributes::jsonb <> c.attributes::jsonb || j.attributes::jsonb
+     ORDER BY j.key
      ON CONFLICT (phone_key) DO UPDATE SET
         phone = excluded.phone, name = coalesce(excluded.name, contacts.name),
         language = coalesce(excluded.language, contacts.language),
-        attributes = (contacts.attributes::jsonb || excluded.attributes::jsonb)::text, updated_at = excluded.updated_at
-     WHERE contacts.phone IS DISTINCT FROM excluded.phone
-        OR contacts.name IS DISTINCT FROM coalesce(excluded.name, contacts.name)
-        OR contacts.language IS DISTINCT FROM coalesce(excluded.language, contacts.language)
-        OR contacts.attributes::jsonb <> contacts.attributes::jsonb || excluded.attributes::jsonb",
+        attributes = (contacts.attributes::jsonb || excluded.attributes::jsonb)::text, updated_at = excluded.updated_at",
 ];
 
 impl Store {

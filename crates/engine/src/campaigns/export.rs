@@ -19,9 +19,12 @@ const PAGE: i64 = 2_000;
 pub async fn export(app: &App, id: i64, out: &mut (impl AsyncWrite + Unpin + Send)) -> Result<u64> {
     row(app, id).await?;
     let write = |error: std::io::Error| Fault::unavailable(format!("The export could not be written: {error}."));
-    out.write_all("\u{feff}phone,name,state,attempts,code,reason,wamid,accepted_at,sent_at,delivered_at,read_at,failed_at\r\n".as_bytes())
-        .await
-        .map_err(write)?;
+    out.write_all(
+        "\u{feff}phone,name,state,attempts,code,reason,wamid,accepted_at,sent_at,delivered_at,read_at,failed_at\r\n"
+            .as_bytes(),
+    )
+    .await
+    .map_err(write)?;
     let (mut after, mut rows) = (0, 0);
     loop {
         let page = app.store.export_page(id, after, PAGE).await?;

@@ -135,13 +135,7 @@ pub async fn cancel(app: &App, actor: &Actor, id: i64) -> Result<CampaignView> {
     steer(app, actor, id, CampaignEvent::Cancelled, Some(&format!("cancelled by {actor}"))).await
 }
 
-async fn steer(
-    app: &App,
-    actor: &Actor,
-    id: i64,
-    event: CampaignEvent,
-    reason: Option<&str>,
-) -> Result<CampaignView> {
+async fn steer(app: &App, actor: &Actor, id: i64, event: CampaignEvent, reason: Option<&str>) -> Result<CampaignView> {
     let state = moved(app.store.move_campaign(id, event, reason, None, app.clock.now_ms()).await?)?;
     note(app, actor, state.as_str(), id, &json!({"reason": reason})).await?;
     app.scheduler_wake.notify_waiters();

@@ -196,7 +196,11 @@ impl Lane {
 
     fn apply_rate(&mut self) {
         let rate = self.orders.rate.map(|rate| {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32, rounded down")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a share of a u32, rounded down"
+            )]
             let cut = (f64::from(rate) * self.throttle) as u32;
             cut.max(1)
         });
@@ -347,13 +351,7 @@ impl Lane {
         }
     }
 
-    fn dispatch(
-        &self,
-        ready: Ready,
-        turns: Vec<pace::Turn>,
-        sender: Sender,
-        place: tokio::sync::OwnedSemaphorePermit,
-    ) {
+    fn dispatch(&self, ready: Ready, turns: Vec<pace::Turn>, sender: Sender, place: tokio::sync::OwnedSemaphorePermit) {
         let key = key_of(&ready.claimed);
         let order = Post {
             app: Arc::clone(&self.app),
@@ -446,10 +444,14 @@ impl Lane {
         }
         if let Some(failed) = lesson.platform_failed {
             match self.circuit.record(now, failed) {
-                Some(Turned::Opened) => tracing::warn!(number = self.number_id,
+                Some(Turned::Opened) => tracing::warn!(
+                    number = self.number_id,
                     trouble = lesson.trouble.as_deref().unwrap_or("unknown"),
-                    "the Graph API fails: sending waits and tries with one message at a time; everyone keeps their place"),
-                Some(Turned::Closed) => tracing::info!(number = self.number_id, "the Graph API answers again: sending goes on"),
+                    "the Graph API fails: sending waits and tries with one message at a time; everyone keeps their place"
+                ),
+                Some(Turned::Closed) => {
+                    tracing::info!(number = self.number_id, "the Graph API answers again: sending goes on")
+                }
                 None => {}
             }
         } else {
@@ -459,7 +461,8 @@ impl Lane {
             self.unknown_in_a_row.remove(&lesson.campaign_id);
             return;
         };
-        metrics::counter!("hudhud_send_errors_total", "class" => class.as_str(), "code" => code.to_string()).increment(1);
+        metrics::counter!("hudhud_send_errors_total", "class" => class.as_str(), "code" => code.to_string())
+            .increment(1);
         if class != RefusalClass::Unknown {
             self.unknown_in_a_row.remove(&lesson.campaign_id);
         }
@@ -471,7 +474,11 @@ impl Lane {
                 if now >= self.throttled_at + 1_000_000 {
                     self.throttled_at = now;
                     self.throttle = (self.throttle * CUT).max(0.05);
-                    tracing::warn!(number = self.number_id, share = self.throttle, "Meta says too fast: the rate is cut");
+                    tracing::warn!(
+                        number = self.number_id,
+                        share = self.throttle,
+                        "Meta says too fast: the rate is cut"
+                    );
                     self.apply_rate();
                 }
             }
@@ -545,14 +552,7 @@ fn message_of(
 }
 
 /// Claims a group and reads the suppressions a second time (law 4).
-async fn claim_group(
-    app: Arc<App>,
-    lease: String,
-    token: i64,
-    batch: Batch,
-    after: i64,
-    limit: usize,
-) -> ClaimDone {
+async fn claim_group(app: Arc<App>, lease: String, token: i64, batch: Batch, after: i64, limit: usize) -> ClaimDone {
     let started = app.clock.boot_us();
     let order = ClaimOrder { lane: &lease, token, batch: &batch, after, limit, now: app.clock.now_ms() };
     let claim = async {

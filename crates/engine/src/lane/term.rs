@@ -282,8 +282,11 @@ async fn take_batches(
                 }
                 if !told {
                     told = true;
-                    tracing::warn!(number = number_id, error = format!("{error:#}"),
-                        "Redis is away; the queue waits, nothing is lost, and it goes on by itself");
+                    tracing::warn!(
+                        number = number_id,
+                        error = format!("{error:#}"),
+                        "Redis is away; the queue waits, nothing is lost, and it goes on by itself"
+                    );
                 }
             }
         }
@@ -373,8 +376,12 @@ async fn settle_orphans(term: &Term, before: i64) -> anyhow::Result<()> {
             })
             .collect();
         app.store.apply(Priority::Urgent, &happenings).await?;
-        tracing::info!(number = term.number.id, planned, in_doubt = doubted,
-            "settled the claims of an earlier owner: what never left is planned again, the rest is in doubt");
+        tracing::info!(
+            number = term.number.id,
+            planned,
+            in_doubt = doubted,
+            "settled the claims of an earlier owner: what never left is planned again, the rest is in doubt"
+        );
     }
 }
 
@@ -395,4 +402,3 @@ pub(super) async fn load_campaign(app: &App, campaign_id: i64) -> Result<(Campai
     let pace = cap.map(|cap| Pace::new(app.clock.clone(), Some(cap)));
     Ok((Campaign { renderer, pace }, numbers))
 }
-
