@@ -1,6 +1,6 @@
 //! Import: a file of people becomes contacts on a list, with the evidence of their consent, or reasoned rejects.
 //!
-//! Three run side by side: [`upload`] hands the bytes over as they come, [`rows`] (on a thread of its own) frames and
+//! Three run side by side: `upload` hands the bytes over as they come, `rows` (on a thread of its own) frames and
 //! reads them, and the loop here writes chunks of a thousand people, each in one short transaction with its evidence.
 //! Memory does not grow with the file but for the set of the phone keys seen, which finds the repeats.
 

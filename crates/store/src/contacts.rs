@@ -156,11 +156,12 @@ const UPDATE: [&str; 2] = [
         OR contacts.language IS DISTINCT FROM coalesce(excluded.language, contacts.language)
         OR contacts.attributes <> json_patch(contacts.attributes, excluded.attributes)",
     // PostgreSQL locks every row that an upsert meets, also those it then leaves alone; so these are left out before.
+    // LATERAL and LIMIT make it look each one up by its key, and never read the whole table, whatever it estimates.
     "INSERT INTO contacts (phone_key, phone, name, language, attributes, created_at, updated_at)
      SELECT j.key, j.phone, j.name, j.language, j.attributes, $2, $2
      FROM (SELECT (v ->> 0)::bigint AS key, (v ->> 1)::bigint AS phone, v ->> 2 AS name, v ->> 3 AS language,
                   v ->> 4 AS attributes FROM jsonb_array_elements($1::jsonb) AS e(v)) AS j
-     JOIN contacts c ON c.phone_key = j.key
+     CROSS JOIN LATERAL (SELECT * FROM contacts WHERE phone_key = j.key LIMIT 1) AS c
      WHERE c.phone IS DISTINCT FROM j.phone
         OR c.name IS DISTINCT FROM coalesce(j.name, c.name)
         OR c.language IS DISTINCT FROM coalesce(j.language, c.language)
@@ -272,7 +273,7 @@ async fn ids_of(tx: &mut Link, people: &[Arriving]) -> Result<Vec<(i64, i64)>> {
     let sql = tx.pick(
         "SELECT j.key, c.id FROM json_each($1) AS j CROSS JOIN contacts AS c ON c.phone_key = j.value",
         "SELECT e.o - 1, c.id FROM jsonb_array_elements_text($1::jsonb) WITH ORDINALITY AS e(v, o)
-         JOIN contacts c ON c.phone_key = e.v::bigint",
+         CROSS JOIN LATERAL (SELECT id FROM contacts WHERE phone_key = e.v::bigint LIMIT 1) AS c",
     );
     let ids = on!(tx, c => sqlx::query_as(sql).bind(keys).fetch_all(c).await)?;
     Ok(ids)
