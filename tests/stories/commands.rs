@@ -31,7 +31,9 @@ async fn every_command_ends_with_the_code_that_the_contract_gives() {
             assert_ne!(preflight["blockers"], json!([]), "{preflight}");
             let _ = world.hudhud(&["campaign", "launch", "early", "--yes"]).await.coded(4);
         }
-        let _ = world.create("missing", "spring", &["--param", "3={nothing}"]).await;
+        let missing = ["campaign", "create", "missing", "--template", "eid_offer", "--language", "en"];
+        let missing = [&missing[..], &["--list", "spring", "--number", NUMBER, "--param", "1={nickname}"]].concat();
+        let _ = world.hudhud(&[&missing[..], &["--param", "2=20%"]].concat()).await.ok();
         let preflight = world.hudhud(&["campaign", "preflight", "missing"]).await.coded(4);
         assert_ne!(preflight["blockers"], json!([]), "{preflight}");
         let _ = world.hudhud(&["campaign", "launch", "missing", "--yes"]).await.coded(4);
