@@ -45,8 +45,8 @@ pub struct Held {
 impl DirLock {
     /// Takes the lock, waiting up to `patience` for a short command to end.
     ///
-    /// `sqlite_file` outside the data directory gets a lock of its own beside it, so that two data directories do not
-    /// write one file.
+    /// The embedded database (`sqlite_file`) has a lock of its own beside it, so that two data directories do not write
+    /// one file.
     ///
     /// # Errors
     /// [`Held`] when somebody else keeps it, or the system's error when the file cannot be made.
@@ -57,7 +57,7 @@ impl DirLock {
         patience: Duration,
     ) -> anyhow::Result<Self> {
         let mut paths = vec![data_dir.join(LOCK)];
-        if let Some(file) = sqlite_file.filter(|file| file.parent() != Some(data_dir)) {
+        if let Some(file) = sqlite_file {
             let mut beside = file.as_os_str().to_owned();
             beside.push(".lock");
             paths.push(PathBuf::from(beside));
@@ -161,13 +161,12 @@ mod tests {
     #[tokio::test]
     async fn two_data_directories_cannot_share_one_database_file() {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let file = one.path().join("deep.db");
-        let _first =
-            DirLock::take(one.path(), Some(&other.path().join("x.db")), Who::Serve, Duration::ZERO).await.unwrap();
-        DirLock::take(other.path(), Some(&other.path().join("x.db")), Who::Serve, Duration::ZERO).await.unwrap();
-        let third = tempfile::tempdir().unwrap();
-        let _held = DirLock::take(third.path(), Some(&file), Who::Serve, Duration::ZERO).await.unwrap();
-        let fourth = tempfile::tempdir().unwrap();
-        DirLock::take(fourth.path(), Some(&file), Who::Serve, Duration::ZERO).await.unwrap_err();
+        let file = one.path().join("hudhud.db");
+        let _serve = DirLock::take(one.path(), Some(&file), Who::Serve, Duration::ZERO).await.unwrap();
+        let refused = DirLock::take(other.path(), Some(&file), Who::Command, Duration::ZERO).await.unwrap_err();
+        assert_eq!(refused.downcast_ref::<Held>().unwrap().path, one.path().join("hudhud.db.lock"));
+        // The refused one holds nothing: its own directory is free for its own file.
+        let own = other.path().join("hudhud.db");
+        DirLock::take(other.path(), Some(&own), Who::Command, Duration::ZERO).await.unwrap();
     }
 }

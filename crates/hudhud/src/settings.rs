@@ -147,6 +147,12 @@ impl Settings {
         self.database_url.starts_with("sqlite:")
     }
 
+    /// Whether the Graph URL leads to this machine: a simulator, to which a number may send without a limit.
+    #[must_use]
+    pub fn graph_is_loopback(&self) -> bool {
+        reqwest::Url::parse(&self.graph_url).is_ok_and(|url| check::is_loopback(&url))
+    }
+
     /// The SQLite file, when the database is the embedded one.
     #[must_use]
     pub fn sqlite_file(&self) -> Option<PathBuf> {

@@ -29,6 +29,10 @@ pub(super) fn settings(raw: Raw, origins: Origins) -> Result<Settings, SettingsE
             why: format!("both are {listen}, and the admin port needs no sign-in"),
         });
     }
+    if let Some(key) = &raw.secret_key {
+        engine::Vault::new(&SecretString::from(key.as_str()))
+            .map_err(|error| invalid("secret_key", error.to_string()))?;
+    }
     EnvFilter::builder().parse(&raw.log).map_err(|error| invalid("log", error.to_string()))?;
     Ok(Settings {
         database_url,

@@ -1,0 +1,267 @@
+//! `hudhud campaign`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::wait::wait;
+use super::{segment, with_client};
+use crate::cli::Session;
+use crate::exit::Exit;
+use crate::http::problem::Problem;
+
+/// `hudhud campaign …`
+#[derive(Debug, Subcommand)]
+pub enum Campaign {
+    /// Draft a campaign
+    Create(Create),
+    /// Say what a launch would do, and what stands against it
+    Preflight {
+        /// Name or id
+        campaign: String,
+    },
+    /// Freeze the audience and begin to send
+    Launch {
+        /// Refuse unless the audience has exactly this many people
+        #[arg(long, value_name = "N")]
+        expect_recipients: Option<u64>,
+        /// Launch in spite of warnings
+        #[arg(long)]
+        yes: bool,
+        /// Name or id
+        campaign: String,
+    },
+    /// Send nothing more for now
+    Pause {
+        /// Shown with the campaign
+        #[arg(long)]
+        reason: Option<String>,
+        /// Name or id
+        campaign: String,
+    },
+    /// Go on sending
+    Resume {
+        /// Name or id
+        campaign: String,
+    },
+    /// End it: whatever has not gone will not go
+    Cancel {
+        /// Name or id
+        campaign: String,
+    },
+    /// Show where it stands
+    Show {
+        /// Name or id
+        campaign: String,
+    },
+    /// Wait until it is over
+    Wait {
+        /// Give up after so many seconds (or 10m, 2h); the campaign goes on
+        #[arg(long, value_name = "S", value_parser = duration)]
+        timeout: Option<Duration>,
+        /// Name or id
+        campaign: String,
+    },
+    /// Write every recipient and their state to a CSV file
+    Export {
+        /// The file to write
+        file: PathBuf,
+        /// Name or id
+        campaign: String,
+    },
+    /// List the campaigns, newest first
+    Ls,
+}
+
+/// `hudhud campaign create NAME …`
+#[derive(Debug, Args)]
+pub struct Create {
+    /// Its name, unique
+    name: String,
+    /// The approved template
+    #[arg(long)]
+    template: String,
+    /// The template's language, exactly as Meta writes it
+    #[arg(long)]
+    language: String,
+    /// A list of its audience. May be repeated
+    #[arg(long = "list", value_name = "LIST", required = true)]
+    lists: Vec<String>,
+    /// A list whose people are left out. May be repeated
+    #[arg(long = "exclude-list", value_name = "LIST")]
+    exclude_lists: Vec<String>,
+    /// A business number to send from. May be repeated
+    #[arg(long = "number", value_name = "PHONE_NUMBER_ID", required = true)]
+    numbers: Vec<String>,
+    /// A parameter of the template: 1, 2, a name, header.1, button.0; the text may use {column} and {column|fallback}
+    #[arg(long = "param", value_name = "KEY=TEXT", value_parser = parameter)]
+    params: Vec<(String, String)>,
+    /// At most so many messages in any sliding second
+    #[arg(long, value_name = "N")]
+    rate: Option<u32>,
+    /// Start at this time instead of at the launch
+    #[arg(long, value_name = "RFC3339")]
+    at: Option<String>,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, text)) if !key.is_empty() => Ok((key.to_owned(), text.to_owned())),
+        _ => Err("it must look like KEY=TEXT".to_owned()),
+    }
+}
+
+/// Seconds, or a number with s, m or h.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "it must be seconds, or a number with s, m or h".to_owned();
+    let digits = text.trim_end_matches(['s', 'm', 'h']);
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = digits.parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())
+}
+
+impl Campaign {
+    pub(super) async fn run(self, session: &Session) -> anyhow::Result<Exit> {
+        match self {
+            Self::Create(create) => create.run(session).await,
+            Self::Preflight { campaign } => preflight(session, &campaign).await,
+            Self::Launch { expect_recipients, yes, campaign } => {
+                let order = json!({"expect_recipients": expect_recipients, "yes": yes});
+                let launched = post(session, &campaign, "launch", &order).await;
+                // A refusal rests on the preflight's document, which is data.
+                if let Some(verdict) = launched.as_ref().err().and_then(preflight_of) {
+                    session.out.document(verdict)?;
+                }
+                let launched = launched?;
+                session.out.document(&launched)?;
+                session.out.remark(&format!("Follow it with: hudhud campaign wait {campaign}"));
+                Ok(Exit::Done)
+            }
+            Self::Pause { campaign, reason } => act(session, &campaign, "pause", &json!({"reason": reason})).await,
+            Self::Resume { campaign } => act(session, &campaign, "resume", &json!({})).await,
+            Self::Cancel { campaign } => act(session, &campaign, "cancel", &json!({})).await,
+            Self::Show { campaign } => {
+                let shown = with_client(session, async |client| client.get(&path(&campaign, "")).await).await?;
+                session.out.document(&shown)?;
+                Ok(Exit::Done)
+            }
+            Self::Wait { timeout, campaign } => wait(session, &campaign, timeout).await,
+            Self::Export { file, campaign } => {
+                let bytes =
+                    with_client(session, async |client| client.download(&path(&campaign, "/export"), &file).await)
+                        .await?;
+                if session.out.is_json() {
+                    session.out.document(&json!({"file": file.display().to_string(), "bytes": bytes}))?;
+                }
+                session.out.remark(&format!("Wrote {}.", file.display()));
+                Ok(Exit::Done)
+            }
+            Self::Ls => {
+                let campaigns = with_client(session, async |client| client.list("/api/v1/campaigns").await).await?;
+                let columns = [
+                    ("ID", "id"),
+                    ("NAME", "name"),
+                    ("STATE", "state"),
+                    ("TOTAL", "total"),
+                    ("SENT", "counts/sent"),
+                    ("DELIVERED", "counts/delivered"),
+                    ("READ", "counts/read"),
+                    ("FAILED", "counts/failed"),
+                    ("REASON", "reason"),
+                ];
+                session.out.table(&columns, &campaigns)?;
+                Ok(Exit::Done)
+            }
+        }
+    }
+}
+
+impl Create {
+    async fn run(self, session: &Session) -> anyhow::Result<Exit> {
+        let mut params = BTreeMap::new();
+        for (key, text) in self.params {
+            if params.insert(key.clone(), text).is_some() {
+                return Err(crate::exit::Usage(format!("--param {key} is given twice")).into());
+            }
+        }
+        let body = json!({
+            "name": self.name,
+            "template": self.template,
+            "language": self.language,
+            "lists": self.lists,
+            "excluded_lists": self.exclude_lists,
+            "numbers": self.numbers,
+            "params": params,
+            "rate": self.rate,
+            "at": self.at,
+        });
+        let created = with_client(session, async |client| client.post("/api/v1/campaigns", &body).await).await?;
+        session.out.document(&created)?;
+        session.out.remark(&format!("Nothing is sent yet. Next: hudhud campaign preflight {}", created["id"]));
+        Ok(Exit::Done)
+    }
+}
+
+async fn preflight(session: &Session, campaign: &str) -> anyhow::Result<Exit> {
+    let verdict = post(session, campaign, "preflight", &json!({})).await?;
+    session.out.document(&verdict)?;
+    let count = |field: &str| verdict[field].as_array().map_or(0, Vec::len);
+    if count("blockers") > 0 {
+        session.out.remark("A launch would be refused. Nothing was sent.");
+        return Ok(Exit::PreflightRefuses);
+    }
+    if count("warnings") > 0 {
+        session.out.remark("A launch needs --yes because of the warnings.");
+    }
+    Ok(Exit::Done)
+}
+
+async fn act(session: &Session, campaign: &str, verb: &str, body: &Value) -> anyhow::Result<Exit> {
+    let shown = post(session, campaign, verb, body).await?;
+    session.out.document(&shown)?;
+    Ok(Exit::Done)
+}
+
+fn preflight_of(error: &anyhow::Error) -> Option<&Value> {
+    error.downcast_ref::<Problem>()?.document.as_ref()
+}
+
+async fn post(session: &Session, campaign: &str, verb: &str, body: &Value) -> anyhow::Result<Value> {
+    let path = path(campaign, &format!("/{verb}"));
+    with_client(session, async |client| client.post(&path, body).await).await
+}
+
+pub(super) fn path(campaign: &str, rest: &str) -> String {
+    format!("/api/v1/campaigns/{}{rest}", segment(campaign))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_seconds_unless_it_names_its_unit() {
+        assert_eq!(duration("30").unwrap(), Duration::from_secs(30));
+        assert_eq!(duration("0.5s").unwrap(), Duration::from_millis(500));
+        assert_eq!(duration("10m").unwrap(), Duration::from_secs(600));
+        assert_eq!(duration("2h").unwrap(), Duration::from_secs(7200));
+        for wrong in ["", "h", "-3", "3d", "1hm"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_parameters_text_may_hold_anything_even_an_equals_sign_or_nothing() {
+        assert_eq!(parameter("button.0=a=b").unwrap(), ("button.0".to_owned(), "a=b".to_owned()));
+        assert_eq!(parameter("1=").unwrap(), ("1".to_owned(), String::new()));
+        assert!(parameter("novalue").is_err());
+    }
+}

@@ -1,0 +1,155 @@
+//! `hudhud import` and `hudhud imports`.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::with_client;
+use crate::cli::{Bar, Line, Session};
+use crate::client::{ApiClient, Upload, query_encoded};
+use crate::exit::Exit;
+
+/// `hudhud import FILE …`
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The CSV file; - for standard input
+    file: PathBuf,
+    /// The list its people go to; made if it is not there
+    #[arg(long)]
+    list: String,
+    /// The country of numbers written without +, such as EG
+    #[arg(long, value_name = "CC")]
+    region: Option<String>,
+    /// Take a field from this column; fields are phone, name, language, opt_in_at. May be repeated
+    #[arg(long = "map", value_name = "FIELD=COLUMN", value_parser = pair)]
+    map: Vec<(String, String)>,
+    /// Where their consent comes from, in words
+    #[arg(long, value_name = "TEXT")]
+    opt_in_source: String,
+    /// When they consented: a time, or @COLUMN
+    #[arg(long, value_name = "RFC3339|@COLUMN")]
+    opt_in_at: String,
+    /// The file's encoding, if it should not be detected
+    #[arg(long)]
+    encoding: Option<String>,
+    /// The character between cells, if it should not be detected
+    #[arg(long)]
+    delimiter: Option<String>,
+    /// Write the rejected rows, with line, column and reason, to this file
+    #[arg(long, value_name = "OUT.csv")]
+    rejects: Option<PathBuf>,
+    /// Check every row and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((field, column)) if !field.is_empty() && !column.is_empty() => Ok((field.to_owned(), column.to_owned())),
+        _ => Err("it must look like field=column".to_owned()),
+    }
+}
+
+impl Import {
+    pub(super) async fn run(self, session: &Session) -> anyhow::Result<Exit> {
+        // Before anything is opened: a wrong path should not cost a migration.
+        let upload = Upload::open(&self.file).await?;
+        let path = self.path();
+        let summary = with_client(session, async |client| {
+            let mut summary = self.upload(session, client, upload, &path).await?;
+            let rejected = summary["rejected"].as_u64().unwrap_or(0);
+            if let (Some(out), Some(import), true) = (&self.rejects, summary["import_id"].as_i64(), rejected > 0) {
+                client.download(&format!("/api/v1/imports/{import}/rejects"), out).await?;
+                summary["rejects_file"] = json!(out.display().to_string());
+            }
+            Ok(summary)
+        })
+        .await?;
+        session.out.document(&summary)?;
+        if summary["rejected"].as_u64().unwrap_or(0) > 0 {
+            let file = summary["rejects_file"].as_str().unwrap_or("the import's rejects");
+            session.out.remark(&format!("The rejected rows and their reasons are in {file}. Nothing was sent."));
+            return Ok(Exit::DoneWithRejects);
+        }
+        Ok(Exit::Done)
+    }
+
+    async fn upload(&self, session: &Session, client: &ApiClient, upload: Upload, path: &str) -> anyhow::Result<Value> {
+        let (sent, total) = (upload.sent(), upload.length.unwrap_or(0));
+        let mut bar = Bar::new(session.out, true);
+        let mut tick = tokio::time::interval(Duration::from_millis(200));
+        let uploading = client.upload(path, upload);
+        tokio::pin!(uploading);
+        // The import takes rows as fast as it stores them, so bytes that left are a fair measure.
+        let summary = loop {
+            tokio::select! {
+                summary = &mut uploading => break summary,
+                _ = tick.tick() => {
+                    bar.show(&Line { done: sent.load(Ordering::Relaxed), total, text: "bytes imported".to_owned() });
+                }
+            }
+        };
+        bar.clear();
+        summary
+    }
+
+    fn path(&self) -> String {
+        let mut query = vec![
+            ("list", self.list.clone()),
+            ("file_name", crate::client::file_name(&self.file)),
+            ("opt_in_source", self.opt_in_source.clone()),
+            ("opt_in_at", self.opt_in_at.clone()),
+        ];
+        for (key, value) in [("region", &self.region), ("encoding", &self.encoding), ("delimiter", &self.delimiter)] {
+            query.extend(value.iter().map(|value| (key, value.clone())));
+        }
+        query.extend(self.map.iter().map(|(field, column)| ("map", format!("{field}={column}"))));
+        if self.dry_run {
+            query.push(("dry_run", "true".to_owned()));
+        }
+        let query: Vec<String> = query.iter().map(|(key, value)| format!("{key}={}", query_encoded(value))).collect();
+        format!("/api/v1/imports?{}", query.join("&"))
+    }
+}
+
+/// `hudhud imports …`
+#[derive(Debug, Subcommand)]
+pub enum Imports {
+    /// List past imports
+    Ls,
+    /// Show one import
+    Show {
+        /// Its id
+        id: i64,
+    },
+}
+
+impl Imports {
+    pub(super) async fn run(self, session: &Session) -> anyhow::Result<Exit> {
+        match self {
+            Self::Ls => {
+                let imports = with_client(session, async |client| client.list("/api/v1/imports").await).await?;
+                let columns = [
+                    ("ID", "import_id"),
+                    ("LIST", "list"),
+                    ("FILE", "file_name"),
+                    ("STATE", "state"),
+                    ("ROWS", "rows"),
+                    ("ACCEPTED", "accepted"),
+                    ("REJECTED", "rejected"),
+                    ("STARTED", "started_at"),
+                ];
+                session.out.table(&columns, &imports)?;
+            }
+            Self::Show { id } => {
+                let import =
+                    with_client(session, async |client| client.get(&format!("/api/v1/imports/{id}")).await).await?;
+                session.out.document(&import)?;
+            }
+        }
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,192 @@
+//! Who is asking, and what they may do.
+//!
+//! A caller over the network shows an API key. A caller on this machine is recognised by the door it comes through:
+//! the control socket in the data directory, whose peer the kernel names, or this very process. No header makes anyone
+//! a local caller.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use engine::Actor;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::problem::{Kind, Problem};
+
+/// What a caller is, at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Everything.
+    Admin,
+    /// Imports people and drafts campaigns.
+    Marketer,
+    /// Drafts, launches and ends campaigns.
+    Launcher,
+    /// Keeps the numbers and the queue running.
+    Operator,
+    /// Opt-outs, evidence, the ledger.
+    Compliance,
+    /// Looks, and sees no person.
+    Viewer,
+}
+
+/// What a request needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// See campaigns, lists, templates, numbers and the queue: no person among them.
+    Look,
+    /// See persons: rejected rows, recipients, opt-outs, exports.
+    LookAtPersons,
+    /// Import people, remove lists.
+    ManageLists,
+    /// Create a campaign and try its preflight.
+    DraftCampaigns,
+    /// Launch, resume and cancel campaigns.
+    RunCampaigns,
+    /// Pause a campaign: whoever sees something wrong may stop it.
+    StopCampaigns,
+    /// Rates, pauses, sends in doubt.
+    Operate,
+    /// Put a person on the opt-out list.
+    OptOut,
+    /// Verify the ledger.
+    Audit,
+    /// Accounts and their tokens, API keys.
+    Administer,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 6] =
+        [Self::Admin, Self::Marketer, Self::Launcher, Self::Operator, Self::Compliance, Self::Viewer];
+
+    /// The one table of who may do what.
+    #[must_use]
+    pub fn may(self, permission: Permission) -> bool {
+        use Permission::{
+            Audit, DraftCampaigns, Look, LookAtPersons, ManageLists, Operate, OptOut, RunCampaigns, StopCampaigns,
+        };
+        match self {
+            Self::Admin => true,
+            Self::Marketer => {
+                matches!(permission, Look | LookAtPersons | ManageLists | DraftCampaigns | StopCampaigns | OptOut)
+            }
+            Self::Launcher => matches!(permission, Look | DraftCampaigns | RunCampaigns | StopCampaigns),
+            Self::Operator => {
+                matches!(permission, Look | LookAtPersons | RunCampaigns | StopCampaigns | Operate | OptOut)
+            }
+            Self::Compliance => matches!(permission, Look | LookAtPersons | StopCampaigns | OptOut | Audit),
+            Self::Viewer => matches!(permission, Look),
+        }
+    }
+
+    /// As it is written in `--role` and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Marketer => "marketer",
+            Self::Launcher => "launcher",
+            Self::Operator => "operator",
+            Self::Compliance => "compliance",
+            Self::Viewer => "viewer",
+        }
+    }
+
+    /// The role of that name, if there is one.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+}
+
+/// Who is asking. Made by the door (local callers) or from an API key; a handler that takes it needs no other proof.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Their name in the ledger: `cli:amr`, `key:ci`.
+    pub actor: Actor,
+    /// What they are.
+    pub role: Role,
+}
+
+impl Caller {
+    /// The user with this id on this machine, through the control socket or in this process.
+    #[must_use]
+    pub fn local(uid: u32) -> Self {
+        let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok().flatten();
+        let name = user.map_or_else(|| format!("uid-{uid}"), |user| user.name);
+        Self { actor: Actor::cli(&name), role: Role::Admin }
+    }
+
+    /// Refuses unless the caller's role has the permission.
+    pub(super) fn require(&self, permission: Permission) -> Result<(), Problem> {
+        if self.role.may(permission) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            Kind::Forbidden,
+            format!("The role {} may not do this.", self.role.as_str()),
+            "Ask somebody whose role may, or an admin for a key with another role.",
+        ))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(not_signed_in)
+    }
+}
+
+pub(super) fn not_signed_in() -> Problem {
+    Problem::new(
+        Kind::Unauthorized,
+        "This needs a sign-in.",
+        "Send Authorization: Bearer KEY; an admin makes keys with: hudhud apikey create NAME --role ROLE",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_admin_administers_and_a_viewer_only_looks() {
+        use Permission::*;
+        let all = [
+            Look,
+            LookAtPersons,
+            ManageLists,
+            DraftCampaigns,
+            RunCampaigns,
+            StopCampaigns,
+            Operate,
+            OptOut,
+            Audit,
+            Administer,
+        ];
+        for role in Role::ALL {
+            assert_eq!(role.may(Administer), role == Role::Admin, "{role:?}");
+            assert!(role.may(Look), "{role:?}");
+        }
+        for permission in all {
+            assert_eq!(Role::Viewer.may(permission), permission == Look, "{permission:?}");
+            assert!(Role::Admin.may(permission));
+        }
+    }
+
+    #[test]
+    fn who_drafts_does_not_launch_unless_they_are_a_launcher() {
+        assert!(Role::Marketer.may(Permission::DraftCampaigns) && !Role::Marketer.may(Permission::RunCampaigns));
+        assert!(Role::Launcher.may(Permission::RunCampaigns) && !Role::Launcher.may(Permission::LookAtPersons));
+    }
+
+    #[test]
+    fn roles_read_back_by_name() {
+        for role in Role::ALL {
+            assert_eq!(Role::named(role.as_str()), Some(role));
+        }
+        assert_eq!(Role::named("root"), None);
+    }
+}

@@ -1,0 +1,181 @@
+//! `/api/v1/campaigns`. A campaign is named by its name or its id.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use engine::campaigns::{self, CampaignView, LaunchOrder, NewCampaign, Preflight};
+use engine::{App, Fault};
+use futures::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
+use tokio_util::io::ReaderStream;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes as paths;
+
+use super::Api;
+use super::access::Caller;
+use super::extract::{Json, Path, Query};
+use super::page::{Listed, Page};
+use super::problem::Problem;
+
+/// What an export holds in memory at once.
+const CHUNK: usize = 64 * 1024;
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(paths!(ls, create))
+        .routes(paths!(show))
+        .routes(paths!(preflight))
+        .routes(paths!(launch))
+        .routes(paths!(pause))
+        .routes(paths!(resume))
+        .routes(paths!(cancel))
+        .routes(paths!(export))
+}
+
+/// Why something is stopped.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReasonBody {
+    /// Shown to everybody who asks why nothing is sent.
+    pub(crate) reason: String,
+}
+
+/// Why a campaign is paused, if there is more to say than who did it.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PauseBody {
+    /// Shown with the campaign.
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// Campaigns, newest first.
+#[utoipa::path(get, path = "/api/v1/campaigns", tag = "campaigns", params(Page),
+    responses((status = 200, description = "A page of them", body = Listed<CampaignView>)))]
+async fn ls(State(app): State<Arc<App>>, Query(page): Query<Page>) -> Result<Json<Listed<CampaignView>>, Problem> {
+    let (before, limit) = page.read()?;
+    let campaigns = campaigns::ls(&app, before, limit).await?;
+    Ok(Json(Listed::page(campaigns, limit, |campaign| campaign.id.to_string())))
+}
+
+/// Drafts a campaign. Nothing is sent.
+#[utoipa::path(post, path = "/api/v1/campaigns", tag = "campaigns", request_body = NewCampaign,
+    responses((status = 201, description = "The draft", body = CampaignView)))]
+async fn create(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Json(body): Json<NewCampaign>,
+) -> Result<(StatusCode, Json<CampaignView>), Problem> {
+    let campaign = campaigns::create(&app, &caller.actor, &body).await?;
+    Ok((StatusCode::CREATED, Json(campaign)))
+}
+
+/// Where a campaign stands.
+#[utoipa::path(get, path = "/api/v1/campaigns/{campaign}", tag = "campaigns",
+    params(("campaign" = String, Path, description = "Name or id")),
+    responses((status = 200, description = "The campaign", body = CampaignView)))]
+async fn show(State(app): State<Arc<App>>, Path(campaign): Path<String>) -> Result<Json<CampaignView>, Problem> {
+    let id = campaigns::find(&app, &campaign).await?;
+    Ok(Json(campaigns::show(&app, id).await?))
+}
+
+/// What a launch would do, and what stands against it. Changes nothing.
+#[utoipa::path(post, path = "/api/v1/campaigns/{campaign}/preflight", tag = "campaigns",
+    params(("campaign" = String, Path, description = "Name or id")),
+    responses((status = 200, description = "The verdict", body = Preflight)))]
+async fn preflight(State(app): State<Arc<App>>, Path(campaign): Path<String>) -> Result<Json<Preflight>, Problem> {
+    let id = campaigns::find(&app, &campaign).await?;
+    Ok(Json(campaigns::preflight(&app, id).await?))
+}
+
+/// Freezes the audience and begins to send, or schedules the campaign for its time.
+#[utoipa::path(post, path = "/api/v1/campaigns/{campaign}/launch", tag = "campaigns", request_body = LaunchOrder,
+    params(("campaign" = String, Path, description = "Name or id")),
+    responses((status = 200, description = "The campaign", body = CampaignView)))]
+async fn launch(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(campaign): Path<String>,
+    Json(order): Json<LaunchOrder>,
+) -> Result<Json<CampaignView>, Problem> {
+    let id = campaigns::find(&app, &campaign).await?;
+    Ok(Json(campaigns::launch(&app, &caller.actor, id, &order).await?))
+}
+
+/// Sends nothing more for now.
+#[utoipa::path(post, path = "/api/v1/campaigns/{campaign}/pause", tag = "campaigns", request_body = PauseBody,
+    params(("campaign" = String, Path, description = "Name or id")),
+    responses((status = 200, description = "The campaign", body = CampaignView)))]
+async fn pause(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(campaign): Path<String>,
+    Json(body): Json<PauseBody>,
+) -> Result<Json<CampaignView>, Problem> {
+    let id = campaigns::find(&app, &campaign).await?;
+    Ok(Json(campaigns::pause(&app, &caller.actor, id, body.reason.as_deref()).await?))
+}
+
+/// Goes on sending.
+#[utoipa::path(post, path = "/api/v1/campaigns/{campaign}/resume", tag = "campaigns",
+    params(("campaign" = String, Path, description = "Name or id")),
+    responses((status = 200, description = "The campaign", body = CampaignView)))]
+async fn resume(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(campaign): Path<String>,
+) -> Result<Json<CampaignView>, Problem> {
+    let id = campaigns::find(&app, &campaign).await?;
+    Ok(Json(campaigns::resume(&app, &caller.actor, id).await?))
+}
+
+/// Ends a campaign: whatever has not gone will not go.
+#[utoipa::path(post, path = "/api/v1/campaigns/{campaign}/cancel", tag = "campaigns",
+    params(("campaign" = String, Path, description = "Name or id")),
+    responses((status = 200, description = "The campaign", body = CampaignView)))]
+async fn cancel(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(campaign): Path<String>,
+) -> Result<Json<CampaignView>, Problem> {
+    let id = campaigns::find(&app, &campaign).await?;
+    Ok(Json(campaigns::cancel(&app, &caller.actor, id).await?))
+}
+
+/// Every recipient and their state, as CSV. An answer that breaks off is not a whole export.
+#[utoipa::path(get, path = "/api/v1/campaigns/{campaign}/export", tag = "campaigns",
+    params(("campaign" = String, Path, description = "Name or id")),
+    responses((status = 200, description = "CSV", body = String, content_type = "text/csv")))]
+async fn export(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(campaign): Path<String>,
+) -> Result<Response, Problem> {
+    let id = campaigns::find(&app, &campaign).await?;
+    tracing::info!(actor = %caller.actor, campaign_id = id, "campaign exported");
+    let (reader, mut writer) = tokio::io::duplex(CHUNK);
+    let writing = tokio::spawn(async move { campaigns::export(&app, id, &mut writer).await });
+    // The end of the pipe alone would not tell a whole export from half of one.
+    let end = stream::once(async move {
+        match writing.await {
+            Ok(Ok(_)) => Ok(Bytes::new()),
+            Ok(Err(fault)) => Err(broken_off(fault)),
+            Err(panicked) => Err(broken_off(Fault::internal(panicked))),
+        }
+    });
+    let body = Body::from_stream(ReaderStream::with_capacity(reader, CHUNK).chain(end));
+    let name = format!("attachment; filename=\"campaign-{id}.csv\"");
+    let headers = [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, body).into_response())
+}
+
+fn broken_off(fault: Fault) -> std::io::Error {
+    // The status was sent already: logging and breaking off is all that is left.
+    tracing::error!(%fault, "an export broke off");
+    std::io::Error::other(fault)
+}

@@ -1,0 +1,162 @@
+//! `/api/v1/imports`. An import's body is the CSV file itself, streamed; everything else is in the query string.
+
+use std::io;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use engine::importer::{self, ImportOrder};
+use engine::imports::{self, ImportSummary, ImportView};
+use engine::{Actor, App, Fault};
+use futures::TryStreamExt;
+use tokio_util::io::{ReaderStream, StreamReader};
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes as paths;
+
+use super::Api;
+use super::access::Caller;
+use super::extract::{Json, Path, Query};
+use super::page::{Listed, Page};
+use super::problem::Problem;
+
+/// Everything but the upload itself, which has a body limit of its own.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(paths!(ls)).routes(paths!(show)).routes(paths!(rejects))
+}
+
+/// What a file is and where it goes. Documents the query string; it is read by hand because `map` may be repeated.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read only by the derive, for the API's description")]
+struct ImportParams {
+    /// The list its people go to; made if it is not there.
+    list: String,
+    /// Where their consent comes from, in words.
+    opt_in_source: String,
+    /// When they consented: RFC 3339, or `@COLUMN`.
+    opt_in_at: String,
+    /// The country of numbers without a country code, ISO 3166 alpha-2.
+    region: Option<String>,
+    /// `field=column`, where the header does not tell; fields are phone, name, language, opt_in_at. May be repeated.
+    map: Option<String>,
+    /// The file's encoding by its WHATWG label, if it should not be found out.
+    encoding: Option<String>,
+    /// What separates the cells, if it should not be found out.
+    delimiter: Option<String>,
+    /// The file's name, for the record.
+    file_name: Option<String>,
+    /// Check every row and keep nothing.
+    dry_run: Option<bool>,
+}
+
+/// Reads the query string. A parameter that nobody knows is refused: a misspelt `region` must not be passed over.
+fn order(query: Vec<(String, String)>, actor: Actor) -> Result<ImportOrder, Fault> {
+    let mut order = ImportOrder {
+        list: String::new(),
+        file_name: String::new(),
+        region: None,
+        mapping: Vec::new(),
+        opt_in_source: String::new(),
+        opt_in_at: None,
+        encoding: None,
+        delimiter: None,
+        dry_run: false,
+        actor,
+    };
+    for (key, value) in query {
+        match key.as_str() {
+            "list" => order.list = value,
+            "file_name" => order.file_name = value,
+            "region" => order.region = Some(value),
+            "opt_in_source" => order.opt_in_source = value,
+            "opt_in_at" => order.opt_in_at = Some(value.parse()?),
+            "encoding" => order.encoding = Some(value),
+            "delimiter" => order.delimiter = Some(value),
+            "dry_run" => {
+                order.dry_run = value.parse().map_err(|_| Fault::invalid("The parameter dry_run is true or false."))?;
+            }
+            "map" => match value.split_once('=') {
+                Some((field, column)) => order.mapping.push((field.to_owned(), column.to_owned())),
+                None => return Err(Fault::invalid("The parameter map looks like field=column.")),
+            },
+            _ => return Err(Fault::invalid(format!("There is no parameter {key:?} of an import."))),
+        }
+    }
+    Ok(order)
+}
+
+/// Imports a CSV file, which is the body. Answers when all of it is stored; nothing is sent to anybody.
+#[utoipa::path(post, path = "/api/v1/imports", tag = "imports", params(ImportParams),
+    request_body(content = String, content_type = "text/csv", description = "The file, as it is"),
+    responses((status = 200, description = "What came of it", body = ImportSummary)))]
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(query): Query<Vec<(String, String)>>,
+    body: Body,
+) -> Result<(StatusCode, Json<ImportSummary>), Problem> {
+    let order = order(query, caller.actor)?;
+    let file = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
+    // In a task of its own: a caller who goes away ends the file, and the import must still write down how far it came.
+    let imported = tokio::spawn(async move { importer::import(&app, order, file, |_| {}).await });
+    let summary = imported.await.map_err(Fault::internal)??;
+    Ok((StatusCode::OK, Json(summary)))
+}
+
+/// Imports, newest first.
+#[utoipa::path(get, path = "/api/v1/imports", tag = "imports", params(Page),
+    responses((status = 200, description = "A page of them", body = Listed<ImportView>)))]
+async fn ls(State(app): State<Arc<App>>, Query(page): Query<Page>) -> Result<Json<Listed<ImportView>>, Problem> {
+    let (before, limit) = page.read()?;
+    let rows = imports::ls(&app, before, i64::from(limit)).await?;
+    Ok(Json(Listed::page(rows, limit, |import| import.summary.import_id.unwrap_or_default().to_string())))
+}
+
+/// One import.
+#[utoipa::path(get, path = "/api/v1/imports/{import}", tag = "imports",
+    params(("import" = i64, Path, description = "The import's id")),
+    responses((status = 200, description = "The import", body = ImportView)))]
+async fn show(State(app): State<Arc<App>>, Path(import): Path<i64>) -> Result<Json<ImportView>, Problem> {
+    Ok(Json(imports::show(&app, import).await?))
+}
+
+/// The rows that an import rejected, as CSV: the original columns, then line, column, value, code and reason.
+#[utoipa::path(get, path = "/api/v1/imports/{import}/rejects", tag = "imports",
+    params(("import" = i64, Path, description = "The import's id")),
+    responses((status = 200, description = "CSV", body = String, content_type = "text/csv")))]
+async fn rejects(State(app): State<Arc<App>>, caller: Caller, Path(import): Path<i64>) -> Result<Response, Problem> {
+    let path = imports::rejects(&app, import).await?;
+    let file = tokio::fs::File::open(&path).await.map_err(|error| {
+        Fault::unavailable(format!("The file of rejected rows cannot be read: {}.", error.kind())).because(error)
+    })?;
+    tracing::info!(actor = %caller.actor, import_id = import, "rejected rows read");
+    let name = format!("attachment; filename=\"import-{import}-rejects.csv\"");
+    let headers = [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, Body::from_stream(ReaderStream::new(file))).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(query: &[(&str, &str)]) -> Result<ImportOrder, Fault> {
+        let query = query.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        order(query, Actor::system())
+    }
+
+    #[test]
+    fn a_mapping_may_be_repeated_and_a_column_may_hold_an_equals_sign() {
+        let order = read(&[("list", "eid"), ("map", "phone=Tel=Mob"), ("map", "name=Nom")]).unwrap();
+        assert_eq!(order.mapping, [("phone".to_owned(), "Tel=Mob".to_owned()), ("name".to_owned(), "Nom".to_owned())]);
+    }
+
+    #[test]
+    fn a_parameter_that_nobody_knows_or_cannot_be_read_is_refused_by_name() {
+        for (key, value) in [("regoin", "EG"), ("dry_run", "yes"), ("map", "phone"), ("opt_in_at", "yesterday")] {
+            assert!(read(&[("list", "eid"), (key, value)]).is_err(), "{key}={value}");
+        }
+    }
+}

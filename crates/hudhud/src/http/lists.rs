@@ -1,0 +1,45 @@
+//! `/api/v1/lists`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use engine::App;
+use engine::lists::{self, ListView};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes as paths;
+
+use super::Api;
+use super::access::Caller;
+use super::extract::{Json, Path};
+use super::page::Listed;
+use super::problem::Problem;
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(paths!(ls)).routes(paths!(show, rm))
+}
+
+/// Every list.
+#[utoipa::path(get, path = "/api/v1/lists", tag = "lists",
+    responses((status = 200, description = "The lists", body = Listed<ListView>)))]
+async fn ls(State(app): State<Arc<App>>) -> Result<Json<Listed<ListView>>, Problem> {
+    Ok(Json(Listed::all(lists::ls(&app).await?)))
+}
+
+/// One list.
+#[utoipa::path(get, path = "/api/v1/lists/{list}", tag = "lists",
+    params(("list" = String, Path, description = "The list's name")),
+    responses((status = 200, description = "The list", body = ListView)))]
+async fn show(State(app): State<Arc<App>>, Path(list): Path<String>) -> Result<Json<ListView>, Problem> {
+    Ok(Json(lists::show(&app, &list).await?))
+}
+
+/// Removes a list. Its people, their consents and opt-outs stay.
+#[utoipa::path(delete, path = "/api/v1/lists/{list}", tag = "lists",
+    params(("list" = String, Path, description = "The list's name")),
+    responses((status = 204, description = "Removed")))]
+async fn rm(State(app): State<Arc<App>>, caller: Caller, Path(list): Path<String>) -> Result<StatusCode, Problem> {
+    lists::rm(&app, &list).await?;
+    tracing::info!(actor = %caller.actor, list = %list, "list removed");
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,138 @@
+//! `/api/openapi.json`: the API's description, made from the handlers themselves.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{
+    ContentBuilder, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr, Required,
+    ResponseBuilder, SecurityRequirement, Type,
+};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::Description;
+use super::access::Permission;
+use super::problem::{PROBLEM_JSON, Problem};
+use super::routes::{self, Need};
+
+const ABOUT: &str = "Campaigns over the WhatsApp Cloud API, self-hosted. Answers that are not a success are problem \
+    documents (RFC 9457) that say what happened (`detail`), what is kept (`kept`) and what to do (`action`). Lists are \
+    paged by key: pass `next` of one page as `after` of the following one. A POST with an `Idempotency-Key` is done once.";
+
+/// The document's head, to which the routes are added.
+pub(super) fn head() -> OpenApi {
+    let info = InfoBuilder::new().title("Hudhud").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT)).build();
+    OpenApiBuilder::new().info(info).build()
+}
+
+/// Adds what is true of every operation, in one place: how to sign in, the permission it needs, how it fails, and the
+/// key that makes a POST safe to repeat.
+pub(super) fn finish(mut document: OpenApi) -> Bytes {
+    let components = document.components.get_or_insert_default();
+    components.schemas.insert(Problem::name().into_owned(), Problem::schema());
+    let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+    components.add_security_scheme("apikey", scheme);
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            if let Some(Need::Permission(permission)) = routes::need(&method, path) {
+                require(operation, permission);
+            }
+            if routes::answers_from_memory(&method, path) {
+                operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
+            }
+            let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name(Problem::name()))).build();
+            let response = ResponseBuilder::new().description("A problem").content(PROBLEM_JSON, problem).build();
+            operation.responses.responses.insert("default".to_owned(), RefOr::T(response));
+        }
+    }
+    Bytes::from(serde_json::to_vec(&document).expect("the description is plain data"))
+}
+
+fn require(operation: &mut Operation, permission: Permission) {
+    operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>("apikey", [])]);
+    let note = format!("Needs the permission {permission:?}.");
+    operation.description = Some(match operation.description.take() {
+        Some(text) if !text.is_empty() => format!("{text}\n\n{note}"),
+        _ => note,
+    });
+}
+
+fn idempotency_key() -> utoipa::openapi::path::Parameter {
+    let text = "Names this request: repeated with the same key it gets the first answer again and is not done twice";
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(text))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).max_length(Some(200)).build()))
+        .build()
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (axum::http::Method, &mut Operation)> {
+    use axum::http::Method;
+    [
+        (Method::GET, item.get.as_mut()),
+        (Method::PUT, item.put.as_mut()),
+        (Method::POST, item.post.as_mut()),
+        (Method::DELETE, item.delete.as_mut()),
+        (Method::PATCH, item.patch.as_mut()),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| operation.map(|operation| (method, operation)))
+}
+
+/// This description.
+#[utoipa::path(get, path = "/api/openapi.json", tag = "api",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
+pub(super) async fn description(State(Description(text)): State<Description>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_table_of_routes_and_the_description_name_the_same_operations() {
+        let mut document = super::super::described().into_openapi();
+        let mut described = BTreeSet::new();
+        for (path, item) in &mut document.paths.paths {
+            for (method, _) in operations(item) {
+                described.insert(format!("{method} {path}"));
+            }
+        }
+        let table: BTreeSet<String> =
+            routes::ROUTES.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
+        assert_eq!(described, table);
+    }
+
+    #[test]
+    fn the_description_is_openapi_3_1_and_every_operation_says_how_it_fails() {
+        let document: serde_json::Value = serde_json::from_slice(&super::super::description()).unwrap();
+        assert!(document["openapi"].as_str().unwrap().starts_with("3.1"), "{}", document["openapi"]);
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let content = &operation["responses"]["default"]["content"][PROBLEM_JSON];
+                assert!(content.is_object(), "{method} {path}");
+            }
+        }
+        let launch = &document["paths"]["/api/v1/campaigns/{campaign}/launch"]["post"];
+        assert!(launch["security"][0]["apikey"].is_array());
+        assert!(launch["parameters"].to_string().contains("Idempotency-Key"));
+    }
+
+    #[test]
+    fn every_reference_in_the_description_leads_somewhere() {
+        let text = super::super::description();
+        let document: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        for reference in text.split(r##""$ref":"#"##).skip(1) {
+            let pointer = reference.split('"').next().unwrap();
+            assert!(document.pointer(pointer).is_some(), "{pointer} leads nowhere");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The table of every route: what it needs, and whether a repeated POST is answered from memory.
+//!
+//! A path that is not in the table is refused, so that a handler without a permission cannot be reached. A test holds
+//! the table against the OpenAPI document, both ways.
+
+use axum::http::Method;
+
+use super::access::Permission::{
+    self, Administer, Audit, DraftCampaigns, Look, LookAtPersons, ManageLists, Operate, OptOut, RunCampaigns,
+    StopCampaigns,
+};
+
+/// What a route asks of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// No sign-in: the console's page, the API's description, Meta's webhooks (signed in their own way).
+    Nothing,
+    /// A caller whose role has this.
+    Permission(Permission),
+}
+
+use Need::{Nothing, Permission as Needs};
+
+/// Method, path as in the OpenAPI document, need.
+pub(super) const ROUTES: &[(Method, &str, Need)] = &[
+    (Method::GET, "/api/openapi.json", Nothing),
+    (Method::GET, "/webhooks/whatsapp", Nothing),
+    (Method::POST, "/webhooks/whatsapp", Nothing),
+    (Method::GET, "/api/v1/accounts", Needs(Look)),
+    (Method::POST, "/api/v1/accounts", Needs(Administer)),
+    (Method::POST, "/api/v1/accounts/sync", Needs(Operate)),
+    (Method::POST, "/api/v1/accounts/{account}/rotate", Needs(Administer)),
+    (Method::POST, "/api/v1/accounts/{account}/sync", Needs(Operate)),
+    (Method::GET, "/api/v1/numbers", Needs(Look)),
+    (Method::POST, "/api/v1/numbers/pause-all", Needs(Operate)),
+    (Method::POST, "/api/v1/numbers/resume-all", Needs(Operate)),
+    (Method::POST, "/api/v1/numbers/{phone_number_id}/rate", Needs(Operate)),
+    (Method::POST, "/api/v1/numbers/{phone_number_id}/pause", Needs(Operate)),
+    (Method::POST, "/api/v1/numbers/{phone_number_id}/resume", Needs(Operate)),
+    (Method::GET, "/api/v1/templates", Needs(Look)),
+    (Method::GET, "/api/v1/templates/{name}/{language}", Needs(Look)),
+    (Method::GET, "/api/v1/imports", Needs(Look)),
+    (Method::POST, "/api/v1/imports", Needs(ManageLists)),
+    (Method::GET, "/api/v1/imports/{import}", Needs(Look)),
+    (Method::GET, "/api/v1/imports/{import}/rejects", Needs(LookAtPersons)),
+    (Method::GET, "/api/v1/lists", Needs(Look)),
+    (Method::GET, "/api/v1/lists/{list}", Needs(Look)),
+    (Method::DELETE, "/api/v1/lists/{list}", Needs(ManageLists)),
+    (Method::GET, "/api/v1/campaigns", Needs(Look)),
+    (Method::POST, "/api/v1/campaigns", Needs(DraftCampaigns)),
+    (Method::GET, "/api/v1/campaigns/{campaign}", Needs(Look)),
+    (Method::POST, "/api/v1/campaigns/{campaign}/preflight", Needs(DraftCampaigns)),
+    (Method::POST, "/api/v1/campaigns/{campaign}/launch", Needs(RunCampaigns)),
+    (Method::POST, "/api/v1/campaigns/{campaign}/pause", Needs(StopCampaigns)),
+    (Method::POST, "/api/v1/campaigns/{campaign}/resume", Needs(RunCampaigns)),
+    (Method::POST, "/api/v1/campaigns/{campaign}/cancel", Needs(RunCampaigns)),
+    (Method::GET, "/api/v1/campaigns/{campaign}/export", Needs(LookAtPersons)),
+    (Method::GET, "/api/v1/sends/in-doubt", Needs(LookAtPersons)),
+    (Method::POST, "/api/v1/sends/in-doubt/{send}/settle", Needs(Operate)),
+    (Method::GET, "/api/v1/optouts", Needs(LookAtPersons)),
+    (Method::POST, "/api/v1/optouts", Needs(OptOut)),
+    (Method::POST, "/api/v1/optouts/check", Needs(LookAtPersons)),
+    (Method::POST, "/api/v1/ledger/verify", Needs(Audit)),
+    (Method::GET, "/api/v1/queue", Needs(Look)),
+    (Method::GET, "/api/v1/apikeys", Needs(Administer)),
+    (Method::POST, "/api/v1/apikeys", Needs(Administer)),
+    (Method::DELETE, "/api/v1/apikeys/{name}", Needs(Administer)),
+];
+
+/// POSTs that change nothing, and are made again when they are asked again.
+const ONLY_LOOKING: &[&str] =
+    &["/api/v1/campaigns/{campaign}/preflight", "/api/v1/optouts/check", "/api/v1/ledger/verify", "/webhooks/whatsapp"];
+
+/// What the route needs; `None` when it is not in the table.
+pub(super) fn need(method: &Method, path: &str) -> Option<Need> {
+    // axum answers HEAD by the handler of GET.
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    ROUTES.iter().find(|(m, p, _)| m == method && *p == path).map(|(_, _, need)| *need)
+}
+
+/// Whether a repetition with the same Idempotency-Key gets the first answer again.
+pub(super) fn answers_from_memory(method: &Method, path: &str) -> bool {
+    *method == Method::POST && !ONLY_LOOKING.contains(&path)
+}

@@ -1,0 +1,266 @@
+//! The API from outside, without a listener: sign-in, permissions, problems, answers from memory.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Method, Request, StatusCode, header};
+use engine::App;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::access::Role;
+use super::problem::PROBLEM_JSON;
+use super::{Door, router, routes};
+use crate::settings::{Settings, Sources};
+use crate::wiring;
+
+struct Api {
+    app: Arc<App>,
+    network: Router,
+    local: Router,
+    _dir: tempfile::TempDir,
+}
+
+struct Answered {
+    status: StatusCode,
+    headers: axum::http::HeaderMap,
+    body: Value,
+}
+
+impl Api {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let env = vec![("HUDHUD_DATA_DIR".into(), dir.path().as_os_str().to_owned())];
+        let settings = Settings::load(&Sources { env, ..Sources::none() }).unwrap();
+        let store = wiring::open_store(&settings).await.unwrap();
+        let app = wiring::engine(&settings, store, None).await.unwrap();
+        Self { network: router(&app, Door::Network), local: router(&app, Door::Process), app, _dir: dir }
+    }
+
+    async fn key(&self, role: Role) -> String {
+        let body = json!({"name": format!("{role:?}"), "role": role});
+        let made = ask(&self.local, post("/api/v1/apikeys", &body)).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+        made.body["key"].as_str().unwrap().to_owned()
+    }
+}
+
+async fn ask(router: &Router, request: Request<Body>) -> Answered {
+    let answer = router.clone().oneshot(request).await.unwrap();
+    let (parts, body) = answer.into_parts();
+    let text = to_bytes(body, 1 << 22).await.unwrap();
+    let body = serde_json::from_slice(&text).unwrap_or(Value::String(String::from_utf8_lossy(&text).into_owned()));
+    Answered { status: parts.status, headers: parts.headers, body }
+}
+
+fn get(path: &str) -> Request<Body> {
+    Request::get(path).body(Body::empty()).unwrap()
+}
+
+fn post(path: &str, body: &Value) -> Request<Body> {
+    Request::post(path).header(header::CONTENT_TYPE, "application/json").body(Body::from(body.to_string())).unwrap()
+}
+
+fn with(mut request: Request<Body>, name: &'static str, value: &str) -> Request<Body> {
+    request.headers_mut().insert(name, value.parse().unwrap());
+    request
+}
+
+fn bearer(request: Request<Body>, key: &str) -> Request<Body> {
+    with(request, "authorization", &format!("Bearer {key}"))
+}
+
+/// Checks what is true of every problem, and gives its kind.
+fn problem(answered: &Answered) -> &str {
+    assert_eq!(answered.headers[header::CONTENT_TYPE], PROBLEM_JSON);
+    for field in ["type", "title", "detail", "kept", "action", "request_id"] {
+        assert!(!answered.body[field].as_str().unwrap().is_empty(), "{field} of {}", answered.body);
+    }
+    assert_eq!(answered.body["status"], answered.status.as_u16());
+    assert_eq!(answered.headers["x-request-id"].to_str().unwrap(), answered.body["request_id"]);
+    answered.body["type"].as_str().unwrap().strip_prefix("urn:hudhud:problem:").unwrap()
+}
+
+#[tokio::test]
+async fn everything_but_the_open_doors_needs_a_sign_in_over_the_network() {
+    let api = Api::new().await;
+    for (method, path, need) in routes::ROUTES {
+        let path = path.replace("{campaign}", "1").replace(['{', '}'], "");
+        let request = Request::builder().method(method).uri(&path).body(Body::empty()).unwrap();
+        let answered = ask(&api.network, request).await;
+        if *need == routes::Need::Nothing {
+            assert_ne!(problem_or_fine(&answered), Some("unauthorized"), "{method} {path}");
+        } else {
+            assert_eq!(answered.status, StatusCode::UNAUTHORIZED, "{method} {path}");
+            assert_eq!(problem(&answered), "unauthorized");
+            assert_eq!(answered.headers[header::WWW_AUTHENTICATE], "Bearer");
+        }
+    }
+}
+
+/// The kind of problem, except that an unsigned webhook is refused by its own rule.
+fn problem_or_fine(answered: &Answered) -> Option<&str> {
+    let is_webhook = answered.body["detail"].as_str().is_some_and(|detail| detail.contains("signature"));
+    (!answered.status.is_success() && !is_webhook).then(|| problem(answered))
+}
+
+#[tokio::test]
+async fn no_header_makes_a_local_caller_of_a_remote_one() {
+    let api = Api::new().await;
+    let mut request = get("/api/v1/apikeys");
+    for (name, value) in [("x-forwarded-for", "127.0.0.1"), ("x-hudhud-user", "root"), ("host", "localhost")] {
+        request = with(request, name, value);
+    }
+    assert_eq!(ask(&api.network, request).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(ask(&api.local, get("/api/v1/apikeys")).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_key_opens_what_its_role_may_until_it_is_revoked() {
+    let api = Api::new().await;
+    let viewer = api.key(Role::Viewer).await;
+    assert_eq!(ask(&api.network, bearer(get("/api/v1/lists"), &viewer)).await.status, StatusCode::OK);
+    let refused = ask(&api.network, bearer(get("/api/v1/apikeys"), &viewer)).await;
+    assert_eq!((refused.status, problem(&refused)), (StatusCode::FORBIDDEN, "forbidden"));
+    let listed = ask(&api.local, get("/api/v1/apikeys")).await;
+    assert!(!listed.body.to_string().contains(&viewer), "a key is shown once");
+    assert!(listed.body["items"][0]["last_used_at"].is_string());
+    let revoke = Request::delete("/api/v1/apikeys/Viewer").body(Body::empty()).unwrap();
+    assert_eq!(ask(&api.local, revoke).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(ask(&api.network, bearer(get("/api/v1/lists"), &viewer)).await.status, StatusCode::UNAUTHORIZED);
+    let wrong = format!("{}x", &viewer[..viewer.len() - 1]);
+    assert_eq!(ask(&api.network, bearer(get("/api/v1/lists"), &wrong)).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn only_the_hash_of_a_key_is_in_the_database() {
+    let api = Api::new().await;
+    let request = with(post("/api/v1/apikeys", &json!({"name": "ci", "role": "admin"})), "idempotency-key", "one");
+    let made = ask(&api.local, request).await;
+    let key = made.body["key"].as_str().unwrap().to_owned();
+    api.app.store.close().await;
+    for file in std::fs::read_dir(api._dir.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap_or_default();
+        assert!(!bytes.windows(key.len()).any(|window| window == key.as_bytes()), "the key lies on the disk");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_or_found_is_a_problem_that_says_so() {
+    let api = Api::new().await;
+    let unreadable = [
+        (post("/api/v1/apikeys", &json!({"name": "x"})), "unreadable"),
+        (post("/api/v1/apikeys", &json!({"name": "x", "role": "admin", "surprise": 1})), "unreadable"),
+        (post("/api/v1/apikeys", &json!({"name": "x", "role": "root"})), "unreadable"),
+        (post("/api/v1/apikeys", &json!({"name": " ", "role": "admin"})), "invalid"),
+        (get("/api/v1/campaigns/none"), "not-found"),
+        (get("/api/v1/nothing"), "not-found"),
+        (get("/api/v1/campaigns?after=x"), "unreadable"),
+        (get("/api/v1/campaigns?limit=many"), "unreadable"),
+        (get("/api/v1/imports/x"), "unreadable"),
+        (Request::put("/api/v1/lists").body(Body::empty()).unwrap(), "method-not-allowed"),
+    ];
+    for (request, kind) in unreadable {
+        let what = format!("{} {}", request.method(), request.uri());
+        let answered = ask(&api.local, request).await;
+        assert_eq!(problem(&answered), kind, "{what}: {}", answered.body);
+    }
+    let answered = ask(&api.local, Request::put("/api/v1/lists").body(Body::empty()).unwrap()).await;
+    assert_eq!(answered.headers[header::ALLOW], "GET");
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_limit_is_refused_and_an_upload_has_none() {
+    let api = Api::new().await;
+    let huge = json!({"name": "x".repeat(2 << 20), "role": "admin"});
+    for request in [post("/api/v1/apikeys", &huge), with(post("/api/v1/apikeys", &huge), "idempotency-key", "big")] {
+        let answered = ask(&api.local, request).await;
+        assert_eq!((answered.status, problem(&answered)), (StatusCode::PAYLOAD_TOO_LARGE, "too-large"));
+    }
+    let webhook = Request::post("/webhooks/whatsapp").body(Body::from(vec![b' '; (3 << 20) + 1])).unwrap();
+    assert_eq!(ask(&api.network, webhook).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let webhook = Request::post("/webhooks/whatsapp").body(Body::from(vec![b' '; 3 << 20])).unwrap();
+    assert_eq!(ask(&api.network, webhook).await.status, StatusCode::UNAUTHORIZED, "it is read, and not signed");
+}
+
+#[tokio::test]
+async fn a_repeated_request_gets_the_first_answer_and_does_nothing_twice() {
+    let api = Api::new().await;
+    let create = |name: &str| post("/api/v1/apikeys", &json!({"name": name, "role": "viewer"}));
+    let first = ask(&api.local, with(create("a"), "idempotency-key", "k1")).await;
+    assert_eq!(first.status, StatusCode::CREATED);
+    let again = ask(&api.local, with(create("a"), "idempotency-key", "k1")).await;
+    assert_eq!((again.status, &again.body["id"]), (StatusCode::CREATED, &first.body["id"]));
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    assert!(again.body["key"].is_null(), "the key itself is not kept");
+    let other = ask(&api.local, with(create("b"), "idempotency-key", "k1")).await;
+    assert_eq!(problem(&other), "idempotency-key-reused");
+    let keys = ask(&api.local, get("/api/v1/apikeys")).await;
+    assert_eq!(keys.body["items"].as_array().unwrap().len(), 1);
+    // Without a key, or under another one, it is another request.
+    let conflict = ask(&api.local, with(create("a"), "idempotency-key", "k2")).await;
+    assert_eq!(problem(&conflict), "conflict");
+    let replayed = ask(&api.local, with(create("a"), "idempotency-key", "k2")).await;
+    assert_eq!(problem(&replayed), "conflict");
+    assert_eq!(replayed.headers["idempotency-replayed"], "true");
+    assert_ne!(replayed.body["request_id"], conflict.body["request_id"], "each request has its own id");
+}
+
+#[tokio::test]
+async fn two_callers_may_use_the_same_idempotency_key() {
+    let api = Api::new().await;
+    let (one, other) = (api.key(Role::Admin).await, api.key(Role::Operator).await);
+    let pause = || with(post("/api/v1/numbers/pause-all", &json!({"reason": "audit"})), "idempotency-key", "same");
+    for key in [&one, &other] {
+        let answered = ask(&api.network, bearer(pause(), key)).await;
+        assert_eq!(answered.status, StatusCode::OK, "{}", answered.body);
+        assert!(!answered.headers.contains_key("idempotency-replayed"));
+    }
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_headers_that_browsers_obey() {
+    let api = Api::new().await;
+    for path in ["/", "/api/openapi.json", "/api/v1/nothing"] {
+        let answered = ask(&api.network, get(path)).await;
+        let csp = answered.headers["content-security-policy"].to_str().unwrap();
+        assert!(csp.contains("default-src 'self'") && !csp.contains("script-src 'unsafe"), "{path}: {csp}");
+        assert_eq!(answered.headers["x-content-type-options"], "nosniff");
+        assert_eq!(answered.headers["x-frame-options"], "DENY");
+    }
+    assert_eq!(ask(&api.local, get("/api/v1/lists")).await.headers["cache-control"], "no-store");
+}
+
+#[tokio::test]
+async fn a_callers_own_request_id_is_kept_unless_it_could_forge_a_log_line() {
+    let api = Api::new().await;
+    let named = ask(&api.network, with(get("/api/v1/lists"), "x-request-id", "order-17.a")).await;
+    assert_eq!(named.headers["x-request-id"], "order-17.a");
+    let forged = ask(&api.network, with(get("/api/v1/lists"), "x-request-id", "a b{}")).await;
+    assert_ne!(forged.headers["x-request-id"], "a b{}");
+}
+
+#[tokio::test]
+async fn a_panic_is_an_internal_problem_and_the_next_request_is_answered() {
+    let broken = Router::new().route("/", axum::routing::get(async || -> &'static str { panic!("broken on purpose") }));
+    let broken = super::surround::wrap(broken);
+    for _ in 0..2 {
+        let answered = ask(&broken, get("/")).await;
+        assert_eq!((answered.status, problem(&answered)), (StatusCode::INTERNAL_SERVER_ERROR, "internal"));
+        assert!(!answered.body.to_string().contains("on purpose"), "a panic's words are for the log");
+    }
+}
+
+#[tokio::test]
+async fn the_console_answers_pages_and_the_api_answers_problems() {
+    let api = Api::new().await;
+    let page = ask(&api.network, with(get("/campaigns/12"), "accept", "text/html,*/*")).await;
+    assert_eq!(page.status, StatusCode::OK);
+    let path = ask(&api.network, get("/campaigns/12")).await;
+    assert_eq!(problem(&path), "not-found");
+    let path = ask(&api.network, with(get("/api/v1/nothing"), "accept", "text/html")).await;
+    assert_eq!(problem(&path), "not-found");
+    let posted = Request::builder().method(Method::POST).uri("/").body(Body::empty()).unwrap();
+    assert_eq!(ask(&api.network, posted).await.status, StatusCode::NOT_FOUND);
+}
