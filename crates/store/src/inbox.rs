@@ -5,7 +5,7 @@ use sqlx::FromRow;
 
 use crate::db::{Link, Priority, Store, on};
 use crate::error::Result;
-use crate::suppressions::{Stop, Stopped, stop_within};
+use crate::suppressions::{Stop, Stopped, one_at_a_time, stop_within};
 
 /// A body as it came.
 #[derive(Clone, Debug)]
@@ -54,6 +54,9 @@ impl Store {
     pub async fn keep_arrivals(&self, arrivals: &[Arrival]) -> Result<Vec<Kept>> {
         let mut tx = self.write(Priority::Urgent).await?;
         let mut kept = Vec::with_capacity(arrivals.len());
+        if arrivals.iter().any(|arrival| !arrival.stops.is_empty()) {
+            one_at_a_time(&mut tx).await?;
+        }
         let fresh = insert_bodies(&mut tx, arrivals).await?;
         for arrival in arrivals {
             // A repeated body's opt-outs ran already with the first one; they are looked at again all the same, so

@@ -101,6 +101,17 @@ async fn new_person(tx: &mut Link, stop: &Stop) -> Result<i64> {
         .fetch_one(c).await)?)
 }
 
+/// Lets one transaction at a time write people's names. Two that insert the same names in different orders would wait
+/// for each other on PostgreSQL until one is thrown out; SQLite has one writer anyway.
+pub(crate) async fn one_at_a_time(tx: &mut Link) -> Result<()> {
+    if let Link::Postgres(held) = tx {
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('hudhud: names of people', 0))")
+            .execute(&mut **held)
+            .await?;
+    }
+    Ok(())
+}
+
 pub(crate) async fn stop_within(tx: &mut Link, stop: &Stop) -> Result<Stopped> {
     let mut people = people_of(tx, stop).await?;
     if people.is_empty() {
@@ -154,6 +165,7 @@ impl Store {
     /// As every write.
     pub async fn stop(&self, stop: &Stop) -> Result<Stopped> {
         let mut tx = self.write(Priority::Urgent).await?;
+        one_at_a_time(&mut tx).await?;
         let stopped = stop_within(&mut tx, stop).await?;
         tx.commit().await?;
         Ok(stopped)
@@ -231,6 +243,7 @@ impl Store {
             return Ok(Vec::new());
         }
         let mut tx = self.write(Priority::Urgent).await?;
+        one_at_a_time(&mut tx).await?;
         let insert = tx.pick(
             "INSERT INTO identities (kind, value, contact_id)
              SELECT value ->> 'kind', value ->> 'value', value ->> 'contact_id' FROM json_each($1) WHERE true
@@ -269,7 +282,28 @@ impl Store {
              WHERE i.kind = j.kind AND i.value = j.value AND i.contact_id <> j.contact_id
                AND EXISTS (SELECT 1 FROM contacts c WHERE c.id = i.contact_id AND c.phone IS NULL)",
         );
+        let nameless = tx.pick(
+            "SELECT DISTINCT i.contact_id FROM json_each($1) j
+             JOIN identities i ON i.kind = j.value ->> 'kind' AND i.value = j.value ->> 'value'
+             JOIN contacts c ON c.id = i.contact_id AND c.phone IS NULL
+             WHERE i.contact_id <> j.value ->> 'contact_id'",
+            "SELECT DISTINCT i.contact_id
+             FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
+             JOIN identities i ON i.kind = j.kind AND i.value = j.value
+             JOIN contacts c ON c.id = i.contact_id AND c.phone IS NULL
+             WHERE i.contact_id <> j.contact_id",
+        );
+        let nameless: Vec<i64> = on!(&mut tx, c => sqlx::query_scalar(nameless).bind(&json).fetch_all(c).await)?;
         on!(&mut tx, c => sqlx::query(repoint).bind(&json).execute(c).await.map(drop))?;
+        // Whoever has no name left is the person above; one block is enough, and the ledger keeps the evidence.
+        let forget = tx.pick(
+            "DELETE FROM suppressions WHERE contact_id IN (SELECT value FROM json_each($1))
+               AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.contact_id = suppressions.contact_id)",
+            "DELETE FROM suppressions WHERE contact_id IN (SELECT (jsonb_array_elements_text($1::jsonb))::bigint)
+               AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.contact_id = suppressions.contact_id)",
+        );
+        let nameless = serde_json::to_string(&nameless)?;
+        on!(&mut tx, c => sqlx::query(forget).bind(nameless).execute(c).await.map(drop))?;
         tx.commit().await?;
         Ok(carried)
     }
