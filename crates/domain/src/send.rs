@@ -144,8 +144,9 @@ impl SendState {
             (Planned, SendEvent::Claimed) => Submitting,
             (Planned, SendEvent::Suppressed | SendEvent::Cancelled | SendEvent::Ineligible) => Skipped,
 
-            (Submitting, SendEvent::NotPosted { back_to_planned: true }) => Planned,
-            (Submitting, SendEvent::NotPosted { back_to_planned: false }) => Skipped,
+            // In doubt too: an owner that was taken for dead may wake and know that its claim never came to a POST.
+            (Submitting | InDoubt, SendEvent::NotPosted { back_to_planned: true }) => Planned,
+            (Submitting | InDoubt, SendEvent::NotPosted { back_to_planned: false }) => Skipped,
             (Submitting, SendEvent::Unknown) => InDoubt,
             (Submitting | InDoubt, SendEvent::Accepted) => Accepted,
             (Submitting | InDoubt, SendEvent::Refused { later: true }) => Planned,
