@@ -43,7 +43,6 @@ async fn pause_stops_resume_goes_on_and_cancel_ends_and_the_counts_always_sum_to
         assert_eq!(shown["state"], "paused");
         assert_eq!(shown["counts"]["submitting"], 0, "{shown}");
         sums(&shown);
-        let _ = world.hudhud(&["campaign", "pause", "spring"]).await.coded(7);
 
         let before = world.simulator.taken_in().await;
         let _ = world.hudhud(&["campaign", "resume", "spring"]).await.ok();
@@ -57,7 +56,9 @@ async fn pause_stops_resume_goes_on_and_cancel_ends_and_the_counts_always_sum_to
         assert_eq!(shown["state"], "cancelled");
         let gone = world.simulator.taken_in().await;
         assert_eq!(shown["counts"]["skipped"].as_u64(), Some(600 - gone), "{shown}");
-        let _ = world.hudhud(&["campaign", "resume", "spring"]).await.coded(7);
+        for verb in ["pause", "resume", "launch"] {
+            let _ = world.hudhud(&["campaign", verb, "spring"]).await.coded(7);
+        }
         let _ = world.hudhud(&["campaign", "wait", "spring", "--timeout", "5"]).await.ok();
     })
     .await;

@@ -6,7 +6,7 @@ use e2e::{Database, Setup, World, story, until};
 use serde_json::json;
 
 /// Breaks the Graph API for some seconds in the middle of a campaign. How many sends came to be in doubt.
-async fn broken_for_a_while(outage: &'static str) {
+async fn broken_for_a_while(outage: &'static str, most: usize) {
     story(Duration::from_secs(150), async move {
         let (world, mut serve) = World::with_serve(Setup::on(Database::Sqlite)).await;
         world.import("spring", 0..600).await;
@@ -21,33 +21,29 @@ async fn broken_for_a_while(outage: &'static str) {
         assert!(left > 200, "the rest waits: {shown}");
         serve.expect_running();
         world.simulator.set(json!({"outage": "none"})).await;
-        // What was on the wire when it broke was not taken in, and no webhook will tell of it.
-        until("nothing left but what is in doubt", Duration::from_secs(60), async || {
-            let counts = world.shown(&campaign).await?["counts"].clone();
-            ["planned", "queued", "submitting"].iter().all(|state| counts[*state] == 0).then_some(())
-        })
-        .await;
-        let doubts = world.judge_doubts(&campaign).await;
-        eprintln!("{outage}: {doubts} in doubt");
-        assert!(doubts <= 150, "{doubts} in doubt: a broken platform is tried with one message at a time");
-        world.settle(&campaign).await;
+        // What was on the wire when it broke was not taken in, and no webhook will tell of it. A broken platform is
+        // tried with one message at a time.
+        let doubts = world.settle_by_hand(&campaign, most).await;
+        eprintln!("{outage}: {doubts} were in doubt");
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_graph_api_that_refuses_connections_is_waited_for() {
-    broken_for_a_while("refused").await;
+    broken_for_a_while("refused", 100).await;
 }
 
 #[tokio::test]
 async fn a_graph_api_that_hangs_is_waited_for() {
-    broken_for_a_while("hanging").await;
+    // Until the first answer is given up nothing tells a slow platform from one that hangs: three seconds' worth may be
+    // under way.
+    broken_for_a_while("hanging", 330).await;
 }
 
 #[tokio::test]
 async fn a_graph_api_that_answers_503_is_waited_for() {
-    broken_for_a_while("503").await;
+    broken_for_a_while("503", 100).await;
 }
 
 #[tokio::test]
