@@ -153,6 +153,13 @@ impl Settings {
         reqwest::Url::parse(&self.graph_url).is_ok_and(|url| check::is_loopback(&url))
     }
 
+    /// Whether the remote Hudhud that commands speak to is on this machine.
+    #[must_use]
+    pub fn url_is_loopback(&self) -> bool {
+        let url = self.url.as_deref().and_then(|url| reqwest::Url::parse(url).ok());
+        url.is_some_and(|url| check::is_loopback(&url))
+    }
+
     /// The SQLite file, when the database is the embedded one.
     #[must_use]
     pub fn sqlite_file(&self) -> Option<PathBuf> {

@@ -14,7 +14,8 @@ use crate::settings::LogFormat;
 /// # Errors
 /// When the filter cannot be parsed or the process logs already.
 pub fn log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::builder().parse(filter).context("the log filter")?;
+    // apalis tells at level info of every worker that it starts; a filter that names it still wins.
+    let filter = EnvFilter::builder().parse(format!("apalis_core=warn,{filter}")).context("the log filter")?;
     let is_terminal = std::io::stderr().is_terminal();
     let is_json = match format {
         LogFormat::Json => true,

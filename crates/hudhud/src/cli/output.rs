@@ -11,6 +11,37 @@ pub struct Output {
     quiet: bool,
 }
 
+/// Fields that a person looks for first, in this order; the rest follows by name.
+const FIRST: [&str; 27] = [
+    "id",
+    "import_id",
+    "name",
+    "list",
+    "phone",
+    "phone_number_id",
+    "state",
+    "reason",
+    "suppressed",
+    "ok",
+    "total",
+    "rows",
+    "accepted",
+    "eligible",
+    "excluded",
+    "blockers",
+    "warnings",
+    "counts",
+    "planned",
+    "queued",
+    "submitting",
+    "in_doubt",
+    "sent",
+    "delivered",
+    "read",
+    "failed",
+    "skipped",
+];
+
 /// The columns of a table: heading, and the JSON pointer of the field without its first slash.
 pub type Columns<'a> = &'a [(&'a str, &'a str)];
 
@@ -114,6 +145,7 @@ fn plain(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "-".to_owned(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
         Value::Object(fields) => {
             fields.iter().map(|(key, value)| format!("{key} {}", plain(value))).collect::<Vec<_>>().join(", ")
@@ -126,6 +158,8 @@ fn plain(value: &Value) -> String {
 fn flatten(prefix: &str, value: &Value, lines: &mut Vec<(String, String)>) {
     match value {
         Value::Object(fields) if !fields.is_empty() => {
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_by_key(|(key, _)| FIRST.iter().position(|first| first == key).unwrap_or(FIRST.len()));
             for (key, value) in fields {
                 let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
                 flatten(&name, value, lines);
@@ -152,7 +186,7 @@ mod tests {
         let document = json!({"id": 3, "counts": {"sent": 2, "read": 1}, "reason": null, "blockers": []});
         flatten("", &document, &mut lines);
         let lines: Vec<String> = lines.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
-        assert_eq!(lines, ["blockers=", "counts.read=1", "counts.sent=2", "id=3", "reason=-"]);
+        assert_eq!(lines, ["id=3", "reason=-", "blockers=-", "counts.sent=2", "counts.read=1"]);
     }
 
     #[test]

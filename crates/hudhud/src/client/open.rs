@@ -25,6 +25,9 @@ impl ApiClient {
         if let Some(url) = &settings.url {
             let client = wire(reqwest::Client::builder())?;
             let key = settings.api_key.clone();
+            if key.is_some() && url.starts_with("http:") && !settings.url_is_loopback() {
+                tracing::warn!("the key travels unencrypted: use https for HUDHUD_URL");
+            }
             return Ok(Self { way: Way::Wire { client, base: url.clone(), key, name: url.clone() } });
         }
         lock::make_data_dir(&settings.data_dir)?;

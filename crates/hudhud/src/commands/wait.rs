@@ -9,18 +9,17 @@ use tokio::time::Instant;
 use super::campaign::path;
 use super::with_client;
 use crate::cli::{Bar, Line, Session};
-use crate::client::{ApiClient, Unreachable};
-use crate::exit::Exit;
-use crate::http::problem::Problem;
+use crate::exit::{Exit, code_of};
 
 const EVERY: Duration = Duration::from_millis(500);
+/// The exit code of what may succeed later.
+const TRY_AGAIN: u8 = 8;
 /// The pace shown is the mean over this long.
 const PACE_OVER: Duration = Duration::from_secs(5);
 
 pub(super) async fn wait(session: &Session, campaign: &str, timeout: Option<Duration>) -> anyhow::Result<Exit> {
-    let follow = with_client(session, async |client| follow(session, client, campaign, timeout).await);
     tokio::select! {
-        exit = follow => exit,
+        exit = follow(session, campaign, timeout) => exit,
         _ = tokio::signal::ctrl_c() => {
             session.out.remark(&format!("\nNo longer watching; the campaign goes on. To stop it: hudhud campaign pause {campaign}"));
             Ok(Exit::TimedOut)
@@ -28,18 +27,19 @@ pub(super) async fn wait(session: &Session, campaign: &str, timeout: Option<Dura
     }
 }
 
-async fn follow(
-    session: &Session,
-    client: &ApiClient,
-    campaign: &str,
-    timeout: Option<Duration>,
-) -> anyhow::Result<Exit> {
+/// One look at the campaign. Each opens and closes its own way there: whoever waits for hours must not keep the data
+/// directory from a `serve` that is about to start.
+async fn look(session: &Session, campaign: &str) -> anyhow::Result<Value> {
+    with_client(session, async |client| client.get(&path(campaign, "")).await).await
+}
+
+async fn follow(session: &Session, campaign: &str, timeout: Option<Duration>) -> anyhow::Result<Exit> {
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let mut bar = Bar::new(session.out, false);
     let mut pace = Pace::default();
     let mut was_away = false;
     // The first look tells a wrong name from a server that went away later, which is waited for.
-    let mut shown = client.get(&path(campaign, "")).await?;
+    let mut shown = look(session, campaign).await?;
     let exit = loop {
         if let Some(exit) = end_of(&shown) {
             break exit;
@@ -52,12 +52,13 @@ async fn follow(
         }
         let next = now + EVERY;
         tokio::time::sleep_until(deadline.map_or(next, |deadline| next.min(deadline))).await;
-        match client.get(&path(campaign, "")).await {
+        match look(session, campaign).await {
             Ok(fresh) => {
                 shown = fresh;
                 was_away = false;
             }
-            Err(error) if is_passing(&error) => {
+            // A restart, a database that is away, a directory in use: the next look may succeed.
+            Err(error) if code_of(&error) == TRY_AGAIN => {
                 if !was_away {
                     session.out.remark("Hudhud does not answer just now; waiting for it. Nothing is lost.");
                 }
@@ -69,11 +70,6 @@ async fn follow(
     bar.clear();
     session.out.document(&shown)?;
     Ok(exit)
-}
-
-/// Whether the next look may succeed without anybody doing anything: a restart, a database that is away.
-fn is_passing(error: &anyhow::Error) -> bool {
-    error.is::<Unreachable>() || error.downcast_ref::<Problem>().is_some_and(|problem| problem.exit_code() == 8)
 }
 
 /// How it ended, once it is over.
@@ -94,7 +90,16 @@ fn line(shown: &Value, pace: &mut Pace) -> Line {
     let per_second = pace.seen(done);
     let state = shown["state"].as_str().unwrap_or_default();
     let count = |state: &str| shown["counts"][state].as_u64().unwrap_or(0);
-    let mut text = format!("{per_second:.0} msg/s · {} failed · {} skipped", count("failed"), count("skipped"));
+    let mut text = format!("{per_second:.0} msg/s");
+    if let Some(limit) = shown["rate"].as_u64() {
+        text.push_str(&format!(" limit {limit}"));
+    }
+    if per_second >= 1.0 && open(shown) > 0 {
+        #[expect(clippy::cast_precision_loss, reason = "seconds to the end, shown whole")]
+        let left = open(shown) as f64 / per_second;
+        text.push_str(&format!(" · ends in {}", indicatif::HumanDuration(Duration::from_secs_f64(left.ceil()))));
+    }
+    text.push_str(&format!(" · {} failed · {} skipped", count("failed"), count("skipped")));
     if count("in_doubt") > 0 {
         text.push_str(&format!(" · {} in doubt", count("in_doubt")));
     }

@@ -105,6 +105,7 @@ async fn create(
         }
         Err(error) => return Err(Fault::from(error).into()),
     };
+    tracing::info!(actor = %caller.actor, name, role = body.role.as_str(), "API key made");
     let mut fresh = FreshKey { id, name: name.to_owned(), role: body.role, key: Some(key) };
     let mut answer = (StatusCode::CREATED, axum::Json(&fresh)).into_response();
     // The answer may be kept to be given again, but the key must not lie in the database.
@@ -118,8 +119,9 @@ async fn create(
 #[utoipa::path(delete, path = "/api/v1/apikeys/{name}", tag = "apikeys",
     params(("name" = String, Path, description = "The key's name")),
     responses((status = 204, description = "Revoked")))]
-async fn revoke(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
+async fn revoke(State(app): State<Arc<App>>, caller: Caller, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     if app.store.revoke_api_key(&name, app.clock.now_ms()).await.map_err(Fault::from)? {
+        tracing::info!(actor = %caller.actor, name, "API key revoked");
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(Fault::not_found(format!("There is no key named {name} that still opens anything.")).into())

@@ -185,6 +185,35 @@ async fn a_body_beyond_the_limit_is_refused_and_an_upload_has_none() {
 }
 
 #[tokio::test]
+async fn a_file_is_imported_from_the_body_and_its_rejects_are_given_back() {
+    let api = Api::new().await;
+    let upload = |query: &str, text: &str| {
+        Request::post(format!("/api/v1/imports?list=eid&opt_in_source=form&{query}"))
+            .header(header::CONTENT_TYPE, "text/csv")
+            .body(Body::from(text.to_owned()))
+            .unwrap()
+    };
+    let file = "phone,name\n+201000000001,Mona\n+201000000002,Amr\nnonsense,X\n";
+    let at = "opt_in_at=2026-01-01T00:00:00Z";
+    let dry = ask(&api.local, upload(&format!("{at}&dry_run=true"), file)).await;
+    assert_eq!((dry.status, &dry.body["accepted"]), (StatusCode::OK, &json!(2)), "{}", dry.body);
+    assert_eq!(ask(&api.local, get("/api/v1/imports")).await.body["items"], json!([]));
+    let done = ask(&api.local, upload(at, file)).await;
+    assert_eq!((&done.body["created"], &done.body["rejected"]), (&json!(2), &json!(1)), "{}", done.body);
+    let id = done.body["import_id"].as_i64().unwrap();
+    let rejects = ask(&api.local, get(&format!("/api/v1/imports/{id}/rejects"))).await;
+    assert!(rejects.body.as_str().unwrap().contains("nonsense"), "{}", rejects.body);
+    assert_eq!(ask(&api.local, get("/api/v1/lists/eid")).await.body["members"], 2);
+    let misspelt = ask(&api.local, upload(&format!("{at}&regoin=EG"), file)).await;
+    assert_eq!(problem(&misspelt), "invalid");
+    let viewer = api.key(Role::Viewer).await;
+    let refused = ask(&api.network, bearer(upload(at, file), &viewer)).await;
+    assert_eq!(problem(&refused), "forbidden");
+    let refused = ask(&api.network, bearer(get(&format!("/api/v1/imports/{id}/rejects")), &viewer)).await;
+    assert_eq!(problem(&refused), "forbidden", "a rejected row may be a person");
+}
+
+#[tokio::test]
 async fn a_repeated_request_gets_the_first_answer_and_does_nothing_twice() {
     let api = Api::new().await;
     let create = |name: &str| post("/api/v1/apikeys", &json!({"name": name, "role": "viewer"}));
