@@ -255,6 +255,22 @@ fn a_private_redis_that_dies_alone_is_started_again() {
 }
 
 #[test]
+fn a_data_directory_too_deep_for_a_socket_works_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let deep = dir.path().join("x".repeat(60)).join("y".repeat(60));
+    std::fs::create_dir_all(&deep).unwrap();
+    let mut serve = Serve::start(&deep);
+    assert_eq!(http_status(serve.about["admin"].as_str().unwrap(), "readyz"), 200, "with its Redis");
+    let held = std::fs::read_to_string(deep.join("data/serve.lock")).unwrap();
+    assert!(held.contains("hudhud serve"), "{held}");
+    assert_eq!(code(&run(&deep, &["queue"])), 0, "through the socket, since the lock is held");
+    serve.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(serve.child.wait().unwrap().code(), Some(0));
+    let short = hudhud::sockets::path(&deep.join("data"), hudhud::lock::SOCKET).unwrap();
+    std::fs::remove_dir_all(short.parent().unwrap()).unwrap();
+}
+
+#[test]
 fn without_a_redis_binary_serve_says_which_package_to_install() {
     let dir = tempfile::tempdir().unwrap();
     let output = hudhud(dir.path())
