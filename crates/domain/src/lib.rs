@@ -14,7 +14,7 @@
 //! | [`send`], [`campaign`] | the two state machines |
 //! | [`refusal`], [`pacing`] | why Meta refused, what follows, and how fast a number may go |
 //! | [`pricing`] | what a message costs, as an estimate |
-//! | [`schedule`], [`names`] | points in time and names that people type |
+//! | [`schedule`], [`names`] | points in time, crontab lines and names that people type |
 
 pub mod campaign;
 pub mod csv_row;

@@ -1,9 +1,17 @@
-//! Points in time as people type them.
+//! Points in time as people type them, and crontab lines: times that come again.
+
+mod crontab;
+mod field;
+mod local;
 
 use chrono::DateTime;
 use thiserror::Error;
 
 use crate::Millis;
+
+pub use chrono_tz::Tz;
+pub use crontab::CronLine;
+pub use field::{CronError, CronField};
 
 /// A text that is no point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
