@@ -37,6 +37,8 @@ pub struct Orphan {
     pub attempt: i64,
     /// In which term of the lane.
     pub term: Option<i64>,
+    /// When, by the wall clock of whoever claimed it.
+    pub claimed_at: Option<i64>,
 }
 
 impl Store {
@@ -73,7 +75,7 @@ impl Store {
     pub async fn orphans(&self, number_id: i64, before_term: i64, limit: i64) -> Result<Vec<Orphan>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
-            "SELECT campaign_id, contact_id, attempt, term FROM sends
+            "SELECT campaign_id, contact_id, attempt, term, claimed_at FROM sends
              WHERE number_id = $1 AND state IN (1, 2) AND state = 1 AND (term IS NULL OR term < $2) LIMIT $3")
             .bind(number_id).bind(before_term).bind(limit).fetch_all(c).await)?)
     }

@@ -14,6 +14,8 @@ mod contacts;
 mod db;
 mod doubts;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod idempotency;
 mod imports;
 mod inbox;

@@ -112,7 +112,7 @@ pub struct SendRow {
     pub delivered_at: Option<i64>,
     /// When it was read.
     pub read_at: Option<i64>,
-    /// When it failed for good.
+    /// When it failed for good; of a send that is planned again: when the attempt before failed by a status.
     pub failed_at: Option<i64>,
 }
 
@@ -151,29 +151,42 @@ impl SendRow {
         Ok(())
     }
 
-    /// Whether the event speaks of an attempt that is not the current one.
+    /// Whether the event speaks of an attempt that is over: an older one, or one that a status already ended. Of the
+    /// latter only that it was delivered after all is news.
     fn is_past(&self, happening: &Happening) -> bool {
-        happening.attempt.is_some_and(|attempt| attempt != self.attempt)
+        let Some(attempt) = happening.attempt else { return false };
+        let has_failed_for_now = self.state == SendState::Planned as i16 && self.failed_at.is_some();
+        let is_delivery = matches!(happening.event, SendEvent::Status(Status::Delivered | Status::Read, _));
+        attempt != self.attempt || has_failed_for_now && !is_delivery
     }
 
-    /// Takes a message id and the time of a status into the row. True when something was new.
+    /// Takes a message id and the time of a status into the row. True when something was new. A planned row takes
+    /// none: they belong to an attempt that is over, and the next one would inherit them.
     fn learn(&mut self, happening: &Happening) -> bool {
+        if self.state == SendState::Planned as i16 {
+            return false;
+        }
         let mut new = false;
         if self.wamid.is_none() && happening.wamid.is_some() {
             self.wamid.clone_from(&happening.wamid);
             self.wamid_hash = happening.wamid.as_deref().map(wamid_hash);
             new = true;
         }
-        let slot = match happening.event {
-            SendEvent::Accepted => &mut self.accepted_at,
-            SendEvent::Status(Status::Sent, _) => &mut self.sent_at,
-            SendEvent::Status(Status::Delivered, _) => &mut self.delivered_at,
-            SendEvent::Status(Status::Read, _) => &mut self.read_at,
-            _ => return new,
+        // Whatever became of it, it was accepted before: that webhook, or our own answer, may come later or never. The
+        // earliest time wins, so that the order in which they come leaves no trace.
+        let (accepted, other) = match happening.event {
+            SendEvent::Accepted | SendEvent::SettledSent => (true, None),
+            SendEvent::Status(Status::Sent, _) => (true, Some(&mut self.sent_at)),
+            SendEvent::Status(Status::Delivered, _) => (true, Some(&mut self.delivered_at)),
+            SendEvent::Status(Status::Read, _) => (true, Some(&mut self.read_at)),
+            SendEvent::Status(Status::Failed { .. }, _) => (true, None),
+            _ => (false, None),
         };
-        if slot.is_none() {
-            *slot = Some(happening.at);
-            new = true;
+        for slot in accepted.then_some(&mut self.accepted_at).into_iter().chain(other) {
+            if slot.is_none_or(|known| happening.at < known) {
+                *slot = Some(happening.at);
+                new = true;
+            }
         }
         new
     }
@@ -181,15 +194,19 @@ impl SendRow {
     /// Moves the row as the state machine says. `Some` holds the attempt that ended here, if one did.
     fn step_to(&mut self, to: SendState, happening: &Happening) -> Option<PastAttempt> {
         let was_posted = !matches!(happening.event, SendEvent::NotPosted { .. } | SendEvent::Claimed);
-        let past = (to == SendState::Planned && was_posted).then(|| PastAttempt {
-            campaign_id: self.campaign_id,
-            contact_id: self.contact_id,
-            attempt: self.attempt,
-            code: happening.code,
-            reason: happening.reason.clone(),
-            wamid: self.wamid.take(),
-            wamid_hash: self.wamid_hash.take(),
-            at: happening.at,
+        let past = (to == SendState::Planned && was_posted).then(|| {
+            // The webhook of a failure may be the first to name the message.
+            let wamid = self.wamid.take().or_else(|| happening.wamid.clone());
+            PastAttempt {
+                campaign_id: self.campaign_id,
+                contact_id: self.contact_id,
+                attempt: self.attempt,
+                code: happening.code,
+                reason: happening.reason.clone(),
+                wamid_hash: wamid.as_deref().map(wamid_hash),
+                wamid,
+                at: happening.at,
+            }
         });
         self.state = to as i16;
         match to {
@@ -200,6 +217,7 @@ impl SendRow {
                 self.wamid = None;
                 self.wamid_hash = None;
                 (self.accepted_at, self.sent_at) = (None, None);
+                self.failed_at = matches!(happening.event, SendEvent::Status(..)).then_some(happening.at);
                 (self.code, self.reason) = (happening.code, happening.reason.clone());
             }
             SendState::Failed => {
@@ -211,14 +229,12 @@ impl SendRow {
             }
             SendState::Accepted => {
                 self.held = happening.held;
-                self.accepted_at.get_or_insert(happening.at);
                 (self.code, self.reason) = (None, happening.reason.clone());
             }
             SendState::Sent | SendState::Delivered | SendState::Read => {
                 self.held = false;
+                self.failed_at = None;
                 (self.code, self.reason) = (None, None);
-                // A later status tells that the earlier ones happened, though their webhooks may never come.
-                self.accepted_at.get_or_insert(happening.at);
             }
             SendState::Submitting => {}
         }
@@ -330,9 +346,7 @@ fn fold(
         match row.state()?.next(&event) {
             Ok(Step::To(to)) => {
                 past.extend(row.step_to(to, happening));
-                if to != SendState::Planned {
-                    row.learn(happening);
-                }
+                row.learn(happening);
                 folding.touched = true;
                 applied.moved += 1;
             }
@@ -420,3 +434,6 @@ pub struct ExportRow {
     /// The person's name.
     pub name: Option<String>,
 }
+
+#[cfg(test)]
+mod tests;
