@@ -155,11 +155,13 @@ struct Permission {
     campaign_state: Option<i16>,
 }
 
+/// A lease that was given back is nobody's, though its token is still the old owner's.
+const FENCE: &str = "SELECT token FROM leases WHERE name = $1 AND owner <> ''";
+
 /// Everything that may forbid a claim, in one look. On PostgreSQL the lease row is locked, so that a new owner cannot
 /// come between this look and the commit.
 async fn forbidden(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<Option<Halt>> {
-    let lock =
-        tx.pick("SELECT token FROM leases WHERE name = $1", "SELECT token FROM leases WHERE name = $1 FOR SHARE");
+    let lock = tx.pick(FENCE, "SELECT token FROM leases WHERE name = $1 AND owner <> '' FOR SHARE");
     let fence: Option<i64> = on!(tx, c => sqlx::query_scalar(lock).bind(order.lane).fetch_optional(c).await)?;
     let permission: Option<Permission> = on!(tx, c => sqlx::query_as(
         "SELECT $3 AS fence,
@@ -217,10 +219,10 @@ async fn candidates(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<Vec<Claimed
 async fn mark_submitting(tx: &mut Link, order: &ClaimOrder<'_>, ids: &[i64]) -> Result<()> {
     let sql = tx.pick(
         "UPDATE sends SET state = 1, attempt = attempt + 1, claimed_at = $3, term = $4, not_before = NULL,
-                          code = NULL, reason = NULL
+                          failed_at = NULL, code = NULL, reason = NULL
          WHERE campaign_id = $1 AND contact_id IN (SELECT value FROM json_each($2)) AND state = 0",
         "UPDATE sends SET state = 1, attempt = attempt + 1, claimed_at = $3, term = $4, not_before = NULL,
-                          code = NULL, reason = NULL
+                          failed_at = NULL, code = NULL, reason = NULL
          WHERE campaign_id = $1 AND contact_id IN (SELECT (jsonb_array_elements_text($2::jsonb))::bigint)
            AND state = 0",
     );
@@ -251,3 +253,6 @@ async fn mark_skipped(tx: &mut Link, campaign_id: i64, ids: &[i64]) -> Result<()
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,300 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use domain::campaign::CampaignEvent;
+use domain::send::SendEvent;
+
+use super::*;
+use crate::fixture::{Lane, NOW, Shop, assert_tallied, exec, ids, made, owner, send, stop, stop_of};
+use crate::testing::{Database, on_both_databases};
+use crate::{Happening, Stop};
+
+fn halted(claim: Claim) -> Halt {
+    match claim {
+        Claim::Halted(halt) => halt,
+        Claim::Made { sends, .. } => panic!("{} sends were claimed", sends.len()),
+    }
+}
+
+/// Opts people out one after another while a lane claims them. For each: what the claims held that began after the
+/// stop was acknowledged must not hold them, and the ones before must have been seen.
+async fn race(store: &Store, lanes: Vec<Lane>, campaign: i64, people: i64) {
+    let done = Arc::new(AtomicBool::new(false));
+    let mut claimers = tokio::task::JoinSet::new();
+    for lane in lanes {
+        let done = Arc::clone(&done);
+        claimers.spawn(async move {
+            // What this lane posts: (person, how many stops had been acknowledged when its claim began).
+            let mut posted = Vec::new();
+            while !done.load(Ordering::SeqCst) {
+                let Some(batch) = lane.store.next_batch(campaign, lane.number, 4, NOW).await.unwrap() else { break };
+                loop {
+                    let sends = match lane.store.claim(&lane.order(&batch, 0, 2, NOW)).await {
+                        Ok(Claim::Made { sends, .. }) => sends,
+                        Ok(Claim::Halted(halt)) => panic!("halted: {halt:?}"),
+                        Err(error) => panic!("{error}"),
+                    };
+                    if sends.is_empty() {
+                        break;
+                    }
+                    let people = ids(&sends);
+                    let suppressed = lane.store.suppressed_among(&people).await.unwrap();
+                    let moment = std::time::Instant::now();
+                    for send in &sends {
+                        let key = (campaign, send.contact_id);
+                        let event = if suppressed.contains(&send.contact_id) {
+                            SendEvent::NotPosted { back_to_planned: false }
+                        } else {
+                            posted.push((send.contact_id, moment));
+                            SendEvent::Accepted
+                        };
+                        let happening = Happening::new(key, Some(send.attempt), event, NOW);
+                        lane.store.apply(Priority::Urgent, &[happening]).await.unwrap();
+                    }
+                }
+            }
+            posted
+        });
+    }
+    let mut acknowledged = Vec::new();
+    for person in (1..=people).rev().step_by(2) {
+        store.stop(&stop_of(person)).await.unwrap();
+        while !store.submitting_to(&[person]).await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        acknowledged.push((person, std::time::Instant::now()));
+    }
+    done.store(true, Ordering::SeqCst);
+    let mut posted = Vec::new();
+    while let Some(lane) = claimers.join_next().await {
+        posted.extend(lane.unwrap());
+    }
+    for (person, at) in acknowledged {
+        // The post's moment is taken before its outcome is written, so a stop that saw it submitting waited for it.
+        let late = posted.iter().find(|(posted, moment)| *posted == person && *moment > at);
+        assert!(late.is_none(), "person {person} was posted to after the stop was acknowledged");
+    }
+    assert_tallied(store, campaign).await;
+}
+
+on_both_databases! {
+    async fn a_claim_takes_the_next_of_its_range_and_says_who_they_are(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        let campaign = shop.campaign_to(10).await;
+        let lane = shop.lane().await;
+        let batch = lane.batch(campaign, 6).await;
+        assert_eq!((batch.lo, batch.hi), (1, 6));
+        let first = made(lane.try_claim(&batch, 4, NOW).await);
+        assert_eq!(ids(&first), [1, 2, 3, 4]);
+        assert_eq!((first[0].attempt, first[0].phone, first[0].tries), (1, Some(15_550_000_001), 0));
+        let row = send(&db.store, campaign, 1).await;
+        assert_eq!((row.state, row.claimed_at, row.term), (1, Some(NOW), Some(lane.token)));
+        assert_tallied(&db.store, campaign).await;
+        // The rest of the batch, which ends it; and its task may come again.
+        let second = db.store.claim(&lane.order(&batch, 4, 4, NOW)).await.unwrap();
+        assert!(matches!(&second, Claim::Made { exhausted: true, sends, .. } if ids(sends) == [5, 6]));
+        assert!(db.store.batch(batch.id).await.unwrap().is_none());
+        assert!(made(lane.try_claim(&batch, 4, NOW).await).is_empty());
+        assert_tallied(&db.store, campaign).await;
+    }
+
+    async fn whoever_opted_out_is_skipped_by_the_claim(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        let campaign = shop.campaign_to(5).await;
+        let lane = shop.lane().await;
+        let batch = lane.batch(campaign, 5).await;
+        for person in [2, 5] {
+            db.store.stop(&stop_of(person)).await.unwrap();
+        }
+        let claim = lane.try_claim(&batch, 5, NOW).await;
+        assert!(matches!(&claim, Claim::Made { skipped: 2, sends, .. } if ids(sends) == [1, 3, 4]));
+        let tally = db.store.tally(campaign).await.unwrap();
+        assert_eq!(tally.skipped_by_reason.get(OPTED_OUT), Some(&2));
+        assert_tallied(&db.store, campaign).await;
+    }
+
+    async fn every_pause_halts_the_next_claim_and_leaves_the_batch_open(db: Database) {
+        let store = &db.store;
+        let shop = Shop::open(store, 1).await;
+        let campaign = shop.campaign_to(3).await;
+        let lane = shop.lane().await;
+        let batch = lane.batch(campaign, 3).await;
+        store.set_paused_all(Some("stop")).await.unwrap();
+        assert_eq!(halted(lane.try_claim(&batch, 1, NOW).await), Halt::AllPaused("stop".into()));
+        store.set_paused_all(None).await.unwrap();
+        store.set_account_stopped(shop.account, Some("token"), NOW).await.unwrap();
+        assert_eq!(halted(lane.try_claim(&batch, 1, NOW).await), Halt::AccountStopped("token".into()));
+        store.set_account_stopped(shop.account, None, NOW).await.unwrap();
+        store.set_number_paused("pnid-0", Some("quality"), NOW).await.unwrap();
+        assert_eq!(halted(lane.try_claim(&batch, 1, NOW).await), Halt::NumberPaused("quality".into()));
+        store.set_number_paused("pnid-0", None, NOW).await.unwrap();
+        for (event, state) in [(CampaignEvent::Paused, CampaignState::Paused), (CampaignEvent::Cancelled, CampaignState::Cancelled)] {
+            store.move_campaign(campaign, event, None, None, NOW).await.unwrap();
+            assert_eq!(halted(lane.try_claim(&batch, 1, NOW).await), Halt::CampaignNotRunning(Some(state)));
+        }
+        assert!(store.batch(batch.id).await.unwrap().is_some());
+        assert_eq!(store.tally(campaign).await.unwrap().planned, 3);
+        assert_tallied(store, campaign).await;
+    }
+
+    async fn an_old_owner_claims_nothing_once_the_lane_is_taken_or_given_back(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        let campaign = shop.campaign_to(4).await;
+        let old = shop.lane().await;
+        let batch = old.batch(campaign, 4).await;
+        assert_eq!(made(old.try_claim(&batch, 1, NOW).await).len(), 1);
+        let new = Lane::take(&db.store, old.number, "two").await;
+        assert_eq!(halted(old.try_claim(&batch, 1, NOW).await), Halt::LaneLost);
+        assert_eq!(made(new.try_claim(&batch, 1, NOW).await).len(), 1);
+        db.store.release_lease(&new.name, new.token).await.unwrap();
+        assert_eq!(halted(new.try_claim(&batch, 1, NOW).await), Halt::LaneLost);
+        let stranger = Lane { name: "lane:99".into(), number: 99, ..new };
+        assert_eq!(halted(stranger.try_claim(&batch, 1, NOW).await), Halt::LaneLost);
+    }
+
+    async fn what_is_due_is_claimed_oldest_first_and_the_batch_ends_with_it(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        let campaign = shop.campaign_to(4).await;
+        let lane = shop.lane().await;
+        lane.claim(campaign, 4).await;
+        let again: Vec<_> = [(1, 30), (2, 10), (3, 20), (4, 90)].iter().map(|(person, due)| {
+            let mut happening =
+                Happening::new((campaign, *person), Some(1), SendEvent::Refused { later: true }, NOW);
+            happening.not_before = Some(NOW + due);
+            happening
+        }).collect();
+        db.store.apply(Priority::Urgent, &again).await.unwrap();
+        assert_eq!(db.store.feedable().await.unwrap()[0].next_due, Some(NOW + 10));
+        let batch = db.store.due_batch(campaign, lane.number, NOW).await.unwrap().unwrap();
+        assert!(db.store.due_batch(campaign, lane.number, NOW).await.unwrap().is_none(), "one is open");
+        assert_eq!(ids(&made(lane.try_claim(&batch, 2, NOW + 30).await)), [2, 3]);
+        let rest = lane.try_claim(&batch, 2, NOW + 30).await;
+        assert!(matches!(&rest, Claim::Made { exhausted: true, sends, .. } if ids(sends) == [1]));
+        let row = send(&db.store, campaign, 1).await;
+        assert_eq!((row.attempt, row.tries, row.not_before, row.code), (2, 1, None, None));
+        assert!(lane.claim_due(campaign, NOW + 89).await.is_empty());
+        assert_eq!(ids(&lane.claim_due(campaign, NOW + 90).await), [4]);
+        assert_tallied(&db.store, campaign).await;
+    }
+
+    async fn a_person_without_a_number_is_addressed_by_their_user_id(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        let campaign = shop.campaign_to(2).await;
+        exec(&db.store, "UPDATE contacts SET phone = NULL, phone_key = NULL WHERE id = 1").await;
+        exec(&db.store, "INSERT INTO identities (kind, value, contact_id) VALUES (2, 'US.1', 1), (3, 'parent', 1), (2, 'US.2', 2)").await;
+        let sends = shop.lane().await.claim(campaign, 2).await;
+        assert_eq!((sends[0].phone, sends[0].user_id.as_deref()), (None, Some("US.1")));
+        assert_eq!((sends[1].phone, sends[1].user_id.as_deref()), (Some(15_550_000_002), None));
+    }
+
+    async fn an_opt_out_that_races_the_claims_is_never_acknowledged_too_early(db: Database) {
+        let shop = Shop::open(&db.store, 2).await;
+        let campaign = shop.campaign_to(160).await;
+        let other = db.second_handle().await;
+        let lanes = vec![
+            Lane::take(&db.store, shop.numbers[0], "one").await,
+            Lane::take(&other, shop.numbers[1], "two").await,
+        ];
+        race(&db.store, lanes, campaign, 160).await;
+    }
+
+    async fn no_claim_of_the_old_owner_is_committed_after_the_lane_was_taken(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        let campaign = shop.campaign_to(400).await;
+        let first = shop.lane().await;
+        let batch = first.batch(campaign, 400).await;
+        let token = first.token;
+        let claiming = {
+            let batch = batch.clone();
+            let lane = first.clone();
+            tokio::spawn(async move {
+                while let Claim::Made { sends, .. } = lane.try_claim(&batch, 3, NOW).await {
+                    assert!(!sends.is_empty(), "the lane was never taken");
+                }
+            })
+        };
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        let second = Lane::take(&db.store, first.number, "two").await;
+        let at_the_take = db.store.orphans(first.number, second.token, 1_000).await.unwrap().len();
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        let later = db.store.orphans(first.number, second.token, 1_000).await.unwrap().len();
+        assert_eq!(at_the_take, later, "a claim of the old owner appeared after the take");
+        claiming.await.unwrap();
+        let terms = db.store.unsettled_terms(first.number, second.token).await.unwrap();
+        assert_eq!(terms.iter().map(|term| (term.term, term.owner.as_str())).collect::<Vec<_>>(), [(token, "one")]);
+        assert_eq!(terms[0].host, owner("one").host);
+    }
+
+    async fn a_person_of_two_running_campaigns_is_claimed_by_neither_after_a_stop(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        let list = shop.list("everybody", 1..=3, NOW - 1).await;
+        let (one, two) = (shop.campaign("one", &[list]).await, shop.campaign("two", &[list]).await);
+        let lane = shop.lane().await;
+        assert_eq!(ids(&lane.claim(one, 1).await), [1]);
+        let stopped = db.store.stop(&Stop { phone: Some((15_550_000_001, 15_550_000_001)), ..stop() }).await.unwrap();
+        assert_eq!(stopped.contact_ids, [1]);
+        assert_eq!(db.store.submitting_to(&[1]).await.unwrap(), [((one, 1), 1)]);
+        assert_eq!(db.store.suppressed_among(&[1, 2, 3]).await.unwrap(), [1]);
+        assert_eq!(ids(&lane.claim(two, 3).await), [2, 3]);
+    }
+}
+
+/// On PostgreSQL a claim holds the lease until it commits: whoever takes the lane waits for it, and sees it.
+#[tokio::test]
+async fn on_postgres_a_take_waits_for_a_claim_under_way() {
+    let db = Database::postgres().await;
+    let shop = Shop::open(&db.store, 1).await;
+    let campaign = shop.campaign_to(2).await;
+    let lane = shop.lane().await;
+    let batch = lane.batch(campaign, 2).await;
+    let order = lane.order(&batch, 0, 2, NOW);
+    let mut tx = db.store.write(Priority::Urgent).await.unwrap();
+    assert_eq!(forbidden(&mut tx, &order).await.unwrap(), None);
+    let taking = {
+        let lane = lane.clone();
+        tokio::spawn(async move { Lane::take(&lane.store, lane.number, "two").await })
+    };
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!taking.is_finished(), "the lane was taken in the middle of a claim");
+    mark_submitting(&mut tx, &order, &[1, 2]).await.unwrap();
+    tx.commit().await.unwrap();
+    let second = taking.await.unwrap();
+    assert_eq!(db.store.orphans(lane.number, second.token, 9).await.unwrap().len(), 2);
+}
+
+/// The hole that the second look closes: the claim looked before the opt-out committed, and commits after it.
+#[tokio::test]
+async fn on_postgres_a_claim_that_did_not_see_the_opt_out_is_caught_by_the_second_look() {
+    let db = Database::postgres().await;
+    let shop = Shop::open(&db.store, 1).await;
+    let campaign = shop.campaign_to(2).await;
+    let lane = shop.lane().await;
+    let batch = lane.batch(campaign, 2).await;
+    let order = lane.order(&batch, 0, 2, NOW);
+    let mut tx = db.store.write(Priority::Urgent).await.unwrap();
+    let seen = candidates(&mut tx, &order).await.unwrap();
+    assert!(seen.iter().all(|send| !send.is_suppressed));
+    db.store.stop(&stop_of(1)).await.unwrap();
+    assert!(db.store.submitting_to(&[1]).await.unwrap().is_empty(), "so the opt-out is acknowledged");
+    mark_submitting(&mut tx, &order, &[1, 2]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(db.store.suppressed_among(&[1, 2]).await.unwrap(), [1], "and the claim drops it");
+}
+
+/// Two claims of one owner on the same sends: one of them is given up whole.
+#[tokio::test]
+async fn on_postgres_two_claims_on_the_same_sends_never_both_succeed() {
+    let db = Database::postgres().await;
+    let shop = Shop::open(&db.store, 1).await;
+    let campaign = shop.campaign_to(6).await;
+    let lane = shop.lane().await;
+    let batch = lane.batch(campaign, 6).await;
+    let order = lane.order(&batch, 0, 3, NOW);
+    let (one, two) = tokio::join!(db.store.claim(&order), db.store.claim(&order));
+    let claimed: Vec<i64> = [one, two].into_iter().flatten().flat_map(|claim| ids(&made(claim))).collect();
+    assert!(!claimed.is_empty());
+    let distinct: std::collections::BTreeSet<_> = claimed.iter().collect();
+    assert_eq!(claimed.len(), distinct.len(), "{claimed:?}");
+    assert_tallied(&db.store, campaign).await;
+}
