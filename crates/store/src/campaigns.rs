@@ -113,7 +113,8 @@ impl Store {
              VALUES ($1, 0, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id")
             .bind(new.name).bind(new.account_id).bind(new.template_id).bind(new.template).bind(new.params)
             .bind(new.rate_cap).bind(new.start_at).bind(new.created_by).bind(now).fetch_one(c).await)?;
-        for (lists, included) in [(new.lists, true), (new.excluded_lists, false)] {
+        // A list that is named as both is excluded: whoever is left out can still be sent to, not the other way round.
+        for (lists, included) in [(new.excluded_lists, false), (new.lists, true)] {
             let sql = tx.pick(
                 "INSERT INTO campaign_lists (campaign_id, list_id, included)
                  SELECT $1, value, $3 FROM json_each($2) WHERE true ON CONFLICT DO NOTHING",
@@ -130,7 +131,14 @@ impl Store {
              SELECT $1, v::bigint, o - 1 FROM jsonb_array_elements_text($2::jsonb) WITH ORDINALITY AS e(v, o)
              ON CONFLICT DO NOTHING",
         );
-        let json = serde_json::to_string(new.numbers)?;
+        // Positions have no gaps: a person falls to the number at the remainder of their id.
+        let mut numbers = Vec::with_capacity(new.numbers.len());
+        for number in new.numbers {
+            if !numbers.contains(number) {
+                numbers.push(*number);
+            }
+        }
+        let json = serde_json::to_string(&numbers)?;
         on!(&mut tx, c => sqlx::query(sql).bind(id).bind(json).execute(c).await.map(drop))?;
         tx.commit().await?;
         Ok(id)

@@ -6,7 +6,7 @@ use sqlx::FromRow;
 
 use crate::claims::OPTED_OUT;
 use crate::db::{Priority, Store, on};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Why a send was skipped at planning: the person is on a list that the campaign excludes.
 pub const EXCLUDED_LIST: &str = "excluded-list";
@@ -131,6 +131,9 @@ impl Store {
             .bind(chunk.campaign_id).bind(chunk.after).bind(chunk.through).bind(chunk.last)
             .fetch_optional(c).await)?;
         let Some((frozen_at, numbers)) = frozen else { return Ok(false) };
+        if numbers == 0 {
+            return Err(Error::bug("a campaign without a number to send from"));
+        }
         let sql = tx.pick(PLAN_SQLITE, PLAN_POSTGRES);
         let blocked = serde_json::to_string(chunk.blocked)?;
         on!(&mut tx, c => sqlx::query(sql)
@@ -141,6 +144,7 @@ impl Store {
              SELECT campaign_id, number_id, state, coalesce(reason, ''), count(*) FROM sends
              WHERE campaign_id = $1 AND contact_id > $2 AND contact_id <= $3
              GROUP BY campaign_id, number_id, state, coalesce(reason, '')
+             ORDER BY campaign_id, number_id, state, coalesce(reason, '')
              ON CONFLICT (campaign_id, number_id, state, detail) DO UPDATE SET n = tallies.n + excluded.n")
             .bind(chunk.campaign_id).bind(chunk.after).bind(chunk.through).execute(c).await.map(drop))?;
         tx.commit().await?;
@@ -222,3 +226,6 @@ const PLAN_POSTGRES: &str = "
     SELECT $1, v.contact_id, n.number_id, CASE WHEN v.reason IS NULL THEN 0 ELSE 8 END, v.reason
     FROM verdict v JOIN campaign_numbers n ON n.campaign_id = $1 AND n.position = v.contact_id % $5
     ORDER BY v.contact_id";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::fixture::{NOW, Shop, assert_tallied, exec, plan, sends, stop_of};
+use crate::testing::{Database, on_both_databases};
+use crate::{Happening, Tally};
+
+fn reasons(tally: &Tally) -> Vec<(&str, i64)> {
+    tally.skipped_by_reason.iter().map(|(reason, n)| (reason.as_str(), *n)).collect()
+}
+
+on_both_databases! {
+    async fn an_audience_of_overlapping_lists_counts_each_person_once(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        let lists = [
+            shop.list("one", 1..=20, NOW - 1).await,
+            shop.list("two", 11..=30, NOW - 1).await,
+            shop.list("three", 5..=25, NOW - 1).await,
+        ];
+        let campaign = shop.draft("news", &lists, &[], &shop.numbers).await;
+        assert_eq!(db.store.audience_size(campaign, NOW).await.unwrap(), 30);
+        shop.launch(campaign, NOW).await;
+        let mut seen = Vec::new();
+        loop {
+            let after = seen.last().copied().unwrap_or(0);
+            let page = db.store.audience_page(campaign, NOW, after, 7).await.unwrap();
+            if page.is_empty() { break }
+            assert!(page.len() <= 7);
+            seen.extend(page.iter().map(|person| person.contact_id));
+        }
+        assert_eq!(seen, (1..=30).collect::<Vec<_>>());
+        plan(&db.store, campaign, 7, None).await;
+        assert_eq!(sends(&db.store).await.len(), 30);
+        let row = db.store.campaign(campaign).await.unwrap().unwrap();
+        assert_eq!((row.audience, row.planned, row.planned_through), (30, true, i64::MAX));
+        assert_tallied(&db.store, campaign).await;
+    }
+
+    async fn excluded_lists_opt_outs_and_blocked_people_are_skipped_with_their_reason(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        let list = shop.list("all", 1..=10, NOW - 1).await;
+        let out = shop.list("customers", 8..=15, NOW + 5_000).await;
+        for person in [1, 8] {
+            db.store.stop(&stop_of(person)).await.unwrap();
+        }
+        let campaign = shop.draft("news", &[list], &[out], &shop.numbers).await;
+        shop.launch(campaign, NOW).await;
+        let page = db.store.audience_page(campaign, NOW, 0, 100).await.unwrap();
+        assert_eq!(page.len(), 10);
+        assert_eq!(page.iter().filter(|person| person.excluded).map(|p| p.contact_id).collect::<Vec<_>>(), [8, 9, 10]);
+        assert_eq!(page.iter().filter(|person| person.suppressed).map(|p| p.contact_id).collect::<Vec<_>>(), [1, 8]);
+        let blocked: Vec<_> = [1, 2, 3, 9]
+            .map(|contact_id| Blocked { contact_id, reason: "variable-missing:name".into() }).into();
+        let chunk = PlanChunk { campaign_id: campaign, after: 0, through: i64::MAX, last: true, blocked: &blocked, skip_all: None };
+        assert!(db.store.plan_chunk(&chunk).await.unwrap());
+        let tally = db.store.tally(campaign).await.unwrap();
+        assert_eq!(reasons(&tally), [(EXCLUDED_LIST, 3), (OPTED_OUT, 1), ("variable-missing:name", 2)]);
+        assert_eq!((tally.planned, tally.total()), (4, 10));
+        assert_tallied(&db.store, campaign).await;
+    }
+
+    async fn whoever_joins_a_list_after_the_freeze_is_left_out(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        let list = shop.list("all", 1..=5, NOW).await;
+        let campaign = shop.draft("news", &[list], &[], &shop.numbers).await;
+        shop.launch(campaign, NOW).await;
+        shop.list("all", 3..=9, NOW + 1).await;
+        plan(&db.store, campaign, 4, None).await;
+        assert_eq!(sends(&db.store).await.iter().map(|row| row.contact_id).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    }
+
+    async fn two_planners_plan_each_chunk_once(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        let list = shop.list("all", 1..=300, NOW).await;
+        let campaign = shop.draft("news", &[list], &[], &shop.numbers).await;
+        shop.launch(campaign, NOW).await;
+        let other = db.second_handle().await;
+        let planner = |store: Store| async move {
+            let mut won = 0;
+            loop {
+                let row = store.campaign(campaign).await.unwrap().unwrap();
+                if row.planned { return won }
+                let after = row.planned_through;
+                let page = store.audience_page(campaign, NOW, after, 20).await.unwrap();
+                let last = page.len() < 20;
+                let through = if last { i64::MAX } else { page[19].contact_id };
+                let chunk = PlanChunk { campaign_id: campaign, after, through, last, blocked: &[], skip_all: None };
+                won += i64::from(store.plan_chunk(&chunk).await.unwrap());
+            }
+        };
+        let (one, two) = tokio::join!(tokio::spawn(planner(db.store.clone())), tokio::spawn(planner(other)));
+        assert_eq!(one.unwrap() + two.unwrap(), 16, "fifteen chunks and an empty last one");
+        assert_eq!(db.store.tally(campaign).await.unwrap().planned, 300);
+        assert_tallied(&db.store, campaign).await;
+        let again = PlanChunk { campaign_id: campaign, after: i64::MAX, through: i64::MAX, last: true, blocked: &[], skip_all: None };
+        assert!(!db.store.plan_chunk(&again).await.unwrap(), "a planned campaign is not planned again");
+    }
+
+    async fn people_are_spread_over_the_numbers_and_nobody_is_lost(db: Database) {
+        let shop = Shop::open(&db.store, 3).await;
+        let list = shop.list("all", 1..=300, NOW).await;
+        let campaign = shop.campaign("news", &[list]).await;
+        let mut by_number = BTreeMap::new();
+        for row in sends(&db.store).await { *by_number.entry(row.number_id).or_insert(0) += 1 }
+        assert_eq!(by_number.into_values().collect::<Vec<_>>(), [100, 100, 100]);
+        assert_eq!(db.store.tally(campaign).await.unwrap().planned, 300);
+        assert_eq!(db.store.feedable().await.unwrap().iter().map(|lane| lane.open).collect::<Vec<_>>(), [100, 100, 100]);
+    }
+
+    async fn a_number_named_twice_takes_its_share_once_and_nobody_is_lost(db: Database) {
+        let shop = Shop::open(&db.store, 2).await;
+        let list = shop.list("all", 1..=30, NOW).await;
+        let numbers = [shop.numbers[0], shop.numbers[0], shop.numbers[1]];
+        let campaign = shop.draft("news", &[list, list], &[], &numbers).await;
+        shop.launch(campaign, NOW).await;
+        plan(&db.store, campaign, 100, None).await;
+        assert_eq!(db.store.campaign_number_ids(campaign).await.unwrap(), shop.numbers);
+        assert_eq!(sends(&db.store).await.len(), 30);
+    }
+
+    async fn a_list_that_is_included_and_excluded_is_excluded(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        let (all, some) = (shop.list("all", 1..=5, NOW).await, shop.list("some", 4..=9, NOW).await);
+        let campaign = shop.draft("news", &[all, some], &[some], &shop.numbers).await;
+        shop.launch(campaign, NOW).await;
+        plan(&db.store, campaign, 100, None).await;
+        let tally = db.store.tally(campaign).await.unwrap();
+        assert_eq!((tally.planned, reasons(&tally)), (3, vec![(EXCLUDED_LIST, 2)]));
+    }
+
+    async fn a_campaign_without_numbers_is_not_planned_into_nothing(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        let list = shop.list("all", 1..=5, NOW).await;
+        let campaign = shop.draft("news", &[list], &[], &[]).await;
+        shop.launch(campaign, NOW).await;
+        let chunk = PlanChunk { campaign_id: campaign, after: 0, through: i64::MAX, last: true, blocked: &[], skip_all: None };
+        assert!(matches!(db.store.plan_chunk(&chunk).await, Err(crate::Error::Bug { .. })));
+        assert!(!db.store.campaign(campaign).await.unwrap().unwrap().planned);
+    }
+
+    async fn people_with_the_largest_ids_are_planned_fed_and_claimed(db: Database) {
+        let shop = Shop::open(&db.store, 2).await;
+        let top = i64::MAX;
+        let list = shop.list("all", top - 3..=top - 1, NOW).await;
+        shop.list("all", 1..=2, NOW).await;
+        let campaign = shop.draft("news", &[list], &[], &shop.numbers).await;
+        shop.launch(campaign, NOW).await;
+        plan(&db.store, campaign, 2, None).await;
+        let mut claimed = Vec::new();
+        for number in &shop.numbers {
+            let lane = crate::fixture::Lane::take(&db.store, *number, "one").await;
+            while let Some(batch) = db.store.next_batch(campaign, *number, 2, NOW).await.unwrap() {
+                claimed.extend(crate::fixture::ids(&crate::fixture::made(lane.try_claim(&batch, 9, NOW).await)));
+            }
+        }
+        claimed.sort_unstable();
+        assert_eq!(claimed, [1, 2, top - 3, top - 2, top - 1]);
+        assert_tallied(&db.store, campaign).await;
+    }
+
+    async fn what_a_cancelled_campaign_has_left_is_skipped_and_what_left_stays(db: Database) {
+        let shop = Shop::open(&db.store, 2).await;
+        let list = shop.list("all", 1..=50, NOW).await;
+        let campaign = shop.draft("news", &[list], &[], &shop.numbers).await;
+        shop.launch(campaign, NOW).await;
+        let chunk = PlanChunk { campaign_id: campaign, after: 0, through: 30, last: false, blocked: &[], skip_all: None };
+        assert!(db.store.plan_chunk(&chunk).await.unwrap());
+        let lane = shop.lane().await;
+        let claimed = lane.claim(campaign, 5).await;
+        let refused = Happening { not_before: Some(NOW + 99), ..Happening::new((campaign, claimed[0].contact_id), Some(1),
+            domain::send::SendEvent::Refused { later: true }, NOW) };
+        db.store.apply(Priority::Urgent, &[refused]).await.unwrap();
+        db.store.move_campaign(campaign, domain::campaign::CampaignEvent::Cancelled, None, None, NOW).await.unwrap();
+        assert_eq!(db.store.campaigns_alive().await.unwrap().len(), 1);
+        plan(&db.store, campaign, 10, Some(CANCELLED)).await;
+        assert_eq!(db.store.campaigns_alive().await.unwrap().len(), 1, "it still has planned sends");
+        let mut skipped = 0;
+        loop {
+            let some = db.store.skip_planned(campaign, CANCELLED, 7).await.unwrap();
+            assert!(some <= 7);
+            assert_tallied(&db.store, campaign).await;
+            if some == 0 { break }
+            skipped += some;
+        }
+        assert_eq!(skipped, 26);
+        let tally = db.store.tally(campaign).await.unwrap();
+        assert_eq!((tally.submitting, reasons(&tally)), (4, vec![(CANCELLED, 46)]));
+        assert!(db.store.campaigns_alive().await.unwrap().is_empty());
+        assert!(db.store.lane_batches(lane.number).await.unwrap().is_empty());
+        assert_eq!(exec(&db.store, "DELETE FROM batches").await, 0);
+    }
+}
