@@ -18,7 +18,7 @@ use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 use crate::error::{Error, Result};
 
 /// How long a statement waits for a free connection or SQLite's lock before it is [`Error::Unavailable`].
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Every statement of Hudhud goes through this handle. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@
 
 use sqlx::{Connection, FromRow};
 
-use crate::db::{Db, Priority, Store, on};
+use crate::db::{Db, PATIENCE, Priority, Store, on};
 use crate::error::Result;
 
 /// One process start of a worker or scheduler.
@@ -62,7 +62,9 @@ impl Alive {
     pub async fn check(&mut self) -> bool {
         match &mut self.0 {
             None => true,
-            Some(connection) => connection.ping().await.is_ok(),
+            // A connection whose other end vanished without a word would be waited for far longer than the server
+            // keeps the lock.
+            Some(connection) => tokio::time::timeout(PATIENCE, connection.ping()).await.is_ok_and(|pong| pong.is_ok()),
         }
     }
 }
@@ -203,3 +205,6 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
