@@ -4,6 +4,8 @@
 //! the command's own process. Which one it is makes no difference to a command.
 
 mod open;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 use std::path::Path;
@@ -23,10 +25,18 @@ use tokio::io::AsyncWriteExt;
 use tower::ServiceExt;
 
 use crate::http::IDEMPOTENCY_KEY;
-use crate::http::problem::Problem;
+use crate::http::problem::{Kind, Problem};
 use crate::lock::DirLock;
 
 pub use upload::{Upload, file_name};
+
+/// Long answers, such as a preflight of a million rows, are waited for.
+const PATIENCE: Option<Duration> = Some(Duration::from_secs(600));
+/// Files take as long as they take.
+const FOREVER: Option<Duration> = None;
+/// How often a lost answer is asked for again, and the pause before.
+const ASK_AGAIN: usize = 20;
+const BEFORE_ASKING_AGAIN: Duration = Duration::from_millis(500);
 
 /// A Hudhud cannot be reached, or broke off; the same command may succeed later.
 #[derive(Debug, thiserror::Error)]
@@ -72,25 +82,34 @@ impl ApiClient {
     /// # Errors
     /// [`Problem`] when it was refused, [`Unreachable`] when nobody answered.
     pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        self.ask(Method::GET, path, Body::None).await?.json().await
+        self.ask(Method::GET, path, PATIENCE).await?.json().await
     }
 
-    /// `POST path` with a JSON body. Safe to repeat: it carries an idempotency key, and is asked a second time under
-    /// the same key when the first answer was lost on the way.
+    /// `POST path` with a JSON body. Safe to repeat: it carries an idempotency key, and when its answer was lost on the
+    /// way it is asked again under the same key, until the first one's answer is there.
     ///
     /// # Errors
     /// As [`Self::get`].
     pub async fn post(&self, path: &str, body: &impl Serialize) -> anyhow::Result<Value> {
         let body = Bytes::from(serde_json::to_vec(body).context("writing the request")?);
         let key = format!("{:032x}", rand::random::<u128>());
-        let asked = self.ask_with_key(Method::POST, path, Body::Json(body.clone()), &key).await;
-        let lost =
-            |error: &anyhow::Error| error.downcast_ref::<Unreachable>().is_some_and(|lost| lost.may_have_arrived);
-        let answer = match asked {
-            Err(error) if lost(&error) => self.ask_with_key(Method::POST, path, Body::Json(body), &key).await?,
-            asked => asked?,
+        let ask = || self.ask_with_key(Method::POST, path, Body::Json(body.clone()), &key, PATIENCE);
+        let lost = match ask().await {
+            Ok(answer) => return answer.json().await,
+            Err(error) if error.downcast_ref::<Unreachable>().is_some_and(|lost| lost.may_have_arrived) => error,
+            Err(error) => return Err(error),
         };
-        answer.json().await
+        for _ in 0..ASK_AGAIN {
+            tokio::time::sleep(BEFORE_ASKING_AGAIN).await;
+            match ask().await {
+                Ok(answer) => return answer.json().await,
+                Err(error) if error.downcast_ref::<Problem>().is_some_and(|problem| problem.is(Kind::Underway)) => {}
+                // Nobody is there any more, and what became of the first one stays unknown.
+                Err(error) if error.is::<Unreachable>() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(lost)
     }
 
     /// `DELETE path`.
@@ -98,7 +117,7 @@ impl ApiClient {
     /// # Errors
     /// As [`Self::get`].
     pub async fn delete(&self, path: &str) -> anyhow::Result<Value> {
-        self.ask(Method::DELETE, path, Body::None).await?.json().await
+        self.ask(Method::DELETE, path, PATIENCE).await?.json().await
     }
 
     /// `POST path` with a file as the body, streamed.
@@ -106,7 +125,7 @@ impl ApiClient {
     /// # Errors
     /// As [`Self::get`].
     pub async fn upload(&self, path: &str, upload: Upload) -> anyhow::Result<Value> {
-        self.ask(Method::POST, path, Body::Upload(upload)).await?.json().await
+        self.ask_with_key(Method::POST, path, Body::Upload(upload), "", FOREVER).await?.json().await
     }
 
     /// `GET path` into a file, which is there only if all of it came.
@@ -114,7 +133,7 @@ impl ApiClient {
     /// # Errors
     /// As [`Self::get`], and when the file cannot be written.
     pub async fn download(&self, path: &str, into: &Path) -> anyhow::Result<u64> {
-        let answer = self.ask(Method::GET, path, Body::None).await?;
+        let answer = self.ask(Method::GET, path, FOREVER).await?;
         let mut draft = into.as_os_str().to_owned();
         draft.push(".part");
         let draft = Path::new(&draft);
@@ -166,11 +185,18 @@ impl ApiClient {
         }
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Body) -> anyhow::Result<Answer> {
-        self.ask_with_key(method, path, body, "").await
+    async fn ask(&self, method: Method, path: &str, patience: Option<Duration>) -> anyhow::Result<Answer> {
+        self.ask_with_key(method, path, Body::None, "", patience).await
     }
 
-    async fn ask_with_key(&self, method: Method, path: &str, body: Body, key: &str) -> anyhow::Result<Answer> {
+    async fn ask_with_key(
+        &self,
+        method: Method,
+        path: &str,
+        body: Body,
+        key: &str,
+        patience: Option<Duration>,
+    ) -> anyhow::Result<Answer> {
         let (status, mut answer) = match &self.way {
             Way::Wire { client, base, key: api_key, name } => {
                 let mut request = client.request(method, format!("{base}{path}"));
@@ -179,6 +205,9 @@ impl ApiClient {
                 }
                 if !key.is_empty() {
                     request = request.header(IDEMPOTENCY_KEY, key);
+                }
+                if let Some(patience) = patience {
+                    request = request.timeout(patience);
                 }
                 request = match body {
                     Body::None => request,
@@ -279,13 +308,14 @@ pub fn query_encoded(text: &str) -> String {
     encoded
 }
 
-/// A client for a Hudhud over a wire. Long answers (a preflight of a million rows) are waited for.
+/// A client for a Hudhud over a wire.
 fn wire(builder: reqwest::ClientBuilder) -> anyhow::Result<reqwest::Client> {
     // Whoever comes first sets the process's TLS provider; it is the same one everywhere.
     let _ = rustls::crypto::ring::default_provider().install_default();
     builder
         .connect_timeout(Duration::from_secs(5))
-        .read_timeout(Duration::from_secs(600))
+        // What ends a transfer of any length whose other side is gone.
+        .tcp_keepalive(Duration::from_secs(30))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .user_agent(concat!("hudhud/", env!("CARGO_PKG_VERSION")))
@@ -295,23 +325,3 @@ fn wire(builder: reqwest::ClientBuilder) -> anyhow::Result<reqwest::Client> {
 
 /// Chunks of a body that goes out.
 pub(crate) type Chunks = std::pin::Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_in_any_script_survive_the_way_into_a_path() {
-        assert_eq!(query_encoded("a b/c?d"), "a%20b%2Fc%3Fd");
-        assert_eq!(query_encoded("عيد"), "%D8%B9%D9%8A%D8%AF");
-    }
-
-    #[test]
-    fn an_answer_that_is_not_ours_is_told_apart_from_a_problem() {
-        let problem = refused(StatusCode::BAD_GATEWAY, b"<html>nginx</html>");
-        assert_eq!((problem.status, problem.exit_code()), (502, 8));
-        let ours = serde_json::json!({"type": "urn:hudhud:problem:not-found", "title": "", "status": 404,
-            "detail": "No such list.", "kept": "", "action": "", "something_newer": 1});
-        assert_eq!(refused(StatusCode::NOT_FOUND, ours.to_string().as_bytes()).exit_code(), 5);
-    }
-}

@@ -72,7 +72,7 @@ async fn once(
         Begun::Answered { status, answer } => return Ok(again(status, answer)),
         Begun::Underway => {
             let detail = "The first request with this Idempotency-Key is still being worked on.";
-            return Err(Problem::new(Kind::Conflict, detail, "Wait a moment and ask again with the same key."));
+            return Err(Problem::new(Kind::Underway, detail, "Wait a moment and ask again with the same key."));
         }
         Begun::Other => {
             let detail = "This Idempotency-Key came with another request before.";

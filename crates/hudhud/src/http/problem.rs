@@ -79,6 +79,8 @@ pub enum Kind {
     WrongState,
     /// It is there already, or somebody else was faster.
     Conflict,
+    /// The same request, by its Idempotency-Key, is being worked on: its answer will be there in a moment.
+    Underway,
     /// The same Idempotency-Key came with another request.
     KeyReused,
     /// The body is larger than this path takes.
@@ -94,7 +96,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Invalid,
         Self::Unreadable,
         Self::Unauthorized,
@@ -103,6 +105,7 @@ impl Kind {
         Self::MethodNotAllowed,
         Self::WrongState,
         Self::Conflict,
+        Self::Underway,
         Self::KeyReused,
         Self::TooLarge,
         Self::PreflightRefused,
@@ -128,6 +131,7 @@ impl Kind {
             Self::MethodNotAllowed => ("method-not-allowed", "No such method", StatusCode::METHOD_NOT_ALLOWED, 1),
             Self::WrongState => ("wrong-state", "Wrong state", StatusCode::CONFLICT, 7),
             Self::Conflict => ("conflict", "Already there", StatusCode::CONFLICT, 1),
+            Self::Underway => ("underway", "Underway", StatusCode::CONFLICT, 8),
             Self::KeyReused => {
                 ("idempotency-key-reused", "Idempotency key reused", StatusCode::UNPROCESSABLE_ENTITY, 1)
             }
@@ -166,6 +170,12 @@ impl Problem {
             None if matches!(self.status, 502..=504) => 8,
             None => 1,
         }
+    }
+
+    /// Whether it is of this kind.
+    #[must_use]
+    pub fn is(&self, kind: Kind) -> bool {
+        self.kind.strip_prefix(TYPE_PREFIX) == Some(kind.facts().0)
     }
 
     fn of_rejection(status: StatusCode, text: String) -> Self {
