@@ -125,7 +125,9 @@ impl World {
     /// Makes a world. Nothing of Hudhud runs in it yet.
     pub async fn new(setup: Setup) -> Self {
         let slot = slot().await;
-        let dir = tempfile::Builder::new().prefix("hudhud-story-").tempdir().expect("a temporary directory");
+        let mut dir = tempfile::Builder::new().prefix("hudhud-story-").tempdir().expect("a temporary directory");
+        // For whoever wants to read the logs of a story that went well.
+        dir.disable_cleanup(std::env::var_os("HUDHUD_KEEP_STORIES").is_some());
         let (api, admin) = (ports::free(), ports::free());
         let soon = json!({"min": 5, "max": 60});
         let mut settings = json!({

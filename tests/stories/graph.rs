@@ -64,7 +64,7 @@ async fn statuses_doubled_and_reversed_end_where_they_belong() {
 
 #[tokio::test]
 async fn a_refused_token_stops_the_account_with_advice_and_a_new_one_lets_it_go_on() {
-    story(Duration::from_secs(120), async {
+    story(Duration::from_secs(180), async {
         let (world, _serve) = World::with_serve(Setup::on(Database::Sqlite)).await;
         world.import("spring", 0..500).await;
         let campaign = world.launch("spring", "spring", &[]).await;
@@ -86,7 +86,8 @@ async fn a_refused_token_stops_the_account_with_advice_and_a_new_one_lets_it_go_
 
         let token = world.secret("new-token", "another-simulated-token");
         let _ = world.hudhud(&["account", "rotate", "hoopoe", "--access-token-file", &token]).await.ok();
-        world.settle(&campaign).await;
+        // Whoever met the refusal waits for a minute.
+        world.settle_within(&campaign, Duration::from_secs(90)).await;
     })
     .await;
 }
