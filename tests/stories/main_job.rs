@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use e2e::{Setup, World, phone};
+use e2e::{Database, Setup, World, phone};
 use serde_json::json;
 
 use crate::on_both_databases;
@@ -107,4 +107,25 @@ fn nothing_secret_is_logged(log: &str) {
         let line = log.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "a log line holds {secret}");
     }
+}
+
+/// A demo smaller than the one that people run, with the same end.
+#[tokio::test]
+async fn the_demo_ends_with_equal_books_and_leaves_nothing_behind() {
+    e2e::story(Duration::from_secs(150), async {
+        let world = World::new(Setup::on(Database::Sqlite)).await;
+        let temporary = world.data_dir("temporary");
+        std::fs::create_dir(&temporary).expect("a directory");
+        let temporary = temporary.display().to_string();
+        let anywhere =
+            [("HUDHUD_LISTEN", "127.0.0.1:0"), ("HUDHUD_ADMIN_LISTEN", "127.0.0.1:0"), ("TMPDIR", &*temporary)];
+        let demo = ["demo", "--contacts", "200", "--rate", "80", "--exit"];
+        let report = world.hudhud_in("main", &demo, &anywhere).await.ok();
+        assert_eq!(report["equal_books"], true, "{report}");
+        assert_eq!(report["campaigns"].as_array().map(Vec::len), Some(2), "{report}");
+        let left: Vec<_> =
+            std::fs::read_dir(&temporary).expect("it is there").flatten().map(|entry| entry.path()).collect();
+        assert!(left.is_empty(), "{left:?}");
+    })
+    .await;
 }
