@@ -170,7 +170,7 @@ pub async fn rotate(app: &App, name: &str, access_token: &SecretString) -> Resul
     let token = Secret::Access.checked(access_token)?;
     let sealed = app.vault.seal(&Secret::Access.place(&account.waba_id), &token)?;
     app.store.rotate_token(&account.name, &sealed).await?;
-    app.scheduler_wake.notify_one();
+    app.scheduler_wake.notify_waiters();
     find(app, name).await.map(AccountView::from)
 }
 
@@ -226,7 +226,7 @@ async fn sync_one(app: &App, account: &Account) -> Result<AccountSync> {
     if account.stopped_reason.is_some() {
         app.store.set_account_stopped(account.id, None, now).await?;
     }
-    app.scheduler_wake.notify_one();
+    app.scheduler_wake.notify_waiters();
     Ok(AccountSync {
         account: account.name.clone(),
         numbers: numbers.len(),

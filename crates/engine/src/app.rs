@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::inbox::Inbox;
 use crate::queue::Redis;
 use crate::vault::Vault;
+use crate::vouchers::Vouchers;
 
 /// What the process hands over at the start.
 #[derive(Debug)]
@@ -52,10 +53,12 @@ pub struct App {
     pub redis: Option<Redis>,
     /// [`Store::install_id`]: tells our callback data from another installation's.
     pub install: String,
-    /// Wakes the scheduler of this process: something was launched, resumed, fed or received.
+    /// Wakes the planning and feeding of this process, if they wait: something was launched or resumed. A hint.
     pub scheduler_wake: Notify,
     /// Keeps webhook bodies in groups.
     pub inbox: Inbox,
+    /// Whose secrets vouch for webhooks.
+    pub(crate) vouchers: Vouchers,
 }
 
 impl App {
@@ -63,7 +66,7 @@ impl App {
     #[must_use]
     pub fn new(parts: AppParts) -> Arc<Self> {
         let AppParts { store, graph, graph_is_loopback, vault, clock, data_dir, redis, install } = parts;
-        let (scheduler_wake, inbox) = (Notify::new(), Inbox::default());
+        let (scheduler_wake, inbox, vouchers) = (Notify::new(), Inbox::default(), Vouchers::default());
         Arc::new(Self {
             store,
             graph,
@@ -75,6 +78,7 @@ impl App {
             install,
             scheduler_wake,
             inbox,
+            vouchers,
         })
     }
 }

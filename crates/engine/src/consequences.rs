@@ -2,7 +2,7 @@
 //! suppressed. Failing to do it is logged; the next refusal tries again.
 
 use domain::campaign::CampaignEvent;
-use store::Stop;
+use store::{Moved, Stop};
 
 use crate::{Actor, App, evidence};
 
@@ -10,7 +10,11 @@ use crate::{Actor, App, evidence};
 pub(crate) async fn pause_campaign(app: &App, campaign_id: i64, reason: &str) {
     let now = app.clock.now_ms();
     match app.store.move_campaign(campaign_id, CampaignEvent::Paused, Some(reason), None, now).await {
-        Ok(_) => tracing::warn!(campaign = campaign_id, reason, "the campaign is paused; everyone keeps their place"),
+        Ok(Moved::To(_)) => {
+            tracing::warn!(campaign = campaign_id, reason, "the campaign is paused; everyone keeps their place")
+        }
+        // It was paused, cancelled or finished before.
+        Ok(Moved::Refused(_) | Moved::NotFound) => {}
         Err(error) => tracing::error!(campaign = campaign_id, %error, "the campaign could not be paused"),
     }
 }
@@ -30,12 +34,17 @@ pub(crate) async fn pause_number(app: &App, number_id: i64, reason: &str) {
     }
 }
 
-/// Stops the account of the lane's number.
-pub(crate) async fn stop_account(app: &App, number_id: i64, reason: &str) {
+/// Stops the account of the lane's number. `refused_token`: its sealed token that was refused; where the account has
+/// another one by now, it is not stopped.
+pub(crate) async fn stop_account(app: &App, number_id: i64, refused_token: Option<&[u8]>, reason: &str) {
     let stopped = async {
         let Some(number) = app.store.number(number_id).await? else { return Ok(()) };
-        let account = app.store.account(number.account_id).await?;
-        if account.is_some_and(|account| account.stopped_reason.is_none()) {
+        let Some(account) = app.store.account(number.account_id).await? else { return Ok(()) };
+        if refused_token.is_some_and(|refused| refused != account.access_token) {
+            tracing::info!(account = account.id, "Meta refused a token that was replaced meanwhile");
+            return Ok(());
+        }
+        if account.stopped_reason.is_none() {
             app.store.set_account_stopped(number.account_id, Some(reason), app.clock.now_ms()).await?;
             tracing::warn!(account = number.account_id, reason, "the account is stopped; everyone keeps their place");
         }

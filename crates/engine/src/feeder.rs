@@ -10,6 +10,8 @@ use crate::{App, numbers};
 
 /// Open batches of a campaign on a lane: one is sent while the next ones wait.
 const OPEN: i64 = 3;
+/// The same where the campaign's own cap is slower than the lane.
+const OPEN_CAPPED: i64 = 2;
 /// Sends of a batch: a second's worth, within these bounds.
 const SIZES: std::ops::RangeInclusive<i64> = 50..=1_000;
 /// Sends of a batch on a lane without a rate.
@@ -44,11 +46,15 @@ impl Feeder {
             .collect();
         let mut fed = false;
         for lane in &lanes {
-            let size = match rates.get(&lane.number_id) {
-                Some(Some(rate)) => i64::from(*rate).clamp(*SIZES.start(), *SIZES.end()),
-                _ => FREE_SIZE,
+            let rate = rates.get(&lane.number_id).copied().flatten().map(i64::from);
+            // A campaign's own cap may be slower than its lane; then its batches are smaller and fewer, so that they do
+            // not fill the lane's hand.
+            let capped = lane.rate_cap.is_some_and(|cap| rate.is_none_or(|rate| cap < rate));
+            let size = match if capped { lane.rate_cap } else { rate } {
+                Some(rate) => rate.clamp(*SIZES.start(), *SIZES.end()),
+                None => FREE_SIZE,
             };
-            let batches = self.feed(app, lane, size).await?;
+            let batches = self.feed(app, lane, size, if capped { OPEN_CAPPED } else { OPEN }).await?;
             if !batches.is_empty() {
                 fed = true;
                 self.push(app, lane.number_id, &batches).await?;
@@ -58,7 +64,7 @@ impl Feeder {
         Ok(fed && rates.values().any(Option::is_none))
     }
 
-    async fn feed(&mut self, app: &App, lane: &Feedable, size: i64) -> anyhow::Result<Vec<Batch>> {
+    async fn feed(&mut self, app: &App, lane: &Feedable, size: i64, open: i64) -> anyhow::Result<Vec<Batch>> {
         let now = app.clock.now_ms();
         let key = (lane.campaign_id, lane.number_id);
         let mut batches = Vec::new();
@@ -66,7 +72,7 @@ impl Feeder {
             batches.extend(app.store.due_batch(lane.campaign_id, lane.number_id, now).await?);
         }
         let mut at_the_end = false;
-        for _ in lane.fresh_open..OPEN {
+        for _ in lane.fresh_open..open {
             match app.store.next_batch(lane.campaign_id, lane.number_id, size, now).await? {
                 Some(batch) => batches.push(batch),
                 None => {

@@ -22,6 +22,10 @@ const BODIES: i64 = 100;
 const USER_ID: i16 = 2;
 /// The kind of identity that a parent user id is.
 const PARENT_USER_ID: i16 = 3;
+/// Parked statuses of one page.
+const PARKED: i64 = 500;
+/// Meta tells times in whole seconds, rounded down; ours are in milliseconds.
+const META_ROUNDS: i64 = 999;
 /// Parked statuses are tried again for so long.
 const KEEP_PARKED: i64 = 24 * 3_600_000;
 /// An unknown message id is held against sends in doubt once it is so old: our own answer had its chance.
@@ -53,12 +57,36 @@ pub async fn tick(app: &Arc<App>) -> anyhow::Result<bool> {
     }
     let accounts: HashMap<i64, store::Account> =
         app.store.accounts().await?.into_iter().map(|account| (account.id, account)).collect();
+    if let Err(error) = apply(app, read(app, &accounts, &bodies)).await {
+        if is_away(&error) {
+            return Err(error);
+        }
+        // One of them is what cannot be applied; the others must not wait behind it for ever.
+        for body in &bodies {
+            let Err(error) = apply(app, read(app, &accounts, std::slice::from_ref(body))).await else { continue };
+            if is_away(&error) {
+                return Err(error);
+            }
+            let error = format!("{error:#}");
+            tracing::error!(body = body.id, error, "a webhook cannot be applied for a defect; it is kept for a person");
+            app.store.mark_applied(&[], &[(body.id, error)], app.clock.now_ms()).await?;
+        }
+    }
+    Ok(i64::try_from(bodies.len()).unwrap_or(BODIES) == BODIES)
+}
+
+/// Whether it may work later without anybody changing anything.
+fn is_away(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.downcast_ref::<store::Error>().is_some_and(store::Error::is_unavailable))
+}
+
+fn read(app: &App, accounts: &HashMap<i64, store::Account>, bodies: &[Waiting]) -> Round {
     let mut round = Round::default();
-    for body in &bodies {
+    for body in bodies {
         match webhook::parse(&body.body) {
             Ok(changes) => {
                 for change in changes {
-                    if vouched(app, &accounts, body, &change) {
+                    if vouched(app, accounts, body, &change) {
                         round.take(body, change);
                     }
                 }
@@ -67,8 +95,7 @@ pub async fn tick(app: &Arc<App>) -> anyhow::Result<bool> {
             Err(error) => round.unreadable.push((body.id, error.to_string())),
         }
     }
-    apply(app, round).await?;
-    Ok(i64::try_from(bodies.len()).unwrap_or(BODIES) == BODIES)
+    round
 }
 
 /// A body's secret vouches for the accounts that share it, and for no other.
@@ -146,7 +173,9 @@ async fn apply(app: &Arc<App>, round: Round) -> anyhow::Result<()> {
             aftermath.push((key, reaction.beyond, class_of(error.kind), error.code));
         }
         identities.extend(names_of(&heard, key.contact_id));
-        metrics::counter!("hudhud_message_status_total", "status" => heard.status.clone()).increment(1);
+        metrics::counter!("hudhud_message_status_total",
+            "number" => number.clone().unwrap_or_default(), "status" => heard.status.clone())
+        .increment(1);
         happenings.extend(happening_of(key, &heard));
     }
     let applied = app.store.apply(Priority::Urgent, &happenings).await?;
@@ -245,7 +274,7 @@ async fn follow_failure(
             if beyond == Beyond::PauseNumber {
                 consequences::pause_number(app, row.number_id, &advice(class, code)).await;
             } else {
-                consequences::stop_account(app, row.number_id, &advice(class, code)).await;
+                consequences::stop_account(app, row.number_id, None, &advice(class, code)).await;
             }
         }
         // Rates and storms are judged by the answers to requests; a single late failure says nothing of them.
@@ -355,24 +384,50 @@ async fn follow_template(
 /// Looks again for the sends of parked statuses: our own record may have come after the webhook. An unknown message id
 /// is evidence for a doubt only if number and recipient lead to exactly one.
 ///
-/// # Errors
-/// When the database is away.
-pub async fn match_parked(app: &Arc<App>) -> anyhow::Result<bool> {
-    let now = app.clock.now_ms();
-    let parked = app.store.parked(now - KEEP_PARKED, 500).await?;
-    if parked.is_empty() {
-        return Ok(false);
+/// It walks through what is parked, a page at a time and round and round: where another app sends from the same number
+/// most statuses are that app's, and the few of ours among them must not wait behind them.
+#[derive(Debug, Default)]
+pub struct Parking {
+    /// The last one looked at: when it was parked, its message id and status.
+    after: Option<(i64, String, String)>,
+}
+
+impl Parking {
+    /// One page. `true`: there is more to look at at once.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn tick(&mut self, app: &Arc<App>) -> anyhow::Result<bool> {
+        let now = app.clock.now_ms();
+        let (at, wamid, status) = self.after.clone().unwrap_or_default();
+        let parked = app.store.parked_after((at.max(now - KEEP_PARKED), &wamid, &status), PARKED).await?;
+        let is_full = i64::try_from(parked.len()).unwrap_or(PARKED) == PARKED;
+        self.after = parked.last().filter(|_| is_full).map(|last| {
+            let (wamid, status) = (last.wamid.clone(), last.status.clone());
+            (last.parked_at, wamid, status)
+        });
+        if parked.is_empty() {
+            return Ok(false);
+        }
+        let found = match_parked(app, &parked, now).await?;
+        // A page of strangers is followed by a pause, or a busy neighbour would keep us busy.
+        Ok(is_full && found)
     }
+}
+
+/// Whether any was matched.
+async fn match_parked(app: &Arc<App>, parked: &[Parked], now: i64) -> anyhow::Result<bool> {
     let wamids: Vec<&str> =
         parked.iter().map(|parked| parked.wamid.as_str()).collect::<HashSet<_>>().into_iter().collect();
     let by_wamid = attempts_of(app, &wamids).await?;
+    let any_doubts = app.store.doubt_count().await? > 0;
     let mut happenings = Vec::new();
     let mut found = Vec::new();
-    for parked in &parked {
+    for parked in parked {
         let Ok(heard) = serde_json::from_str::<Heard>(&parked.event) else { continue };
         let key = match by_wamid.get(&parked.wamid) {
             Some(key) => Some(*key),
-            None if now - parked.parked_at > EVIDENCE_AFTER => doubt_of(app, parked).await?,
+            None if any_doubts && now - parked.parked_at > EVIDENCE_AFTER => doubt_of(app, parked).await?,
             None => None,
         };
         if let Some(key) = key {
@@ -382,7 +437,7 @@ pub async fn match_parked(app: &Arc<App>) -> anyhow::Result<bool> {
     }
     app.store.apply(Priority::Urgent, &happenings).await?;
     app.store.unpark(&found).await?;
-    Ok(false)
+    Ok(!found.is_empty())
 }
 
 /// The one send in doubt that a message id of nobody's can belong to.
@@ -390,7 +445,7 @@ async fn doubt_of(app: &App, parked: &Parked) -> anyhow::Result<Option<AttemptKe
     let (Some(number), Some(recipient)) = (&parked.phone_number_id, &parked.recipient) else { return Ok(None) };
     let Some(recipient) = PhoneNumber::from_wa_id(recipient) else { return Ok(None) };
     let key = i64::try_from(recipient.key()).unwrap_or(i64::MAX);
-    let doubts = app.store.doubts_to(number, key, parked.at).await?;
+    let doubts = app.store.doubts_to(number, key, parked.at + META_ROUNDS).await?;
     Ok(match doubts.as_slice() {
         [((campaign_id, contact_id), attempt)] => {
             Some(AttemptKey { campaign_id: *campaign_id, contact_id: *contact_id, attempt: *attempt })

@@ -9,6 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Context;
 
@@ -16,6 +17,8 @@ use anyhow::Context;
 const RECORD: usize = 24;
 /// Records of a segment. The two newest are kept, far more than can be on the wire at once.
 const SEGMENT: u64 = 500_000;
+/// Journals of processes that crashed are kept so long.
+const KEEP: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// One attempt at one send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +60,29 @@ struct Segment {
     file: File,
     number: u64,
     records: u64,
+    /// The last write failed and may have left a part of a record.
+    torn: bool,
+}
+
+/// What an earlier process left behind.
+#[derive(Debug)]
+pub struct Past {
+    handed_over: HashSet<AttemptKey>,
+    /// Set where older segments are gone: claims before this wall time (epoch ms) may have stood in them.
+    complete_since: Option<i64>,
+}
+
+impl Past {
+    /// Whether it is certain that this attempt, claimed at that wall time (epoch ms), was never handed over.
+    #[must_use]
+    pub fn proves_unsent(&self, key: AttemptKey, claimed_at: Option<i64>) -> bool {
+        let covered = match (self.complete_since, claimed_at) {
+            (None, _) => true,
+            (Some(since), Some(claimed_at)) => claimed_at > since,
+            (Some(_), None) => false,
+        };
+        covered && !self.handed_over.contains(&key)
+    }
 }
 
 fn segment_path(dir: &Path, instance: &str, number: u64) -> PathBuf {
@@ -77,7 +103,8 @@ impl Journal {
         std::fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
         let path = segment_path(&dir, instance, 0);
         let file = create(&path).with_context(|| format!("creating {}", path.display()))?;
-        let open = Mutex::new(Segment { file, number: 0, records: 0 });
+        let open = Mutex::new(Segment { file, number: 0, records: 0, torn: false });
+        forget_old(&dir, &path);
         Ok(Self { dir, instance: instance.to_owned(), open })
     }
 
@@ -87,16 +114,25 @@ impl Journal {
     /// When the record cannot be written (disk full); then nothing may leave.
     pub fn note(&self, key: AttemptKey) -> std::io::Result<()> {
         let mut segment = self.open.lock().map_err(|_| std::io::Error::other("a writer of the journal panicked"))?;
+        if segment.torn {
+            // What follows half a record would be read out of step, and so not be found.
+            segment.file.set_len(segment.records * RECORD as u64)?;
+            segment.torn = false;
+        }
         if segment.records >= SEGMENT {
             let number = segment.number + 1;
-            *segment = Segment { file: create(&segment_path(&self.dir, &self.instance, number))?, number, records: 0 };
+            let file = create(&segment_path(&self.dir, &self.instance, number))?;
+            *segment = Segment { file, number, records: 0, torn: false };
             if let Some(old) = number.checked_sub(2) {
                 // A segment that cannot be removed costs its space, nothing else.
                 let _ = std::fs::remove_file(segment_path(&self.dir, &self.instance, old));
             }
         }
         // One write, so that a record is whole or absent but for a torn tail.
-        segment.file.write_all(&key.to_record())?;
+        if let Err(error) = segment.file.write_all(&key.to_record()) {
+            segment.torn = true;
+            return Err(error);
+        }
         segment.records += 1;
         Ok(())
     }
@@ -105,30 +141,58 @@ impl Journal {
     ///
     /// # Errors
     /// When a journal is there and cannot be read.
-    pub fn read(data_dir: &Path, instance: &str) -> anyhow::Result<Option<HashSet<AttemptKey>>> {
+    pub fn read(data_dir: &Path, instance: &str) -> anyhow::Result<Option<Past>> {
         let dir = data_dir.join("journal");
+        let paths = segments(&dir, instance)?;
+        if paths.is_empty() {
+            return Ok(None);
+        }
         let mut handed_over = HashSet::new();
-        let mut found = false;
-        for path in segments(&dir, instance)? {
+        for path in &paths {
             let mut bytes = Vec::new();
-            File::open(&path)
+            File::open(path)
                 .and_then(|mut file| file.read_to_end(&mut bytes))
                 .with_context(|| format!("reading {}", path.display()))?;
-            found = true;
             handed_over.extend(bytes.chunks_exact(RECORD).filter_map(AttemptKey::from_record));
         }
-        Ok(found.then_some(handed_over))
+        let is_whole = paths.contains(&segment_path(&dir, instance, 0));
+        let complete_since = (!is_whole).then(|| paths.iter().map(|path| begun(path)).min().unwrap_or(i64::MAX));
+        Ok(Some(Past { handed_over, complete_since }))
     }
 
-    /// Removes the journals of earlier processes once nothing of theirs is on the wire.
+    /// Removes a process's journal, once nothing of it is on the wire.
     ///
     /// # Errors
-    /// When they cannot be removed.
+    /// When it cannot be removed.
     pub fn forget(data_dir: &Path, instance: &str) -> anyhow::Result<()> {
         for path in segments(&data_dir.join("journal"), instance)? {
             std::fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
         }
         Ok(())
+    }
+}
+
+/// When a segment was begun (epoch ms). Where the filesystem does not tell: later than any claim, so that its gaps
+/// prove nothing.
+fn begun(path: &Path) -> i64 {
+    let made = std::fs::metadata(path).and_then(|metadata| metadata.created()).ok();
+    made.and_then(|made| made.duration_since(UNIX_EPOCH).ok())
+        .and_then(|since| i64::try_from(since.as_millis()).ok())
+        .unwrap_or(i64::MAX)
+}
+
+/// Removes journals that were last written long before this one was begun. Without its journal an orphan is in doubt,
+/// and the next owner settles orphans within seconds; so nothing is lost with them.
+fn forget_old(dir: &Path, own: &Path) {
+    let written = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let (Some(now), Ok(entries)) = (written(own), std::fs::read_dir(dir)) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let is_journal = path.extension().is_some_and(|extension| extension == "journal");
+        let age = written(&path).and_then(|at| now.duration_since(at).ok());
+        if is_journal && age.is_some_and(|age| age > KEEP) {
+            // One that cannot be removed costs its space, nothing else.
+            let _ = std::fs::remove_file(&path);
+        }
     }
 }
 
@@ -157,6 +221,10 @@ mod tests {
         AttemptKey { campaign_id: 7, contact_id: n, attempt: 1 }
     }
 
+    fn handed_over(data_dir: &Path, instance: &str) -> HashSet<AttemptKey> {
+        Journal::read(data_dir, instance).unwrap().unwrap().handed_over
+    }
+
     #[test]
     fn a_journal_tells_exactly_what_was_handed_over() {
         let dir = tempfile::tempdir().unwrap();
@@ -164,7 +232,9 @@ mod tests {
         journal.note(key(1)).unwrap();
         journal.note(key(i64::MAX)).unwrap();
         let read = Journal::read(dir.path(), "one").unwrap().unwrap();
-        assert_eq!(read, HashSet::from([key(1), key(i64::MAX)]));
+        assert_eq!(read.handed_over, HashSet::from([key(1), key(i64::MAX)]));
+        assert!(!read.proves_unsent(key(1), None));
+        assert!(read.proves_unsent(key(2), None));
     }
 
     #[test]
@@ -173,7 +243,7 @@ mod tests {
         assert!(Journal::read(dir.path(), "gone").unwrap().is_none());
         Journal::open(dir.path(), "other").unwrap();
         assert!(Journal::read(dir.path(), "gone").unwrap().is_none());
-        assert_eq!(Journal::read(dir.path(), "other").unwrap(), Some(HashSet::new()));
+        assert!(Journal::read(dir.path(), "other").unwrap().unwrap().handed_over.is_empty());
     }
 
     #[test]
@@ -184,7 +254,49 @@ mod tests {
         let path = segment_path(&dir.path().join("journal"), "torn", 0);
         let mut file = OpenOptions::new().append(true).open(path).unwrap();
         file.write_all(&key(2).to_record()[..11]).unwrap();
-        assert_eq!(Journal::read(dir.path(), "torn").unwrap().unwrap(), HashSet::from([key(1)]));
+        assert_eq!(handed_over(dir.path(), "torn"), HashSet::from([key(1)]));
+    }
+
+    #[test]
+    fn after_a_write_that_failed_halfway_later_records_are_still_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path(), "full").unwrap();
+        journal.note(key(1)).unwrap();
+        {
+            // What a full disk does: a part of the record, then an error.
+            let mut segment = journal.open.lock().unwrap();
+            segment.file.write_all(&key(2).to_record()[..11]).unwrap();
+            segment.torn = true;
+        }
+        journal.note(key(3)).unwrap();
+        assert_eq!(handed_over(dir.path(), "full"), HashSet::from([key(1), key(3)]));
+    }
+
+    #[test]
+    fn a_journal_whose_beginning_is_gone_proves_nothing_about_older_claims() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path(), "long").unwrap();
+        for _ in 0..2 {
+            journal.open.lock().unwrap().records = SEGMENT;
+            journal.note(key(1)).unwrap();
+        }
+        let past = Journal::read(dir.path(), "long").unwrap().unwrap();
+        assert!(!past.proves_unsent(key(2), Some(1_600_000_000_000)), "claimed before what is left was begun");
+        assert!(!past.proves_unsent(key(2), None));
+        assert!(!past.proves_unsent(key(1), Some(i64::MAX)));
+    }
+
+    #[test]
+    fn journals_of_long_ago_are_removed_and_fresh_ones_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        Journal::open(dir.path(), "old").unwrap();
+        Journal::open(dir.path(), "fresh").unwrap();
+        let old = segment_path(&dir.path().join("journal"), "old", 0);
+        let long_ago = UNIX_EPOCH + Duration::from_secs(1_600_000_000);
+        File::options().append(true).open(old).unwrap().set_modified(long_ago).unwrap();
+        Journal::open(dir.path(), "new").unwrap();
+        assert!(Journal::read(dir.path(), "old").unwrap().is_none());
+        assert!(Journal::read(dir.path(), "fresh").unwrap().is_some());
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub mod templates;
 mod testing;
 pub mod vault;
 pub mod views;
+mod vouchers;
 pub mod webhook;
 pub mod worker;
 

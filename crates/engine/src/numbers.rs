@@ -207,7 +207,7 @@ pub async fn pause(app: &App, phone_number_id: &str, reason: &str) -> Result<Num
 pub async fn resume(app: &App, phone_number_id: &str) -> Result<NumberView> {
     find(app, phone_number_id).await?;
     app.store.set_number_paused(phone_number_id, None, app.clock.now_ms()).await?;
-    app.scheduler_wake.notify_one();
+    app.scheduler_wake.notify_waiters();
     show(app, phone_number_id).await
 }
 
@@ -226,7 +226,7 @@ pub async fn pause_all(app: &App, reason: &str) -> Result<()> {
 /// As the database's.
 pub async fn resume_all(app: &App) -> Result<()> {
     app.store.set_paused_all(None).await?;
-    app.scheduler_wake.notify_one();
+    app.scheduler_wake.notify_waiters();
     Ok(())
 }
 

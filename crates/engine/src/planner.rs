@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use anyhow::Context;
 use domain::campaign::{CampaignEvent, CampaignState};
 use store::{Blocked, CANCELLED, CampaignRow, Moved, PlanChunk};
 
@@ -22,10 +23,15 @@ pub const NO_ADDRESS: &str = "no-address";
 /// When the database is away.
 pub async fn tick(app: &Arc<App>) -> anyhow::Result<bool> {
     let mut more = false;
+    let mut failed = Ok(());
     for campaign in app.store.campaigns_alive().await? {
-        more |= step(app, &campaign).await?;
+        // What is wrong with one campaign must not keep the others from being planned.
+        match step(app, &campaign).await.with_context(|| format!("campaign {}", campaign.id)) {
+            Ok(another) => more |= another,
+            Err(error) => failed = failed.and(Err(error)),
+        }
     }
-    Ok(more)
+    failed.map(|()| more)
 }
 
 async fn step(app: &Arc<App>, campaign: &CampaignRow) -> anyhow::Result<bool> {

@@ -16,8 +16,8 @@ use apalis_redis::{Config, RedisStorage};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use tokio_util::sync::CancellationToken;
 
-/// How many batches a lane holds at once: enough for its campaigns to take turns.
-pub const BATCHES_IN_HAND: usize = 8;
+/// How many batches a lane holds at once: enough for ten campaigns to take turns, however slow some of them are.
+pub const BATCHES_IN_HAND: usize = 32;
 /// How often an idle lane asks Redis.
 const POLL: Duration = Duration::from_millis(50);
 /// A worker that has not shown itself for three of these is taken for dead by apalis.

@@ -9,7 +9,7 @@ use domain::pacing::Micros;
 use tokio_util::sync::CancellationToken;
 
 use crate::lane::pause_for;
-use crate::worker::LEASE;
+use crate::worker::{AbortOnDrop, LEASE, STILL, stay_alive};
 use crate::{App, feeder, host, intake, ledger, planner};
 
 /// The lease's name.
@@ -29,6 +29,8 @@ const REMEMBER_BODIES: i64 = 8 * 24 * 3_600_000;
 /// None at present; kept for what a later version may have to refuse.
 pub async fn run(app: Arc<App>, shutdown: CancellationToken) -> anyhow::Result<()> {
     let owner = host::owner(&host::new_instance());
+    // Without a sign of life of its own every other scheduler would take this one for dead.
+    let _alive = AbortOnDrop(tokio::spawn(stay_alive(Arc::clone(&app), owner.instance.clone(), shutdown.clone())));
     let mut watched: Option<(i64, i64, Micros)> = None;
     let mut told = false;
     while !shutdown.is_cancelled() {
@@ -66,7 +68,10 @@ async fn try_to_lead(
                 _ => now,
             };
             *watched = Some((token, beat, since));
-            let free = lease.owner.is_empty() || now - since >= LEASE || app.store.is_gone(&lease.owner).await?;
+            let still_for = now - since;
+            let may_be_gone = app.store.is_embedded() || still_for >= STILL;
+            let free =
+                lease.owner.is_empty() || still_for >= LEASE || may_be_gone && app.store.is_gone(&lease.owner).await?;
             if !free {
                 return Ok(None);
             }
@@ -80,12 +85,19 @@ async fn try_to_lead(
 async fn lead(app: &Arc<App>, token: i64, shutdown: &CancellationToken) {
     let lost = shutdown.child_token();
     let feeder = Arc::new(tokio::sync::Mutex::new(feeder::Feeder::default()));
+    let parking = Arc::new(tokio::sync::Mutex::new(intake::Parking::default()));
     let mut loops = tokio::task::JoinSet::new();
-    let mut every = |what: &'static str, pause: Duration, work: Work| {
-        loops.spawn(repeat(Arc::clone(app), what, pause, lost.clone(), work));
+    let mut every = |what: &'static str, pause: Duration, wakes: bool, work: Work| {
+        let rhythm = Rhythm { what, pause, wakes };
+        loops.spawn(repeat(Arc::clone(app), rhythm, lost.clone(), work));
     };
-    every("planning", Duration::from_millis(300), Box::new(|app| Box::pin(async move { planner::tick(&app).await })));
-    every("feeding", Duration::from_millis(100), {
+    every(
+        "planning",
+        Duration::from_millis(300),
+        true,
+        Box::new(|app| Box::pin(async move { planner::tick(&app).await })),
+    );
+    every("feeding", Duration::from_millis(100), true, {
         Box::new(move |app| {
             let feeder = Arc::clone(&feeder);
             Box::pin(async move { feeder.lock().await.tick(&app).await })
@@ -94,33 +106,45 @@ async fn lead(app: &Arc<App>, token: i64, shutdown: &CancellationToken) {
     every(
         "finishing",
         Duration::from_millis(500),
+        false,
         Box::new(|app| Box::pin(async move { planner::finish(&app).await })),
     );
     every(
         "taking webhooks in",
         Duration::from_millis(50),
+        false,
         Box::new(|app| Box::pin(async move { intake::tick(&app).await })),
     );
-    every(
-        "matching parked statuses",
-        Duration::from_secs(2),
-        Box::new(|app| Box::pin(async move { intake::match_parked(&app).await })),
-    );
+    every("matching parked statuses", Duration::from_secs(2), false, {
+        Box::new(move |app| {
+            let parking = Arc::clone(&parking);
+            Box::pin(async move { parking.lock().await.tick(&app).await })
+        })
+    });
     every(
         "sealing the ledger",
         Duration::from_millis(100),
+        false,
         Box::new(|app| {
             Box::pin(async move { Ok(i64::try_from(ledger::seal_next(&app, SEAL).await?).unwrap_or(SEAL) == SEAL) })
         }),
     );
-    every("housekeeping", Duration::from_secs(60), Box::new(|app| Box::pin(async move { housekeep(&app).await })));
-    keep_leading(app, token, &lost).await;
-    lost.cancel();
-    while let Some(ended) = loops.join_next().await {
-        if let Err(error) = ended {
+    every(
+        "housekeeping",
+        Duration::from_secs(60),
+        false,
+        Box::new(|app| Box::pin(async move { housekeep(&app).await })),
+    );
+    tokio::select! {
+        () = keep_leading(app, token, &lost) => {}
+        // They end when the lead is lost. One that ends before has panicked; without it nothing would be planned, or
+        // taken in, for as long as this process leads.
+        Some(Err(error)) = loops.join_next() => {
             tracing::error!(%error, "a part of the scheduler panicked; it starts again with the next lead");
         }
     }
+    lost.cancel();
+    while loops.join_next().await.is_some() {}
     if let Err(error) = app.store.release_lease(NAME, token).await {
         tracing::debug!(%error, "the scheduler's lease will run out by itself");
     }
@@ -138,9 +162,20 @@ async fn keep_leading(app: &App, token: i64, lost: &CancellationToken) {
 /// One round of some work; `true`: there is more to do at once.
 type Work = Box<dyn FnMut(Arc<App>) -> Pin<Box<dyn Future<Output = anyhow::Result<bool>> + Send>> + Send>;
 
-/// Does some work again and again: at once while there is more, else after `pause` or when woken. A failure is said
+/// How often some work is done.
+struct Rhythm {
+    /// What it is, for the log.
+    what: &'static str,
+    /// The pause when there is nothing more to do at once.
+    pause: Duration,
+    /// Whether a wake-up ends the pause: something was launched or resumed.
+    wakes: bool,
+}
+
+/// Does some work again and again: at once while there is more, else after its pause or when woken. A failure is said
 /// once, and once more when it is over.
-async fn repeat(app: Arc<App>, what: &'static str, pause: Duration, lost: CancellationToken, mut work: Work) {
+async fn repeat(app: Arc<App>, rhythm: Rhythm, lost: CancellationToken, mut work: Work) {
+    let Rhythm { what, pause, wakes } = rhythm;
     let mut failing = false;
     while !lost.is_cancelled() {
         let more = match work(Arc::clone(&app)).await {
@@ -164,7 +199,7 @@ async fn repeat(app: Arc<App>, what: &'static str, pause: Duration, lost: Cancel
         let wait = if failing { pause.max(Duration::from_millis(500)) } else { pause };
         tokio::select! {
             () = app.clock.sleep(wait) => {}
-            () = app.scheduler_wake.notified() => {}
+            () = app.scheduler_wake.notified(), if wakes => {}
             () = lost.cancelled() => return,
         }
     }

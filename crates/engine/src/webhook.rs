@@ -59,13 +59,7 @@ pub async fn handshake(
 /// # Errors
 /// When it could not be kept; then it must not be acknowledged.
 pub async fn receive(app: &Arc<App>, raw: &[u8], signature: Option<&str>) -> Result<Received> {
-    let mut vouched = Vec::new();
-    for account in app.store.accounts().await? {
-        let secret = accounts::app_secret(app, &account)?;
-        if webhook::verify_signature(secret.expose_secret().trim().as_bytes(), raw, signature).is_ok() {
-            vouched.push(account);
-        }
-    }
+    let vouched = app.vouchers.of(app, raw, signature).await?;
     let Some(first) = vouched.first() else {
         metrics::counter!("hudhud_webhook_events_total", "type" => "body", "result" => "bad_signature").increment(1);
         return Ok(Received::BadSignature);
@@ -78,7 +72,7 @@ pub async fn receive(app: &Arc<App>, raw: &[u8], signature: Option<&str>) -> Res
     let mut stops = Vec::new();
     for change in &changes {
         // A secret vouches for its own accounts only.
-        if vouched.iter().any(|account| account.waba_id == change.waba_id)
+        if vouched.iter().any(|voucher| voucher.waba_id == change.waba_id)
             && let Some(stop) = stop_of(app, raw, change).map_err(Fault::internal)?
         {
             stops.push(stop);
@@ -88,7 +82,7 @@ pub async fn receive(app: &Arc<App>, raw: &[u8], signature: Option<&str>) -> Res
     let mut body_hash = [0; 32];
     body_hash.copy_from_slice(digest::digest(&digest::SHA256, raw).as_ref());
     let arrival = Arrival {
-        account_id: first.id,
+        account_id: first.account_id,
         received_at: app.clock.now_ms(),
         body_hash,
         signature: signature.unwrap_or_default().to_owned(),
@@ -107,7 +101,6 @@ pub async fn receive(app: &Arc<App>, raw: &[u8], signature: Option<&str>) -> Res
             }
         }
     }
-    app.scheduler_wake.notify_one();
     let result = if kept.is_new { "ok" } else { "duplicate" };
     metrics::counter!("hudhud_webhook_events_total", "type" => "body", "result" => result).increment(1);
     Ok(if kept.is_new { Received::Kept } else { Received::Duplicate })

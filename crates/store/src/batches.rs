@@ -70,6 +70,8 @@ pub struct Feedable {
     pub next_due: Option<i64>,
     /// Planned sends by the tallies.
     pub open: i64,
+    /// The campaign's own cap, messages a second over all its numbers.
+    pub rate_cap: Option<i64>,
 }
 
 impl Store {
@@ -81,7 +83,7 @@ impl Store {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
             "SELECT f.* FROM (
-                 SELECT cn.campaign_id, cn.number_id, cn.fed_through, c.planned, c.planned_through,
+                 SELECT cn.campaign_id, cn.number_id, cn.fed_through, c.planned, c.planned_through, c.rate_cap,
                     (SELECT count(*) FROM batches b WHERE b.campaign_id = c.id AND b.number_id = cn.number_id
                                                       AND b.kind = 0) AS fresh_open,
                     (SELECT count(*) FROM batches b WHERE b.campaign_id = c.id AND b.number_id = cn.number_id
@@ -240,3 +242,6 @@ impl Store {
             .bind(now).fetch_all(c).await)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

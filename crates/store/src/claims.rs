@@ -105,14 +105,18 @@ impl Store {
         let mut deltas = Deltas::default();
         if !sends.is_empty() {
             let ids: Vec<i64> = sends.iter().map(|send| send.contact_id).collect();
-            mark_submitting(&mut tx, order, &ids).await?;
+            if !mark_submitting(&mut tx, order, &ids).await? {
+                return Ok(AGAIN);
+            }
             let n = i64::try_from(ids.len()).unwrap_or(i64::MAX);
             deltas.add(campaign_id, number_id, SendState::Planned as i16, "", -n);
             deltas.add(campaign_id, number_id, SendState::Submitting as i16, "", n);
         }
         if !suppressed.is_empty() {
             let ids: Vec<i64> = suppressed.iter().map(|send| send.contact_id).collect();
-            mark_skipped(&mut tx, campaign_id, &ids).await?;
+            if !mark_skipped(&mut tx, campaign_id, &ids).await? {
+                return Ok(AGAIN);
+            }
             let n = i64::try_from(ids.len()).unwrap_or(i64::MAX);
             deltas.add(campaign_id, number_id, SendState::Planned as i16, "", -n);
             deltas.add(campaign_id, number_id, SendState::Skipped as i16, OPTED_OUT, n);
@@ -216,7 +220,12 @@ async fn candidates(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<Vec<Claimed
     })
 }
 
-async fn mark_submitting(tx: &mut Link, order: &ClaimOrder<'_>, ids: &[i64]) -> Result<()> {
+/// Another writer took a row since the candidates were read (PostgreSQL): a cancelled campaign, a late status. The
+/// whole claim is given up and made again.
+const AGAIN: Claim = Claim::Made { sends: Vec::new(), skipped: 0, exhausted: false };
+
+/// `false`: not all of them were still planned.
+async fn mark_submitting(tx: &mut Link, order: &ClaimOrder<'_>, ids: &[i64]) -> Result<bool> {
     let sql = tx.pick(
         "UPDATE sends SET state = 1, attempt = attempt + 1, claimed_at = $3, term = $4, not_before = NULL,
                           failed_at = NULL, code = NULL, reason = NULL
@@ -230,14 +239,11 @@ async fn mark_submitting(tx: &mut Link, order: &ClaimOrder<'_>, ids: &[i64]) -> 
     let marked = on!(tx, c => sqlx::query(sql)
         .bind(order.batch.campaign_id).bind(json).bind(order.now).bind(order.token)
         .execute(c).await.map(|done| done.rows_affected()))?;
-    // Another writer took a row between the two statements (PostgreSQL): give the whole claim up, it is tried again.
-    if usize::try_from(marked).ok() != Some(ids.len()) {
-        return Err(crate::Error::Unavailable { reason: "a claim met another writer".into(), source: None });
-    }
-    Ok(())
+    Ok(usize::try_from(marked).ok() == Some(ids.len()))
 }
 
-async fn mark_skipped(tx: &mut Link, campaign_id: i64, ids: &[i64]) -> Result<()> {
+/// As [`mark_submitting`].
+async fn mark_skipped(tx: &mut Link, campaign_id: i64, ids: &[i64]) -> Result<bool> {
     let sql = tx.pick(
         "UPDATE sends SET state = 8, reason = $3, not_before = NULL
          WHERE campaign_id = $1 AND contact_id IN (SELECT value FROM json_each($2)) AND state = 0",
@@ -248,10 +254,7 @@ async fn mark_skipped(tx: &mut Link, campaign_id: i64, ids: &[i64]) -> Result<()
     let json = serde_json::to_string(ids)?;
     let marked = on!(tx, c => sqlx::query(sql).bind(campaign_id).bind(json).bind(OPTED_OUT)
         .execute(c).await.map(|done| done.rows_affected()))?;
-    if usize::try_from(marked).ok() != Some(ids.len()) {
-        return Err(crate::Error::Unavailable { reason: "a claim met another writer".into(), source: None });
-    }
-    Ok(())
+    Ok(usize::try_from(marked).ok() == Some(ids.len()))
 }
 
 #[cfg(test)]

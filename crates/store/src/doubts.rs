@@ -91,3 +91,6 @@ impl Store {
              GROUP BY number_id").fetch_all(c).await)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

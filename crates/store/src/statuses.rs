@@ -127,10 +127,33 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn parked(&self, since: i64, limit: i64) -> Result<Vec<Parked>> {
+        self.parked_after((since, "", ""), limit).await
+    }
+
+    /// A page of parked statuses after one of them (when it was parked, its message id, its status), oldest first.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn parked_after(&self, (at, wamid, status): (i64, &str, &str), limit: i64) -> Result<Vec<Parked>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
-            "SELECT * FROM parked_statuses WHERE parked_at >= $1 ORDER BY parked_at LIMIT $2")
-            .bind(since).bind(limit).fetch_all(c).await)?)
+            "SELECT * FROM parked_statuses WHERE parked_at >= $1 AND (parked_at, wamid, status) > ($1, $2, $3)
+             ORDER BY parked_at, wamid, status LIMIT $4")
+            .bind(at).bind(wamid).bind(status).bind(limit).fetch_all(c).await)?)
+    }
+
+    /// Gives up on statuses that were parked before a time, some at a time: their message is not ours. How many.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn forget_parked(&self, before: i64, limit: i64) -> Result<u64> {
+        let mut tx = self.write(Priority::Bulk).await?;
+        let gone = on!(&mut tx, c => sqlx::query(
+            "DELETE FROM parked_statuses WHERE (wamid, status) IN (
+                 SELECT wamid, status FROM parked_statuses WHERE parked_at < $1 ORDER BY parked_at LIMIT $2)")
+            .bind(before).bind(limit).execute(c).await.map(|done| done.rows_affected()))?;
+        tx.commit().await?;
+        Ok(gone)
     }
 
     /// Removes parked statuses that found their send, by message id and status.
@@ -194,5 +217,40 @@ impl Store {
         let kept = on!(&mut tx, c => sqlx::query(sql).bind(json).execute(c).await.map(|done| done.rows_affected()))?;
         tx.commit().await?;
         Ok(kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Database, account, on_both_databases};
+
+    on_both_databases! {
+        async fn old_parked_statuses_are_given_up_oldest_first_and_some_at_a_time(db: Database) {
+            let account_id = account(&db.store, "shop").await;
+            let parked = |wamid: &str, status: &str, parked_at| Parked {
+                wamid: wamid.to_owned(),
+                status: status.to_owned(),
+                account_id,
+                phone_number_id: None,
+                recipient: None,
+                event: "{}".to_owned(),
+                at: 1,
+                parked_at,
+            };
+            let all = [
+                parked("a", "sent", 10), parked("a", "delivered", 30), parked("b", "sent", 20), parked("c", "sent", 40),
+            ];
+            db.store.park(&all).await.unwrap();
+            let left = async || {
+                let left = db.store.parked(0, 10).await.unwrap();
+                left.into_iter().map(|parked| (parked.wamid, parked.status)).collect::<Vec<_>>()
+            };
+            assert_eq!(db.store.forget_parked(40, 2).await.unwrap(), 2);
+            assert_eq!(left().await, [("a".into(), "delivered".into()), ("c".into(), "sent".into())]);
+            assert_eq!(db.store.forget_parked(40, 2).await.unwrap(), 1);
+            assert_eq!(db.store.forget_parked(40, 2).await.unwrap(), 0);
+            assert_eq!(left().await, [("c".to_owned(), "sent".to_owned())]);
+        }
     }
 }

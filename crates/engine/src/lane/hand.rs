@@ -1,7 +1,7 @@
 //! The batches a lane has in hand, and their claimed sends that wait for a turn.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cloud_api::{Recipient, TemplateMessage};
 use domain::pacing::Micros;
@@ -10,6 +10,45 @@ use tokio::sync::oneshot;
 
 use crate::lane::pace::Pace;
 use crate::renderer::Renderer;
+
+/// The batches that a lane has, or is about to get.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ids(Arc<Mutex<HashSet<i64>>>);
+
+impl Ids {
+    fn lock(&self) -> MutexGuard<'_, HashSet<i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Marks a batch as the lane's until the task is dropped. `None`: it is the lane's already.
+    pub(super) fn mark(&self, batch_id: i64) -> Option<(Task, oneshot::Receiver<()>)> {
+        if !self.lock().insert(batch_id) {
+            return None;
+        }
+        let (done, told) = oneshot::channel();
+        Some((Task { batch_id, ids: self.clone(), _done: done }, told))
+    }
+
+    /// Which they are.
+    pub(super) fn all(&self) -> HashSet<i64> {
+        self.lock().clone()
+    }
+}
+
+/// A batch's task. It goes wherever the batch goes; dropping it, wherever that happens, tells the queue that the batch
+/// is done or put down, and lets it be taken again.
+#[derive(Debug)]
+pub(super) struct Task {
+    batch_id: i64,
+    ids: Ids,
+    _done: oneshot::Sender<()>,
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.ids.lock().remove(&self.batch_id);
+    }
+}
 
 /// What the lane knows of a campaign.
 #[derive(Debug)]
@@ -36,8 +75,8 @@ pub(super) struct InHand {
     pub(super) after: i64,
     pub(super) ready: VecDeque<Ready>,
     pub(super) exhausted: bool,
-    /// Tells the queue that the batch is done, or put down. Told by dropping it.
-    pub(super) _task: oneshot::Sender<()>,
+    /// Dropped with the batch.
+    pub(super) _task: Task,
 }
 
 /// Everything in hand, in the order in which campaigns take turns.
@@ -86,14 +125,46 @@ impl Hand {
         self.batches.retain(|in_hand| !(in_hand.exhausted && in_hand.ready.is_empty()));
     }
 
-    /// The batch to claim from next: the first, in turn order, that has few claimed sends left, more to claim, and a
-    /// cap of its campaign that lets one go before `soon`.
-    pub(super) fn hungry(&self, low_water: usize, soon: Micros) -> Option<&InHand> {
-        self.batches.iter().find(|in_hand| {
-            !in_hand.exhausted
-                && in_hand.ready.len() <= low_water
-                && in_hand.campaign.pace.as_ref().is_none_or(|pace| pace.next_turn_at() <= soon)
-        })
+    /// Claimed sends that could go at once if the lane had the turns: those whose campaign's own cap does not hold them.
+    pub(super) fn pressing(&self, now: Micros) -> usize {
+        let free = |pace: &Pace| pace.next_turn_at() <= now;
+        self.batches
+            .iter()
+            .filter(|in_hand| !in_hand.ready.is_empty() && in_hand.campaign.pace.as_ref().is_none_or(free))
+            .map(|in_hand| in_hand.ready.len())
+            .sum()
+    }
+
+    /// The batch to claim from next and how many: the first, in turn order, that has more to claim and whose campaign's
+    /// own cap lets some more go before `soon`. `Err`: when a cap may let one go, if that is all there is to wait for.
+    pub(super) fn hungry(&self, limit: usize, soon: Micros) -> Result<(&InHand, usize), Option<Micros>> {
+        let mut wait: Option<Micros> = None;
+        for in_hand in self.batches.iter().filter(|in_hand| !in_hand.exhausted) {
+            let Some(pace) = &in_hand.campaign.pace else { return Ok((in_hand, limit)) };
+            let turn_at = pace.next_turn_at();
+            if turn_at > soon {
+                wait = Some(wait.map_or(turn_at, |wait| wait.min(turn_at)));
+                continue;
+            }
+            let waiting: usize = self
+                .batches
+                .iter()
+                .filter(|other| Arc::ptr_eq(&other.campaign, &in_hand.campaign))
+                .map(|other| other.ready.len())
+                .sum();
+            let turns = pace.turns_within(super::GROUP_TIME).unwrap_or(limit);
+            // Its next turns are claimed already: their sending wakes the lane.
+            if waiting < turns.div_ceil(2) {
+                return Ok((in_hand, limit.min(turns)));
+            }
+        }
+        Err(wait)
+    }
+
+    /// When a claimed send may go as far as its campaign's own cap is concerned, at the earliest.
+    pub(super) fn earliest(&self, now: Micros) -> Option<Micros> {
+        let turn_at = |in_hand: &InHand| in_hand.campaign.pace.as_ref().map_or(now, Pace::next_turn_at);
+        self.batches.iter().filter(|in_hand| !in_hand.ready.is_empty()).map(turn_at).min()
     }
 
     /// Lets every campaign have its turn: asks the batches in order for one whose campaign may send now, and moves the

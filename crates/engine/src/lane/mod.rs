@@ -5,10 +5,13 @@
 //! commit is not jitter and a crash leaves little in doubt.
 
 mod hand;
+mod lessons;
+mod orphans;
 mod outage;
 pub mod pace;
 mod post;
 mod recorder;
+mod tasks;
 mod term;
 
 use std::collections::HashMap;
@@ -16,18 +19,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloud_api::{Sender, TemplateMessage};
-use domain::pacing::{Beyond, Micros};
-use domain::refusal::RefusalClass;
+use domain::pacing::Micros;
 use domain::send::SendEvent;
 use store::{Batch, Claim, ClaimOrder, Halt, Happening, OPTED_OUT};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::journal::{AttemptKey, Journal};
-use crate::refusals::advice;
 use crate::{App, consequences};
-use hand::{Campaign, Hand, InHand, Ready};
-use outage::{Circuit, Turned};
+use hand::{Campaign, Hand, InHand, Ready, Task};
+use lessons::Follow;
+use outage::Circuit;
 use pace::Pace;
 use post::{Lesson, Post, post};
 pub use recorder::{Outcome, Recorder};
@@ -35,22 +37,25 @@ pub use term::{Term, run};
 
 /// How long a claim is valid, from before its statement: law 5.
 pub const CLAIM_VALID: Micros = 250_000;
-/// A group of claims covers the turns of this long.
-const GROUP_TIME: Micros = 60_000;
+/// A group of claims covers the turns of this long; with the half of it that may still wait, well within a claim's time.
+const GROUP_TIME: Micros = 100_000;
+/// A slow lane claims so long before its turn, so that the claim is committed when the turn comes and valid after it.
+const AHEAD: Micros = 60_000;
+/// With nothing to do, look again after this.
+const IDLE: Micros = 200_000;
 /// The group of a lane without a rate.
 const FREE_GROUP: usize = 256;
 /// POSTs under way on a lane without a rate.
 const FREE_IN_FLIGHT: usize = 256;
 /// While something forbids sending, look again after this.
 const HALTED_FOR: Micros = 250_000;
-/// Unknown refusals in a row that pause a campaign.
-const UNKNOWN_IN_A_ROW: u32 = 5;
-/// After a 130429 the rate is cut to this share…
-const CUT: f64 = 0.7;
-/// …and climbs back by this share of the full rate at a time…
-const CLIMB: f64 = 0.05;
-/// …this often.
-const CLIMB_EVERY: Micros = 2_000_000;
+/// POSTs under way when the process is asked to stop have so long to be answered. With what follows it stays within the
+/// 24 s that `serve` gives its workers.
+const DRAIN: Duration = Duration::from_secs(15);
+/// After that, what had no answer is in doubt, and has so long to be written down.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+/// Campaigns that a lane remembers before it forgets those that it no longer sends.
+const CAMPAIGNS: usize = 64;
 
 /// What the keeper of the term tells the lane.
 #[derive(Clone, Debug)]
@@ -59,6 +64,18 @@ pub(super) struct Orders {
     pub(super) rate: Option<u32>,
     /// Ready to send with the account's current token.
     pub(super) sender: Option<Sender>,
+    /// The account's sealed token, as it stands in the database: tells which token a refusal was about.
+    pub(super) sealed_token: Arc<[u8]>,
+}
+
+/// What comes to a lane from outside.
+struct Inlets {
+    /// Batches from the queue.
+    handed: mpsc::Receiver<Handed>,
+    /// The number's rate and token.
+    orders: watch::Receiver<Orders>,
+    /// What POSTs taught.
+    lessons: mpsc::UnboundedReceiver<Lesson>,
 }
 
 /// What the lane shows of itself.
@@ -76,10 +93,10 @@ pub struct Showing {
     pub reason: Option<String>,
 }
 
-/// A batch that the queue hands in; dropping the sender tells the queue that it was done or put down.
-pub(super) struct Handed {
-    pub(super) batch_id: i64,
-    pub(super) task: oneshot::Sender<()>,
+/// A batch that the queue hands in.
+struct Handed {
+    batch_id: i64,
+    task: Task,
 }
 
 struct ClaimDone {
@@ -103,6 +120,8 @@ pub(super) enum Stopped {
 pub(super) struct Lane {
     app: Arc<App>,
     number_id: i64,
+    /// Meta's id of the number, as metrics name it.
+    phone_number_id: Arc<str>,
     lease: String,
     token: i64,
     journal: Arc<Journal>,
@@ -122,6 +141,10 @@ pub(super) struct Lane {
     unknown_in_a_row: HashMap<i64, u32>,
     lessons: mpsc::UnboundedSender<Lesson>,
     showing: watch::Sender<Showing>,
+    /// What follows from refusals was done lately: what, and when.
+    done_lately: HashMap<(Follow, i64), Micros>,
+    /// Cancelled when POSTs under way are no longer waited for.
+    give_up: CancellationToken,
 }
 
 impl Lane {
@@ -129,33 +152,33 @@ impl Lane {
         self.app.clock.boot_us()
     }
 
-    /// Runs until shut down or lost. On return everything claimed and not posted was handed to the recorder as such,
-    /// and no POST is under way.
-    async fn run(
-        mut self,
-        mut handed: mpsc::Receiver<Handed>,
-        mut orders: watch::Receiver<Orders>,
-        mut lessons: mpsc::UnboundedReceiver<Lesson>,
-        shutdown: CancellationToken,
-    ) -> Stopped {
+    /// Runs until shut down or lost. On return everything claimed and not posted was written as such, and no POST is
+    /// under way; only where the process stops may what had no answer by then still wait to be written. May be called
+    /// again: what was learnt stays.
+    async fn run(&mut self, inlets: &mut Inlets, lost: &CancellationToken, shutdown: &CancellationToken) -> Stopped {
         let mut claiming: Option<tokio::task::JoinHandle<ClaimDone>> = None;
-        self.follow(orders.borrow_and_update().clone());
+        let orders = inlets.orders.borrow_and_update().clone();
+        self.follow(orders);
         let stopped = loop {
-            while let Ok(lesson) = lessons.try_recv() {
+            while let Ok(lesson) = inlets.lessons.try_recv() {
                 self.learn(lesson).await;
             }
             self.hand.drop_done();
+            let mut claim_at = self.now() + IDLE;
             if claiming.is_none() {
-                claiming = self.start_claim();
+                match self.start_claim() {
+                    Ok(claim) => claiming = Some(claim),
+                    Err(at) => claim_at = at,
+                }
             }
-            let wake_at = self.send_ready().await;
+            let wake_at = self.send_ready().await.min(claim_at);
             self.show();
             let pace = self.pace.clone();
             let clock = self.app.clock.clone();
-            let freed = self.places.clone();
+            let places = Arc::clone(&self.places);
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => break Stopped::Shutdown,
+                () = lost.cancelled() => break if shutdown.is_cancelled() { Stopped::Shutdown } else { Stopped::Lost },
                 done = async { claiming.as_mut().expect("guarded by the branch's condition").await }, if claiming.is_some() => {
                     claiming = None;
                     let Ok(done) = done else { break Stopped::ClaimLost };
@@ -163,15 +186,15 @@ impl Lane {
                         break stopped;
                     }
                 }
-                Some(lesson) = lessons.recv() => self.learn(lesson).await,
-                Some(handed) = handed.recv() => self.accept(handed).await,
-                Ok(()) = orders.changed() => {
-                    let orders = orders.borrow_and_update().clone();
+                Some(lesson) = inlets.lessons.recv() => self.learn(lesson).await,
+                Some(handed) = inlets.handed.recv() => self.accept(handed).await,
+                Ok(()) = inlets.orders.changed() => {
+                    let orders = inlets.orders.borrow_and_update().clone();
                     self.follow(orders);
                 }
                 () = pace.freed() => {}
-                // A place in flight came free while a claimed send waited for one.
-                Ok(_) = freed.acquire(), if self.hand.ready() > 0 && self.places.available_permits() == 0 => {}
+                // Every place in flight was taken: a claim, or a claimed send, waits for the first that comes free.
+                Ok(_) = places.acquire(), if self.hand.len() > 0 && self.places.available_permits() == 0 => {}
                 () = clock.sleep_until(wake_at) => {}
             }
         };
@@ -183,9 +206,29 @@ impl Lane {
         for ready in self.hand.put_all_down() {
             self.give_back(&ready.claimed, None).await;
         }
-        // Every POST under way ends, by its answer or its timeout; each holds a place until its outcome is durable.
-        let _ = self.places.acquire_many(u32::try_from(self.in_flight_limit).unwrap_or(u32::MAX)).await;
+        self.drain(shutdown).await;
         stopped
+    }
+
+    /// Waits for every POST under way: each ends by its answer or its timeout, and holds a place until its outcome is
+    /// durable, as does what was given back. When the process stops there is less time than that.
+    async fn drain(&self, shutdown: &CancellationToken) {
+        let clock = &self.app.clock;
+        let all = self.places.acquire_many(u32::try_from(self.in_flight_limit).unwrap_or(u32::MAX));
+        tokio::pin!(all);
+        tokio::select! {
+            _ = &mut all => return,
+            () = async { shutdown.cancelled().await; clock.sleep(DRAIN).await } => {}
+        }
+        tracing::warn!(
+            number = self.number_id,
+            "some messages have no answer yet and the process stops: they are in doubt until a webhook settles them"
+        );
+        self.give_up.cancel();
+        tokio::select! {
+            _ = &mut all => {}
+            () = clock.sleep(LAST_WORDS) => {}
+        }
     }
 
     /// Takes new orders in: the rate and the token.
@@ -212,54 +255,74 @@ impl Lane {
         }
     }
 
-    /// How many claims the next group holds, and below how many waiting ones it is made.
+    /// How many claims the next group holds, and how many that could go now may still wait when it is made.
     fn group(&self) -> (usize, usize) {
-        match self.pace.rate() {
+        match self.pace.turns_within(GROUP_TIME) {
             None => (FREE_GROUP, FREE_GROUP / 2),
-            Some(rate) => {
-                let turns = usize::try_from(u64::from(rate) * GROUP_TIME / 1_000_000).unwrap_or(1).clamp(1, 200);
-                (turns, turns / 2)
-            }
+            Some(turns) => (turns, turns / 2),
         }
     }
 
-    fn start_claim(&mut self) -> Option<tokio::task::JoinHandle<ClaimDone>> {
+    /// Starts a claim, or says when it may be worth another look. Whatever ends sooner wakes the lane by itself.
+    fn start_claim(&mut self) -> std::result::Result<tokio::task::JoinHandle<ClaimDone>, Micros> {
         let now = self.now();
+        let idle = now + IDLE;
+        if self.recorder.is_gone() {
+            self.halt("outcomes cannot be written", "their writer is gone; restart the process");
+            return Err(idle);
+        }
         if self.orders.sender.is_none() {
-            self.halted = Some((now + HALTED_FOR, "the account's access token cannot be read".to_owned()));
-            return None;
+            self.halt("the account's access token cannot be read", "rotate it");
+            return Err(idle);
         }
-        match &self.halted {
-            Some((until, _)) if now < *until => return None,
-            _ => {}
+        if let Some((until, _)) = &self.halted
+            && now < *until
+        {
+            return Err(*until);
         }
+        if self.hand.len() == 0 {
+            // What forbade sending is over, or nobody knows; nothing is due in any case.
+            self.halted = None;
+            return Err(idle);
+        }
+        let soon = now + AHEAD;
         let (group, low_water) = self.group();
+        if self.hand.pressing(now) > low_water {
+            return Err(idle);
+        }
         // A slow lane claims just before the turn, or the claim would be void when its turn comes.
-        let soon = now + GROUP_TIME;
-        if self.hand.ready() == 0 && self.pace.next_turn_at() > soon {
-            return None;
+        let turn_at = self.pace.next_turn_at();
+        if turn_at > soon {
+            return Err(turn_at - AHEAD);
+        }
+        let probes = self.circuit.allowance(now);
+        if let Some(probes) = probes
+            && (probes == 0 || self.hand.ready() > 0)
+        {
+            return Err(self.circuit.until().filter(|until| *until > now).unwrap_or(idle));
         }
         let room = self.places.available_permits().saturating_sub(self.hand.ready());
-        let allowance = self.circuit.allowance(now);
-        let limit = group.min(room).min(allowance.unwrap_or(usize::MAX));
-        if limit == 0 || (allowance.is_some() && self.hand.ready() > 0) {
-            return None;
+        let limit = group.min(room).min(probes.unwrap_or(usize::MAX));
+        if limit == 0 {
+            return Err(idle);
         }
-        let in_hand = self.hand.hungry(low_water, soon)?;
-        let (batch, after) = (in_hand.batch.clone(), in_hand.after);
-        if allowance.is_some() {
-            self.circuit.probe();
+        let (batch, after, limit) = match self.hand.hungry(limit, soon) {
+            Ok((in_hand, limit)) => (in_hand.batch.clone(), in_hand.after, limit),
+            Err(turn_at) => return Err(turn_at.map_or(idle, |at| at.saturating_sub(AHEAD).max(now + 1_000))),
+        };
+        if probes.is_some() {
+            self.circuit.probe(now);
         }
         let (app, lease, token) = (Arc::clone(&self.app), self.lease.clone(), self.token);
-        Some(tokio::spawn(claim_group(app, lease, token, batch, after, limit)))
+        Ok(tokio::spawn(claim_group(app, lease, token, batch, after, limit)))
     }
 
     /// A claim came back.
     async fn claimed(&mut self, done: ClaimDone) -> Option<Stopped> {
-        let now = self.now();
         let (claim, suppressed) = match done.claim {
             Ok(claim) => claim,
             Err(error) => {
+                self.circuit.unprobe();
                 if error.is_unavailable() {
                     self.halt("the database is unavailable", &error.to_string());
                 } else {
@@ -313,7 +376,6 @@ impl Lane {
                         Err(reason) => self.give_back(&claimed, Some(reason)).await,
                     }
                 }
-                let _ = now;
             }
         }
         None
@@ -323,12 +385,12 @@ impl Lane {
     async fn send_ready(&mut self) -> Micros {
         loop {
             let now = self.now();
-            let idle = now + 200_000;
-            if self.hand.ready() == 0 {
-                let halted = self.halted.as_ref().map_or(idle, |(until, _)| *until);
-                let probe = self.circuit.until().unwrap_or(idle);
-                let turn = self.pace.next_turn_at().saturating_sub(GROUP_TIME).max(now + 1_000);
-                return if self.hand.len() > 0 { idle.min(halted.max(probe.min(idle)).max(turn)) } else { idle };
+            let idle = now + IDLE;
+            // A turn of the lane is not taken while every campaign holds back: given back, it would wake the lane.
+            match self.hand.earliest(now) {
+                None => return idle,
+                Some(at) if at > now => return at.min(idle),
+                Some(_) => {}
             }
             let Some(sender) = self.orders.sender.clone() else { return idle };
             let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return idle };
@@ -362,13 +424,21 @@ impl Lane {
             tries: ready.claimed.tries,
             deadline: ready.deadline,
             turns,
+            sealed_token: Arc::clone(&self.orders.sealed_token),
+            give_up: self.give_up.clone(),
         };
         let (recorder, lessons, pace) = (self.recorder.clone(), self.lessons.clone(), self.pace.clone());
+        let number = Arc::clone(&self.phone_number_id);
         tokio::spawn(async move {
             let (happening, lesson) = post(order).await;
             if let Some(round_trip) = lesson.round_trip {
                 pace.round_trip(round_trip);
+                let took = Duration::from_micros(round_trip);
+                metrics::histogram!("hudhud_send_duration_seconds", "number" => number.to_string()).record(took);
             }
+            metrics::counter!("hudhud_send_attempts_total",
+                "number" => number.to_string(), "outcome" => lesson.outcome)
+            .increment(1);
             // The lane may be gone while it waits for its last POSTs; then nobody needs the lesson.
             let _ = lessons.send(lesson);
             recorder.record(Outcome { happening, place: Some(place) }).await;
@@ -376,14 +446,18 @@ impl Lane {
     }
 
     /// A claimed send that does not leave: skipped with a reason, or planned again.
-    async fn give_back(&self, claimed: &store::ClaimedSend, skip: Option<String>) {
+    async fn give_back(&mut self, claimed: &store::ClaimedSend, skip: Option<String>) {
+        // If it was the probe of an open circuit, it will teach nothing.
+        self.circuit.unprobe();
         let key = key_of(claimed);
         let at = self.app.clock.now_ms();
         let event = SendEvent::NotPosted { back_to_planned: skip.is_none() };
         let mut happening = Happening::new((key.campaign_id, key.contact_id), Some(key.attempt), event, at);
         happening.not_before = Some(at);
         happening.reason = skip;
-        self.recorder.record(Outcome { happening, place: None }).await;
+        // Claims leave room for a place each, so this one is free; holding it lets a drain wait for the writing.
+        let place = Arc::clone(&self.places).try_acquire_owned().ok();
+        self.recorder.record(Outcome { happening, place }).await;
     }
 
     /// A batch from the queue.
@@ -410,9 +484,14 @@ impl Lane {
         if let Some(campaign) = self.campaigns.get(&batch.campaign_id) {
             return Some(Arc::clone(campaign));
         }
-        let loaded = term::load_campaign(&self.app, batch.campaign_id).await;
-        match loaded {
-            Ok((campaign, _)) => {
+        if self.campaigns.len() >= CAMPAIGNS {
+            // Not those in hand, nor those whose cap still counts what left.
+            self.campaigns.retain(|_, campaign| {
+                Arc::strong_count(campaign) > 1 || campaign.pace.as_ref().is_some_and(|pace| !pace.is_rested())
+            });
+        }
+        match term::load_campaign(&self.app, batch.campaign_id).await {
+            Ok(campaign) => {
                 let campaign = Arc::new(campaign);
                 self.campaigns.insert(batch.campaign_id, Arc::clone(&campaign));
                 Some(campaign)
@@ -425,110 +504,6 @@ impl Lane {
                 None
             }
         }
-    }
-
-    fn halt(&mut self, what: &str, reason: &str) {
-        self.circuit.unprobe();
-        let words = format!("{what}: {reason}");
-        if self.halted.as_ref().is_none_or(|(_, told)| *told != words) {
-            tracing::warn!(number = self.number_id, reason = words, "sending waits; nothing is lost");
-        }
-        self.halted = Some((self.now() + HALTED_FOR, words));
-    }
-
-    /// What a POST's outcome means for the lane.
-    async fn learn(&mut self, lesson: Lesson) {
-        let now = self.now();
-        if lesson.journal_failed {
-            self.halt("the journal cannot be written", "look at the data directory's disk");
-        }
-        if let Some(failed) = lesson.platform_failed {
-            match self.circuit.record(now, failed) {
-                Some(Turned::Opened) => tracing::warn!(
-                    number = self.number_id,
-                    trouble = lesson.trouble.as_deref().unwrap_or("unknown"),
-                    "the Graph API fails: sending waits and tries with one message at a time; everyone keeps their place"
-                ),
-                Some(Turned::Closed) => {
-                    tracing::info!(number = self.number_id, "the Graph API answers again: sending goes on")
-                }
-                None => {}
-            }
-        } else {
-            self.circuit.unprobe();
-        }
-        let Some((class, code)) = lesson.refusal else {
-            self.unknown_in_a_row.remove(&lesson.campaign_id);
-            return;
-        };
-        metrics::counter!("hudhud_send_errors_total", "class" => class.as_str(), "code" => code.to_string())
-            .increment(1);
-        if class != RefusalClass::Unknown {
-            self.unknown_in_a_row.remove(&lesson.campaign_id);
-        }
-        match lesson.beyond {
-            Beyond::Nothing | Beyond::CountAgainstNumber => {}
-            Beyond::SuppressPerson => consequences::suppress(&self.app, lesson.contact_id, lesson.campaign_id).await,
-            Beyond::SlowNumber => {
-                // One cut for all refusals of a moment.
-                if now >= self.throttled_at + 1_000_000 {
-                    self.throttled_at = now;
-                    self.throttle = (self.throttle * CUT).max(0.05);
-                    tracing::warn!(
-                        number = self.number_id,
-                        share = self.throttle,
-                        "Meta says too fast: the rate is cut"
-                    );
-                    self.apply_rate();
-                }
-            }
-            Beyond::CountAgainstCampaign => {
-                let count = self.unknown_in_a_row.entry(lesson.campaign_id).or_default();
-                *count += 1;
-                if *count >= UNKNOWN_IN_A_ROW {
-                    *count = 0;
-                    consequences::pause_campaign(&self.app, lesson.campaign_id, &advice(class, code)).await;
-                }
-            }
-            Beyond::PauseCampaign => {
-                consequences::pause_campaign(&self.app, lesson.campaign_id, &advice(class, code)).await;
-            }
-            Beyond::PauseNumber => {
-                self.halt("the number is paused", &advice(class, code));
-                consequences::pause_number(&self.app, self.number_id, &advice(class, code)).await;
-            }
-            Beyond::PauseAccount => {
-                self.halt("the account is stopped", &advice(class, code));
-                consequences::stop_account(&self.app, self.number_id, &advice(class, code)).await;
-            }
-        }
-    }
-
-    fn show(&mut self) {
-        let now = self.now();
-        if self.throttle < 1.0 && now >= self.throttled_at + CLIMB_EVERY {
-            self.throttled_at = now;
-            self.throttle = (self.throttle + CLIMB).min(1.0);
-            self.apply_rate();
-        }
-        let in_flight = self.in_flight_limit - self.places.available_permits().min(self.in_flight_limit);
-        let (state, reason) = if self.circuit.is_open() {
-            ("outage", Some("the Graph API fails; one message at a time is tried".to_owned()))
-        } else if let Some((_, words)) = &self.halted {
-            ("paused", Some(words.clone()))
-        } else if self.hand.len() > 0 || in_flight > 0 {
-            ("sending", None)
-        } else {
-            ("idle", Some("nothing is due".to_owned()))
-        };
-        let showing = Showing {
-            pace: self.pace.in_last_second(),
-            rate: self.pace.rate(),
-            in_flight,
-            state: state.to_owned(),
-            reason,
-        };
-        self.showing.send_replace(showing);
     }
 }
 

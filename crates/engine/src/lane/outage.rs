@@ -7,6 +7,8 @@ use domain::pacing::{Breaker, Micros, SECOND};
 const FIRST: Micros = SECOND;
 /// The longest pause between probes.
 const LONGEST: Micros = 30 * SECOND;
+/// A probe of which nothing was heard for so long, more than any POST takes, is forgotten.
+const PROBE_LASTS: Micros = 60 * SECOND;
 
 /// The state of a lane's circuit.
 #[derive(Debug, Default)]
@@ -19,7 +21,8 @@ pub(super) struct Circuit {
 struct Open {
     pause: Micros,
     until: Micros,
-    probing: bool,
+    /// Since when a probe is under way.
+    probing: Option<Micros>,
 }
 
 /// What just changed.
@@ -42,15 +45,14 @@ impl Circuit {
             }
             (Some(open), true) => {
                 // Late failures of what was in flight do not stretch the pause; a failed probe does.
-                if open.probing {
+                if open.probing.take().is_some() {
                     open.pause = (open.pause * 2).min(LONGEST);
                     open.until = now + open.pause;
-                    open.probing = false;
                 }
                 None
             }
             (None, failed) => self.breaker.record(now, failed).then(|| {
-                self.open = Some(Open { pause: FIRST, until: now + FIRST, probing: false });
+                self.open = Some(Open { pause: FIRST, until: now + FIRST, probing: None });
                 Turned::Opened
             }),
         }
@@ -58,20 +60,21 @@ impl Circuit {
 
     /// How many sends may be claimed now: `None` as many as the pace allows, `Some(1)` for a probe, `Some(0)` none.
     pub(super) fn allowance(&self, now: Micros) -> Option<usize> {
-        self.open.as_ref().map(|open| usize::from(now >= open.until && !open.probing))
+        let lost = |since: Micros| now >= since + PROBE_LASTS;
+        self.open.as_ref().map(|open| usize::from(now >= open.until && open.probing.is_none_or(lost)))
     }
 
     /// A probe was claimed.
-    pub(super) fn probe(&mut self) {
+    pub(super) fn probe(&mut self, now: Micros) {
         if let Some(open) = &mut self.open {
-            open.probing = true;
+            open.probing = Some(now);
         }
     }
 
     /// The claimed probe did not come to a POST: another may be tried.
     pub(super) fn unprobe(&mut self) {
         if let Some(open) = &mut self.open {
-            open.probing = false;
+            open.probing = None;
         }
     }
 
@@ -102,11 +105,23 @@ mod tests {
         let mut circuit = opened();
         assert_eq!(circuit.allowance(0), Some(0));
         assert_eq!(circuit.allowance(FIRST), Some(1));
-        circuit.probe();
+        circuit.probe(FIRST);
         assert_eq!(circuit.allowance(FIRST), Some(0));
         circuit.record(FIRST, true);
         assert_eq!(circuit.allowance(FIRST + 2 * FIRST - 1), Some(0));
         assert_eq!(circuit.allowance(FIRST + 2 * FIRST), Some(1));
+    }
+
+    #[test]
+    fn a_probe_that_came_to_nothing_does_not_keep_the_lane_closed() {
+        let mut circuit = opened();
+        circuit.probe(FIRST);
+        assert_eq!(circuit.allowance(FIRST), Some(0));
+        circuit.unprobe();
+        assert_eq!(circuit.allowance(FIRST), Some(1));
+        circuit.probe(FIRST);
+        assert_eq!(circuit.allowance(FIRST + PROBE_LASTS - 1), Some(0));
+        assert_eq!(circuit.allowance(FIRST + PROBE_LASTS), Some(1));
     }
 
     #[test]

@@ -22,6 +22,8 @@ use crate::Clock;
 const LOOK_AGAIN: Micros = 5_000;
 /// Slower than this nothing is paced by halves: one message a second.
 const SLOWEST: u32 = 1;
+/// Turns of a group, however fast the rate.
+const MOST_AT_ONCE: usize = 200;
 
 /// Governor's view of our clock.
 #[derive(Clone, Debug)]
@@ -57,6 +59,8 @@ struct State {
     limiter: Option<Limiter>,
     window: Window,
     jitter: Jitter,
+    /// The limiter refused a turn before this time.
+    limited_until: Micros,
 }
 
 /// The right to hand over one message. Dropped without it, its place is free at once.
@@ -94,7 +98,7 @@ impl Pace {
     pub fn new(clock: Clock, rate: Option<u32>) -> Self {
         let jitter = Jitter::new();
         let window = Window::new(rate.unwrap_or(u32::MAX), SECOND + jitter.margin());
-        let state = State { rate, limiter: None, window, jitter };
+        let state = State { rate, limiter: None, window, jitter, limited_until: 0 };
         let pace = Self { clock, inner: Arc::new(Inner { state: Mutex::new(state), freed: Notify::new() }) };
         pace.rebuild(&mut lock(&pace.inner));
         pace
@@ -157,14 +161,29 @@ impl Pace {
             {
                 let wait = not_until.wait_time_from(GovernorClock(self.clock.clone()).now());
                 state.window.dropped();
-                return Err(now + u64::try_from(wait.as_micros()).unwrap_or(LOOK_AGAIN).max(1));
+                state.limited_until = now + u64::try_from(wait.as_micros()).unwrap_or(LOOK_AGAIN).max(1);
+                return Err(state.limited_until);
             }
         }
         let used = state.rate.is_none();
         Ok(Turn { inner: Arc::clone(&self.inner), used })
     }
 
-    /// When the window lets the next message go, as far as is known: now, if a slot is free.
+    /// How many turns come within so long, at least one; `None`: as many as anybody wants.
+    #[must_use]
+    pub fn turns_within(&self, time: Micros) -> Option<usize> {
+        let rate = self.rate()?;
+        Some(usize::try_from(u64::from(rate) * time / SECOND).unwrap_or(usize::MAX).clamp(1, MOST_AT_ONCE))
+    }
+
+    /// Whether nothing that left still counts.
+    #[must_use]
+    pub fn is_rested(&self) -> bool {
+        let mut state = lock(&self.inner);
+        state.window.out() == 0 && state.window.handed_in_last_second(self.clock.boot_us()) == 0
+    }
+
+    /// When the next message may go, as far as is known: now, if a slot is free.
     #[must_use]
     pub fn next_turn_at(&self) -> Micros {
         let now = self.clock.boot_us();
@@ -175,7 +194,7 @@ impl Pace {
         match state.window.try_grant(now) {
             Ok(()) => {
                 state.window.dropped();
-                now
+                now.max(state.limited_until)
             }
             Err(wait) => wait.until.unwrap_or(now + LOOK_AGAIN),
         }
@@ -187,6 +206,7 @@ impl Pace {
     }
 
     fn rebuild(&self, state: &mut State) {
+        state.limited_until = 0;
         state.limiter = state.rate.map(|rate| {
             let rate = rate.max(SLOWEST);
             // Spread over the window's whole width, or turns would run ahead of it and then stand still.

@@ -7,6 +7,7 @@ use domain::pacing::{Beyond, Micros, Retry, react};
 use domain::refusal::RefusalClass;
 use domain::send::SendEvent;
 use store::Happening;
+use tokio_util::sync::CancellationToken;
 
 use crate::App;
 use crate::journal::{AttemptKey, Journal};
@@ -28,11 +29,17 @@ pub(super) struct Post {
     /// Boot time after which the claim is void.
     pub(super) deadline: Micros,
     pub(super) turns: Vec<Turn>,
+    /// The account's sealed token that it is sent with.
+    pub(super) sealed_token: Arc<[u8]>,
+    /// Cancelled when its answer is no longer waited for.
+    pub(super) give_up: CancellationToken,
 }
 
 /// What the lane learns from a POST.
 #[derive(Debug)]
 pub(super) struct Lesson {
+    /// As counted: `accepted`, `retry`, `failed`, `in_doubt` or `not_posted`.
+    pub(super) outcome: &'static str,
     pub(super) campaign_id: i64,
     pub(super) contact_id: i64,
     /// What follows beyond the message.
@@ -47,11 +54,13 @@ pub(super) struct Lesson {
     pub(super) trouble: Option<String>,
     /// The journal could not be written.
     pub(super) journal_failed: bool,
+    /// The account's sealed token that it was sent with.
+    pub(super) sealed_token: Arc<[u8]>,
 }
 
 /// Posts once. The happening to record, and what the lane learns.
 pub(super) async fn post(post: Post) -> (Happening, Lesson) {
-    let Post { app, sender, journal, key, message, tries, deadline, mut turns } = post;
+    let Post { app, sender, journal, key, message, tries, deadline, mut turns, sealed_token, give_up } = post;
     let clock = app.clock.clone();
     let handed_over = Arc::new(std::sync::atomic::AtomicU64::new(0));
     let journal_failed = Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -79,11 +88,19 @@ pub(super) async fn post(post: Post) -> (Happening, Lesson) {
             true
         }
     };
-    let outcome = sender.send(&message, gate).await;
+    let outcome = tokio::select! {
+        outcome = sender.send(&message, gate) => outcome,
+        // The sending is dropped by now, and with it a gate that was not asked yet can no longer open.
+        () = give_up.cancelled() => match handed_over.load(std::sync::atomic::Ordering::Relaxed) {
+            0 => SendOutcome::NotPosted(NotPostedCause::Stopped),
+            _ => SendOutcome::Unknown(UnknownCause::TimedOut),
+        },
+    };
     let handed_over = handed_over.load(std::sync::atomic::Ordering::Relaxed);
     let round_trip = (handed_over > 0).then(|| clock.boot_us().saturating_sub(handed_over));
     let (happening, mut lesson) = judge(key, outcome, tries, clock.now_ms());
     lesson.round_trip = round_trip;
+    lesson.sealed_token = sealed_token;
     lesson.journal_failed = journal_failed.load(std::sync::atomic::Ordering::Relaxed);
     (happening, lesson)
 }
@@ -92,6 +109,7 @@ pub(super) async fn post(post: Post) -> (Happening, Lesson) {
 fn judge(key: AttemptKey, outcome: SendOutcome, tries: i64, now: i64) -> (Happening, Lesson) {
     let happened = |event| Happening::new((key.campaign_id, key.contact_id), Some(key.attempt), event, now);
     let mut lesson = Lesson {
+        outcome: "accepted",
         campaign_id: key.campaign_id,
         contact_id: key.contact_id,
         beyond: Beyond::Nothing,
@@ -100,6 +118,7 @@ fn judge(key: AttemptKey, outcome: SendOutcome, tries: i64, now: i64) -> (Happen
         round_trip: None,
         trouble: None,
         journal_failed: false,
+        sealed_token: Arc::from([]),
     };
     let happening = match outcome {
         SendOutcome::Accepted { wamid, held, .. } => {
@@ -116,6 +135,7 @@ fn judge(key: AttemptKey, outcome: SendOutcome, tries: i64, now: i64) -> (Happen
             let reaction = react(class, tried, pause);
             lesson.beyond = reaction.beyond;
             lesson.refusal = Some((class, refusal.code));
+            lesson.outcome = if reaction.message.is_later() { "retry" } else { "failed" };
             lesson.platform_failed = Some(reaction.beyond == Beyond::CountAgainstNumber);
             lesson.trouble = lesson.platform_failed.filter(|failed| *failed).map(|_| format!("code {}", refusal.code));
             let mut happening = happened(SendEvent::Refused { later: reaction.message.is_later() });
@@ -127,6 +147,7 @@ fn judge(key: AttemptKey, outcome: SendOutcome, tries: i64, now: i64) -> (Happen
             happening
         }
         SendOutcome::Unknown(cause) => {
+            lesson.outcome = "in_doubt";
             lesson.platform_failed = Some(true);
             lesson.trouble = Some(cause.to_string());
             let mut happening = happened(SendEvent::Unknown);
@@ -141,6 +162,7 @@ fn judge(key: AttemptKey, outcome: SendOutcome, tries: i64, now: i64) -> (Happen
             happening
         }
         SendOutcome::NotPosted(cause) => {
+            lesson.outcome = "not_posted";
             let (back, word, pause) = match &cause {
                 NotPostedCause::Stopped => (true, None, 0),
                 NotPostedCause::Unreachable { .. } => (true, Some("unreachable"), SOON),

@@ -45,6 +45,12 @@ impl Recorder {
             tracing::error!("the recorder is gone: an outcome was not written and its send will be in doubt");
         }
     }
+
+    /// Whether nobody writes outcomes any more; then nothing may be sent.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.outcomes.is_closed()
+    }
 }
 
 async fn write_all(app: Arc<App>, mut waiting: mpsc::Receiver<Outcome>) {
@@ -69,25 +75,43 @@ async fn write_all(app: Arc<App>, mut waiting: mpsc::Receiver<Outcome>) {
 
 async fn write_group(app: &App, group: &[Outcome]) {
     let happenings: Vec<Happening> = group.iter().map(|outcome| outcome.happening.clone()).collect();
+    if write(app, &happenings).await {
+        return;
+    }
+    // One of them is what the database cannot take; the others must not suffer for it.
+    for happening in happenings {
+        let (campaign, contact) = (happening.campaign_id, happening.contact_id);
+        if !write(app, &[happening]).await {
+            tracing::error!(campaign, contact, "an outcome cannot be written; its send will be in doubt");
+        }
+    }
+}
+
+/// Writes outcomes, however long the database is away. `false`: a defect keeps them from being written.
+async fn write(app: &App, happenings: &[Happening]) -> bool {
     let mut pause = Duration::from_millis(50);
-    let mut told = false;
+    let mut away = false;
     loop {
-        match app.store.apply(Priority::Urgent, &happenings).await {
+        match app.store.apply(Priority::Urgent, happenings).await {
             Ok(applied) => {
                 for (place, illegal) in &applied.illegal {
                     let happening = &happenings[*place];
+                    if away {
+                        // The first try was kept and only its answer was lost.
+                        tracing::debug!(campaign = happening.campaign_id, %illegal, "an outcome was written before");
+                        continue;
+                    }
                     tracing::warn!(campaign = happening.campaign_id, contact = happening.contact_id, %illegal,
                         "an outcome does not fit its send; the send is as it was");
                     metrics::counter!("hudhud_reconcile_mismatches_total", "kind" => "illegal_step").increment(1);
                 }
-                if told {
+                if away {
                     tracing::info!(outcomes = happenings.len(), "the database is back, outcomes are written");
                 }
-                return;
+                return true;
             }
             Err(error) if error.is_unavailable() => {
-                if !told {
-                    told = true;
+                if !std::mem::replace(&mut away, true) {
                     tracing::error!(%error, outcomes = happenings.len(),
                         "outcomes cannot be written; they are kept and nothing new is sent until the database is back");
                 }
@@ -95,9 +119,8 @@ async fn write_group(app: &App, group: &[Outcome]) {
                 pause = (pause * 2).min(Duration::from_secs(2));
             }
             Err(error) => {
-                tracing::error!(%error, outcomes = happenings.len(),
-                    "outcomes cannot be written for a defect; their sends stay submitting and become in doubt");
-                return;
+                tracing::error!(%error, outcomes = happenings.len(), "outcomes cannot be written for a defect");
+                return false;
             }
         }
     }
