@@ -3,7 +3,7 @@
 
 use sqlx::FromRow;
 
-use crate::db::{Priority, Store, on};
+use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
 
 /// An open batch.
@@ -74,6 +74,25 @@ pub struct Feedable {
     pub rate_cap: Option<i64>,
 }
 
+/// How far a campaign's number was fed and its campaign planned; held on PostgreSQL, so that of two feeders one waits.
+/// `None`: the campaign does not use the number.
+async fn hold_feed(tx: &mut Link, campaign_id: i64, number_id: i64) -> Result<Option<(i64, i64)>> {
+    let sql = tx.pick(
+        "SELECT n.fed_through, c.planned_through FROM campaign_numbers n JOIN campaigns c ON c.id = n.campaign_id
+         WHERE n.campaign_id = $1 AND n.number_id = $2",
+        "SELECT n.fed_through, c.planned_through FROM campaign_numbers n JOIN campaigns c ON c.id = n.campaign_id
+         WHERE n.campaign_id = $1 AND n.number_id = $2 FOR UPDATE OF n",
+    );
+    Ok(on!(tx, c => sqlx::query_as(sql).bind(campaign_id).bind(number_id).fetch_optional(c).await)?)
+}
+
+async fn set_fed(tx: &mut Link, campaign_id: i64, number_id: i64, through: i64) -> Result<()> {
+    on!(tx, c => sqlx::query(
+        "UPDATE campaign_numbers SET fed_through = $3 WHERE campaign_id = $1 AND number_id = $2")
+        .bind(campaign_id).bind(number_id).bind(through).execute(c).await.map(drop))?;
+    Ok(())
+}
+
 impl Store {
     /// Every running campaign on every number of it that has something planned.
     ///
@@ -104,27 +123,27 @@ impl Store {
     /// As every write.
     pub async fn next_batch(&self, campaign_id: i64, number_id: i64, size: i64, now: i64) -> Result<Option<Batch>> {
         let mut tx = self.write(Priority::Urgent).await?;
-        let sql = tx.pick(
-            "SELECT fed_through FROM campaign_numbers WHERE campaign_id = $1 AND number_id = $2",
-            "SELECT fed_through FROM campaign_numbers WHERE campaign_id = $1 AND number_id = $2 FOR UPDATE",
-        );
-        let fed: Option<i64> = on!(&mut tx, c => sqlx::query_scalar(sql)
-            .bind(campaign_id).bind(number_id).fetch_optional(c).await)?;
-        let Some(fed) = fed else { return Ok(None) };
+        // Looked up before the sends: every send up to there is seen by the next statement.
+        let Some((fed, planned)) = hold_feed(&mut tx, campaign_id, number_id).await? else { return Ok(None) };
         let (lo, hi): (Option<i64>, Option<i64>) = on!(&mut tx, c => sqlx::query_as(
             "SELECT min(contact_id), max(contact_id) FROM (
                  SELECT contact_id FROM sends
                  WHERE campaign_id = $1 AND contact_id > $2 AND number_id = $3 AND state = 0 AND not_before IS NULL
                  ORDER BY contact_id LIMIT $4) r")
             .bind(campaign_id).bind(fed).bind(number_id).bind(size).fetch_one(c).await)?;
-        let (Some(lo), Some(hi)) = (lo, hi) else { return Ok(None) };
+        let (Some(lo), Some(hi)) = (lo, hi) else {
+            // Nothing fresh up to where planning got: the next look need not go through it again.
+            if fed < planned {
+                set_fed(&mut tx, campaign_id, number_id, planned).await?;
+                tx.commit().await?;
+            }
+            return Ok(None);
+        };
         let batch: Batch = on!(&mut tx, c => sqlx::query_as(
             "INSERT INTO batches (campaign_id, number_id, kind, lo, hi, created_at) VALUES ($1, $2, 0, $3, $4, $5)
              RETURNING *")
             .bind(campaign_id).bind(number_id).bind(lo).bind(hi).bind(now).fetch_one(c).await)?;
-        on!(&mut tx, c => sqlx::query(
-            "UPDATE campaign_numbers SET fed_through = $3 WHERE campaign_id = $1 AND number_id = $2")
-            .bind(campaign_id).bind(number_id).bind(hi).execute(c).await.map(drop))?;
+        set_fed(&mut tx, campaign_id, number_id, hi).await?;
         tx.commit().await?;
         Ok(Some(batch))
     }
@@ -135,6 +154,9 @@ impl Store {
     /// As every write.
     pub async fn due_batch(&self, campaign_id: i64, number_id: i64, now: i64) -> Result<Option<Batch>> {
         let mut tx = self.write(Priority::Urgent).await?;
+        if hold_feed(&mut tx, campaign_id, number_id).await?.is_none() {
+            return Ok(None);
+        }
         let batch = on!(&mut tx, c => sqlx::query_as(
             "INSERT INTO batches (campaign_id, number_id, kind, lo, hi, created_at)
              SELECT $1, $2, 1, 0, 0, $3
@@ -151,9 +173,7 @@ impl Store {
     /// As every write.
     pub async fn refeed(&self, campaign_id: i64, number_id: i64) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
-        on!(&mut tx, c => sqlx::query(
-            "UPDATE campaign_numbers SET fed_through = 0 WHERE campaign_id = $1 AND number_id = $2")
-            .bind(campaign_id).bind(number_id).execute(c).await.map(drop))?;
+        set_fed(&mut tx, campaign_id, number_id, 0).await?;
         tx.commit().await
     }
 
