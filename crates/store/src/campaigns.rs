@@ -5,6 +5,7 @@ use sqlx::FromRow;
 
 use crate::db::{Priority, Store, on};
 use crate::error::{Error, Result};
+use crate::tallies;
 
 /// A campaign as it is stored.
 #[derive(Clone, Debug, FromRow)]
@@ -180,10 +181,12 @@ impl Store {
     /// As every read.
     pub async fn campaigns_alive(&self) -> Result<Vec<CampaignRow>> {
         let mut link = self.read().await?;
+        // Each part has its index, so that campaigns which are over cost nothing.
         let sql = sqlx::AssertSqlSafe(format!(
             "{SELECT} WHERE state IN (1, 2, 3)
-               UNION ALL {SELECT} WHERE state = 4 AND (NOT planned AND frozen_at IS NOT NULL
-                    OR EXISTS (SELECT 1 FROM tallies t WHERE t.campaign_id = campaigns.id AND t.state = 0 AND t.n > 0))
+               UNION ALL {SELECT} WHERE state = 4 AND NOT planned AND frozen_at IS NOT NULL
+               UNION ALL {SELECT} WHERE state = 4 AND planned AND id IN (
+                    SELECT campaign_id FROM tallies WHERE state IN (0, 1, 2) AND state = 0 AND n > 0)
              ORDER BY id"
         ));
         Ok(on!(&mut link, c => sqlx::query_as(sql).fetch_all(c).await)?)
@@ -261,9 +264,11 @@ impl Store {
                 "UPDATE campaigns SET launched_at = coalesce(launched_at, $2), started_at = $2, frozen_at = $2,
                                       audience = $3 WHERE id = $1")
                 .bind(id).bind(now).bind(audience.unwrap_or(0)).execute(c).await.map(drop))?,
-            CampaignEvent::Finished | CampaignEvent::Cancelled => on!(&mut tx, c => sqlx::query(
-                "UPDATE campaigns SET finished_at = $2 WHERE id = $1")
-                .bind(id).bind(now).execute(c).await.map(drop))?,
+            CampaignEvent::Finished | CampaignEvent::Cancelled => {
+                on!(&mut tx, c => sqlx::query("UPDATE campaigns SET finished_at = $2 WHERE id = $1")
+                    .bind(id).bind(now).execute(c).await.map(drop))?;
+                tallies::forget_empty(&mut tx, id).await?;
+            }
             CampaignEvent::Reopened => on!(&mut tx, c => sqlx::query(
                 "UPDATE campaigns SET finished_at = NULL WHERE id = $1")
                 .bind(id).execute(c).await.map(drop))?,
@@ -310,3 +315,6 @@ impl Store {
             .bind(id).fetch_one(c).await)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

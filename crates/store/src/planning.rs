@@ -169,6 +169,7 @@ impl Store {
             deltas.add(campaign_id, *number_id, SendState::Skipped as i16, reason, 1);
         }
         deltas.write(&mut tx).await?;
+        crate::tallies::forget_empty(&mut tx, campaign_id).await?;
         on!(&mut tx, c => sqlx::query("DELETE FROM batches WHERE campaign_id = $1")
             .bind(campaign_id).execute(c).await.map(drop))?;
         tx.commit().await?;

@@ -151,6 +151,13 @@ pub(crate) fn marks(
     .flatten()
 }
 
+/// Removes the empty tallies of a campaign's open states: campaigns that are over leave nothing to look through.
+pub(crate) async fn forget_empty(tx: &mut Link, campaign_id: i64) -> Result<()> {
+    on!(tx, c => sqlx::query("DELETE FROM tallies WHERE campaign_id = $1 AND state IN (0, 1, 2) AND n = 0")
+        .bind(campaign_id).execute(c).await.map(drop))?;
+    Ok(())
+}
+
 impl Store {
     /// Where the sends of a campaign stand, over all its numbers.
     ///
@@ -197,6 +204,10 @@ impl Store {
     /// As every write.
     pub async fn heal_tallies(&self, campaign_id: i64) -> Result<()> {
         let mut tx = self.write(Priority::Bulk).await?;
+        if let Link::Postgres(held) = &mut tx {
+            // Whoever moved sends has committed their tallies, too, or waits until the count below has.
+            sqlx::query("LOCK TABLE tallies IN SHARE ROW EXCLUSIVE MODE").execute(&mut **held).await?;
+        }
         on!(&mut tx, c => sqlx::query("DELETE FROM tallies WHERE campaign_id = $1")
             .bind(campaign_id).execute(c).await.map(drop))?;
         let sql = "INSERT INTO tallies (campaign_id, number_id, state, detail, n)

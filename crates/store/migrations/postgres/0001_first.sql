@@ -183,6 +183,8 @@ CREATE TABLE campaigns (
     UNIQUE (parent_id, occurrence)
 );
 CREATE INDEX campaigns_alive ON campaigns (state) WHERE state IN (1, 2, 3);
+-- cancelled in the middle of being planned: the rest of the audience is still to be written down as skipped
+CREATE INDEX campaigns_unplanned ON campaigns (id) WHERE state = 4 AND NOT planned AND frozen_at IS NOT NULL;
 
 CREATE TABLE campaign_lists (
     campaign_id BIGINT  NOT NULL REFERENCES campaigns (id),
@@ -254,6 +256,7 @@ CREATE TABLE tallies (
     n           BIGINT   NOT NULL,
     PRIMARY KEY (campaign_id, number_id, state, detail)
 );
+CREATE INDEX tallies_open ON tallies (campaign_id) WHERE state IN (0, 1, 2);
 
 -- Open batches only: a finished batch is deleted. lo and hi are contact ids, both included; kind 0 takes the fresh
 -- sends of its range, kind 1 whatever of the campaign and number is due again.
