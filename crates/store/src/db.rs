@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use sqlx::migrate::MigrateError;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 
 use crate::error::{Error, Result};
@@ -160,6 +161,13 @@ impl Link {
 static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
 
+fn migration_failed(error: MigrateError) -> Error {
+    match error {
+        MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => Error::from(cause),
+        other => Error::bug(format!("migrating the schema: {other}")),
+    }
+}
+
 impl Store {
     /// Opens `sqlite://PATH` or `postgres://…`, creates an SQLite file that is not there yet, and migrates.
     ///
@@ -194,6 +202,15 @@ impl Store {
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    // SQLite ends a transaction by itself when the disk is full or a read fails. sqlx's own roll-back
+                    // then fails, it goes on counting a transaction, and would never begin another one here. The ping
+                    // comes back after that roll-back.
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
+                })
+            })
             .connect_with(options.clone())
             .await?;
         let read = SqlitePoolOptions::new()
@@ -218,10 +235,7 @@ impl Store {
             Db::Sqlite { write, .. } => SQLITE_MIGRATIONS.run(write).await,
             Db::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await,
         };
-        done.map_err(|error| match error {
-            sqlx::migrate::MigrateError::Execute(cause) => Error::from(cause),
-            other => Error::bug(format!("migrating the schema: {other}")),
-        })
+        done.map_err(migration_failed)
     }
 
     /// A connection for reading. Sees what is committed when each statement begins.
@@ -270,3 +284,6 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
