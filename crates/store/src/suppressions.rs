@@ -68,28 +68,46 @@ pub struct Suppression {
     pub evidence_id: Option<i64>,
 }
 
-async fn people_of(tx: &mut Link, stop: &Stop) -> Result<Vec<i64>> {
+/// Everybody a stop leads to, and among them whom its names belong to: whose number it names, who is made if nobody has
+/// it yet, or else who got the message that it quotes.
+async fn people_of(tx: &mut Link, stop: &Stop) -> Result<(Vec<i64>, Option<i64>)> {
     let mut people: Vec<i64> = stop.contact_id.into_iter().collect();
+    let mut bearer = None;
     if let Some((key, _)) = stop.phone {
-        people.extend(on!(tx, c => sqlx::query_scalar::<_, i64>("SELECT id FROM contacts WHERE phone_key = $1")
-            .bind(key).fetch_optional(c).await)?);
+        let known: Option<i64> = on!(tx, c => sqlx::query_scalar("SELECT id FROM contacts WHERE phone_key = $1")
+            .bind(key).fetch_optional(c).await)?;
+        bearer = Some(match known {
+            Some(person) => person,
+            None => new_person(tx, stop).await?,
+        });
+        people.extend(bearer);
     }
-    for (kind, value) in [(USER_ID, &stop.user_id), (PARENT_USER_ID, &stop.parent_user_id)] {
-        if let Some(value) = value {
-            people.extend(on!(tx, c => sqlx::query_scalar::<_, i64>(
-                "SELECT contact_id FROM identities WHERE kind = $1 AND value = $2")
-                .bind(kind).bind(value).fetch_optional(c).await)?);
-        }
+    for (kind, value) in names_in(stop) {
+        people.extend(on!(tx, c => sqlx::query_scalar::<_, i64>(
+            "SELECT contact_id FROM identities WHERE kind = $1 AND value = $2")
+            .bind(kind).bind(value).fetch_optional(c).await)?);
     }
     if let Some(wamid) = &stop.quoted_wamid {
-        people.extend(on!(tx, c => sqlx::query_scalar::<_, i64>(
+        let recipients: Vec<i64> = on!(tx, c => sqlx::query_scalar(
             "SELECT contact_id FROM sends WHERE wamid_hash = $1 AND wamid = $2
              UNION SELECT contact_id FROM past_attempts WHERE wamid_hash = $1 AND wamid = $2")
-            .bind(wamid_hash(wamid)).bind(wamid).fetch_all(c).await)?);
+            .bind(wamid_hash(wamid)).bind(wamid).fetch_all(c).await)?;
+        bearer = bearer.or(recipients.first().copied());
+        people.extend(recipients);
+    }
+    if people.is_empty() {
+        people.push(new_person(tx, stop).await?);
     }
     people.sort_unstable();
     people.dedup();
-    Ok(people)
+    Ok((people, bearer))
+}
+
+/// The names of a person in a stop.
+fn names_in(stop: &Stop) -> impl Iterator<Item = (i16, &str)> {
+    [(USER_ID, &stop.user_id), (PARENT_USER_ID, &stop.parent_user_id)]
+        .into_iter()
+        .filter_map(|(kind, value)| Some((kind, value.as_deref()?)))
 }
 
 async fn new_person(tx: &mut Link, stop: &Stop) -> Result<i64> {
@@ -113,17 +131,7 @@ pub(crate) async fn one_at_a_time(tx: &mut Link) -> Result<()> {
 }
 
 pub(crate) async fn stop_within(tx: &mut Link, stop: &Stop) -> Result<Stopped> {
-    let mut people = people_of(tx, stop).await?;
-    if people.is_empty() {
-        people.push(new_person(tx, stop).await?);
-    }
-    for (kind, value) in [(USER_ID, &stop.user_id), (PARENT_USER_ID, &stop.parent_user_id)] {
-        if let Some(value) = value {
-            on!(tx, c => sqlx::query(
-                "INSERT INTO identities (kind, value, contact_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-                .bind(kind).bind(value).bind(people[0]).execute(c).await.map(drop))?;
-        }
-    }
+    let (people, bearer) = people_of(tx, stop).await?;
     let mut new = 0;
     let mut evidence_id = None;
     for person in &people {
@@ -143,6 +151,15 @@ pub(crate) async fn stop_within(tx: &mut Link, stop: &Stop) -> Result<Stopped> {
         on!(tx, c => sqlx::query("UPDATE suppressions SET evidence_id = $2 WHERE contact_id = $1")
             .bind(person).bind(id).execute(c).await.map(drop))?;
         evidence_id = Some(id);
+    }
+    let contact_id = bearer.unwrap_or(people[0]);
+    let names: Vec<Identity> =
+        names_in(stop).map(|(kind, value)| Identity { kind, value: value.to_owned(), contact_id }).collect();
+    // A name that somebody bears already stays theirs, unless the stop says whose it is.
+    if bearer.is_some() {
+        learn_within(tx, &names).await?;
+    } else {
+        insert_names(tx, &serde_json::to_string(&names)?).await?;
     }
     Ok(Stopped { contact_ids: people, new, evidence_id })
 }
@@ -244,67 +261,92 @@ impl Store {
         }
         let mut tx = self.write(Priority::Urgent).await?;
         one_at_a_time(&mut tx).await?;
-        let insert = tx.pick(
-            "INSERT INTO identities (kind, value, contact_id)
-             SELECT value ->> 'kind', value ->> 'value', value ->> 'contact_id' FROM json_each($1) WHERE true
-             ON CONFLICT (kind, value) DO NOTHING",
-            "INSERT INTO identities (kind, value, contact_id)
-             SELECT kind, value, min(contact_id)
-             FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
-             GROUP BY kind, value ORDER BY kind, value ON CONFLICT (kind, value) DO NOTHING",
-        );
-        on!(&mut tx, c => sqlx::query(insert).bind(&json).execute(c).await.map(drop))?;
-        // The block of a person of that name holds for the person the message went to.
-        let carry = tx.pick(
-            "INSERT INTO suppressions (contact_id, scope, since, source, campaign_id, evidence_id)
-             SELECT j.value ->> 'contact_id', p.scope, p.since, p.source, p.campaign_id, p.evidence_id
-             FROM json_each($1) j JOIN identities i ON i.kind = j.value ->> 'kind' AND i.value = j.value ->> 'value'
-             JOIN suppressions p ON p.contact_id = i.contact_id
-             WHERE i.contact_id <> j.value ->> 'contact_id'
-             ON CONFLICT (contact_id) DO NOTHING RETURNING contact_id",
-            "INSERT INTO suppressions (contact_id, scope, since, source, campaign_id, evidence_id)
-             SELECT DISTINCT ON (j.contact_id) j.contact_id, p.scope, p.since, p.source, p.campaign_id, p.evidence_id
-             FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
-             JOIN identities i ON i.kind = j.kind AND i.value = j.value
-             JOIN suppressions p ON p.contact_id = i.contact_id
-             WHERE i.contact_id <> j.contact_id ORDER BY j.contact_id, p.since
-             ON CONFLICT (contact_id) DO NOTHING RETURNING contact_id",
-        );
-        let carried: Vec<i64> = on!(&mut tx, c => sqlx::query_scalar(carry).bind(&json).fetch_all(c).await)?;
-        let repoint = tx.pick(
-            "UPDATE identities SET contact_id = (
-                 SELECT j.value ->> 'contact_id' FROM json_each($1) j
-                 WHERE j.value ->> 'kind' = identities.kind AND j.value ->> 'value' = identities.value LIMIT 1)
-             WHERE (kind, value) IN (SELECT j.value ->> 'kind', j.value ->> 'value' FROM json_each($1) j)
-               AND EXISTS (SELECT 1 FROM contacts c WHERE c.id = identities.contact_id AND c.phone IS NULL)",
-            "UPDATE identities i SET contact_id = j.contact_id
-             FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
-             WHERE i.kind = j.kind AND i.value = j.value AND i.contact_id <> j.contact_id
-               AND EXISTS (SELECT 1 FROM contacts c WHERE c.id = i.contact_id AND c.phone IS NULL)",
-        );
-        let nameless = tx.pick(
-            "SELECT DISTINCT i.contact_id FROM json_each($1) j
-             JOIN identities i ON i.kind = j.value ->> 'kind' AND i.value = j.value ->> 'value'
-             JOIN contacts c ON c.id = i.contact_id AND c.phone IS NULL
-             WHERE i.contact_id <> j.value ->> 'contact_id'",
-            "SELECT DISTINCT i.contact_id
-             FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
-             JOIN identities i ON i.kind = j.kind AND i.value = j.value
-             JOIN contacts c ON c.id = i.contact_id AND c.phone IS NULL
-             WHERE i.contact_id <> j.contact_id",
-        );
-        let nameless: Vec<i64> = on!(&mut tx, c => sqlx::query_scalar(nameless).bind(&json).fetch_all(c).await)?;
-        on!(&mut tx, c => sqlx::query(repoint).bind(&json).execute(c).await.map(drop))?;
-        // Whoever has no name left is the person above; one block is enough, and the ledger keeps the evidence.
-        let forget = tx.pick(
-            "DELETE FROM suppressions WHERE contact_id IN (SELECT value FROM json_each($1))
-               AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.contact_id = suppressions.contact_id)",
-            "DELETE FROM suppressions WHERE contact_id IN (SELECT (jsonb_array_elements_text($1::jsonb))::bigint)
-               AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.contact_id = suppressions.contact_id)",
-        );
-        let nameless = serde_json::to_string(&nameless)?;
-        on!(&mut tx, c => sqlx::query(forget).bind(nameless).execute(c).await.map(drop))?;
+        let carried = learn_within(&mut tx, identities).await?;
         tx.commit().await?;
         Ok(carried)
     }
 }
+
+async fn insert_names(tx: &mut Link, json: &str) -> Result<()> {
+    let insert = tx.pick(
+        "INSERT INTO identities (kind, value, contact_id)
+         SELECT value ->> 'kind', value ->> 'value', value ->> 'contact_id' FROM json_each($1) WHERE true
+         ON CONFLICT (kind, value) DO NOTHING",
+        "INSERT INTO identities (kind, value, contact_id)
+         SELECT kind, value, min(contact_id)
+         FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
+         GROUP BY kind, value ORDER BY kind, value ON CONFLICT (kind, value) DO NOTHING",
+    );
+    on!(tx, c => sqlx::query(insert).bind(json).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// Learns names within the caller's transaction. The people who became suppressed by it.
+async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Result<Vec<i64>> {
+    let people: Vec<i64> = identities.iter().map(|identity| identity.contact_id).collect();
+    let sql = tx.pick(
+        "SELECT id FROM contacts WHERE id IN (SELECT value FROM json_each($1))",
+        "SELECT id FROM contacts WHERE id IN (SELECT (jsonb_array_elements_text($1::jsonb))::bigint)",
+    );
+    let json = serde_json::to_string(&people)?;
+    let known: Vec<i64> = on!(tx, c => sqlx::query_scalar(sql).bind(json).fetch_all(c).await)?;
+    // A webhook may speak of somebody whom this database does not hold (any more): nobody to give a name to.
+    let identities: Vec<&Identity> =
+        identities.iter().filter(|identity| known.contains(&identity.contact_id)).collect();
+    let json = serde_json::to_string(&identities)?;
+    insert_names(tx, &json).await?;
+    // The block of a person of that name holds for the person the message went to.
+    let carry = tx.pick(
+        "INSERT INTO suppressions (contact_id, scope, since, source, campaign_id, evidence_id)
+         SELECT j.value ->> 'contact_id', p.scope, p.since, p.source, p.campaign_id, p.evidence_id
+         FROM json_each($1) j JOIN identities i ON i.kind = j.value ->> 'kind' AND i.value = j.value ->> 'value'
+         JOIN suppressions p ON p.contact_id = i.contact_id
+         WHERE i.contact_id <> j.value ->> 'contact_id'
+         ON CONFLICT (contact_id) DO NOTHING RETURNING contact_id",
+        "INSERT INTO suppressions (contact_id, scope, since, source, campaign_id, evidence_id)
+         SELECT DISTINCT ON (j.contact_id) j.contact_id, p.scope, p.since, p.source, p.campaign_id, p.evidence_id
+         FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
+         JOIN identities i ON i.kind = j.kind AND i.value = j.value
+         JOIN suppressions p ON p.contact_id = i.contact_id
+         WHERE i.contact_id <> j.contact_id ORDER BY j.contact_id, p.since
+         ON CONFLICT (contact_id) DO NOTHING RETURNING contact_id",
+    );
+    let carried: Vec<i64> = on!(tx, c => sqlx::query_scalar(carry).bind(&json).fetch_all(c).await)?;
+    let repoint = tx.pick(
+        "UPDATE identities SET contact_id = (
+             SELECT j.value ->> 'contact_id' FROM json_each($1) j
+             WHERE j.value ->> 'kind' = identities.kind AND j.value ->> 'value' = identities.value LIMIT 1)
+         WHERE (kind, value) IN (SELECT j.value ->> 'kind', j.value ->> 'value' FROM json_each($1) j)
+           AND EXISTS (SELECT 1 FROM contacts c WHERE c.id = identities.contact_id AND c.phone IS NULL)",
+        "UPDATE identities i SET contact_id = j.contact_id
+         FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
+         WHERE i.kind = j.kind AND i.value = j.value AND i.contact_id <> j.contact_id
+           AND EXISTS (SELECT 1 FROM contacts c WHERE c.id = i.contact_id AND c.phone IS NULL)",
+    );
+    let nameless = tx.pick(
+        "SELECT DISTINCT i.contact_id FROM json_each($1) j
+         JOIN identities i ON i.kind = j.value ->> 'kind' AND i.value = j.value ->> 'value'
+         JOIN contacts c ON c.id = i.contact_id AND c.phone IS NULL
+         WHERE i.contact_id <> j.value ->> 'contact_id'",
+        "SELECT DISTINCT i.contact_id
+         FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
+         JOIN identities i ON i.kind = j.kind AND i.value = j.value
+         JOIN contacts c ON c.id = i.contact_id AND c.phone IS NULL
+         WHERE i.contact_id <> j.contact_id",
+    );
+    let nameless: Vec<i64> = on!(tx, c => sqlx::query_scalar(nameless).bind(&json).fetch_all(c).await)?;
+    on!(tx, c => sqlx::query(repoint).bind(&json).execute(c).await.map(drop))?;
+    // Whoever has no name left is the person above; one block is enough, and the ledger keeps the evidence.
+    let forget = tx.pick(
+        "DELETE FROM suppressions WHERE contact_id IN (SELECT value FROM json_each($1))
+           AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.contact_id = suppressions.contact_id)",
+        "DELETE FROM suppressions WHERE contact_id IN (SELECT (jsonb_array_elements_text($1::jsonb))::bigint)
+           AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.contact_id = suppressions.contact_id)",
+    );
+    let nameless = serde_json::to_string(&nameless)?;
+    on!(tx, c => sqlx::query(forget).bind(nameless).execute(c).await.map(drop))?;
+    Ok(carried)
+}
+
+#[cfg(test)]
+mod tests;
