@@ -1,5 +1,7 @@
 //! Webhook bodies: durable before they are acknowledged, each kept once, applied later.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use sqlx::FromRow;
 
@@ -57,7 +59,7 @@ impl Store {
         if arrivals.iter().any(|arrival| !arrival.stops.is_empty()) {
             one_at_a_time(&mut tx).await?;
         }
-        let fresh = insert_bodies(&mut tx, arrivals).await?;
+        let mut fresh: HashSet<Vec<u8>> = insert_bodies(&mut tx, arrivals).await?.into_iter().collect();
         for arrival in arrivals {
             // A repeated body's opt-outs ran already with the first one; they are looked at again all the same, so
             // that a repetition is acknowledged no sooner than they hold.
@@ -65,7 +67,7 @@ impl Store {
             for stop in &arrival.stops {
                 stopped.push(stop_within(&mut tx, stop).await?);
             }
-            kept.push(Kept { is_new: fresh.iter().any(|hash| hash == arrival.body_hash.as_slice()), stopped });
+            kept.push(Kept { is_new: fresh.remove(arrival.body_hash.as_slice()), stopped });
         }
         tx.commit().await?;
         Ok(kept)
@@ -147,6 +149,7 @@ async fn insert_bodies(tx: &mut Link, arrivals: &[Arrival]) -> Result<Vec<Vec<u8
             body: hex::encode(&arrival.body),
         })
         .collect();
+    // In the order of their hashes: two processes that got the same bodies wait for each other, never in a ring.
     let sql = tx.pick(
         "INSERT INTO inbox (account_id, received_at, body_hash, signature, body)
          SELECT value ->> 'account_id', value ->> 'received_at', unhex(value ->> 'hash'), value ->> 'signature',
@@ -156,8 +159,11 @@ async fn insert_bodies(tx: &mut Link, arrivals: &[Arrival]) -> Result<Vec<Vec<u8
          SELECT account_id, received_at, decode(hash, 'hex'), signature, decode(body, 'hex')
          FROM jsonb_to_recordset($1::jsonb) AS j(account_id bigint, received_at bigint, hash text, signature text,
                                                  body text)
-         ON CONFLICT (body_hash) DO NOTHING RETURNING body_hash",
+         ORDER BY hash ON CONFLICT (body_hash) DO NOTHING RETURNING body_hash",
     );
     let json = serde_json::to_string(&rows)?;
     Ok(on!(tx, c => sqlx::query_scalar(sql).bind(json).fetch_all(c).await)?)
 }
+
+#[cfg(test)]
+mod tests;
