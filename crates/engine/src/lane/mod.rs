@@ -46,7 +46,9 @@ const IDLE: Micros = 200_000;
 /// The group of a lane without a rate.
 const FREE_GROUP: usize = 256;
 /// POSTs under way on a lane without a rate.
-const FREE_IN_FLIGHT: usize = 256;
+const FREE_IN_FLIGHT: usize = 512;
+/// A lane without a rate claims when so many places are free: fewer would cost a commit each.
+const FREE_ROOM: usize = 64;
 /// While something forbids sending, look again after this.
 const HALTED_FOR: Micros = 250_000;
 /// POSTs under way when the process is asked to stop have so long to be answered. With what follows it stays within the
@@ -176,6 +178,7 @@ impl Lane {
             let pace = self.pace.clone();
             let clock = self.app.clock.clone();
             let places = Arc::clone(&self.places);
+            let wanted = u32::try_from(self.least_room()).unwrap_or(1);
             tokio::select! {
                 biased;
                 () = lost.cancelled() => break if shutdown.is_cancelled() { Stopped::Shutdown } else { Stopped::Lost },
@@ -193,8 +196,8 @@ impl Lane {
                     self.follow(orders);
                 }
                 () = pace.freed() => {}
-                // Every place in flight was taken: a claim, or a claimed send, waits for the first that comes free.
-                Ok(_) = places.acquire(), if self.hand.len() > 0 && self.places.available_permits() == 0 => {}
+                // Too few places in flight were free: a claim, or a claimed send, waits for them.
+                Ok(_) = places.acquire_many(wanted), if self.hand.len() > 0 && self.places.available_permits() < self.least_room() => {}
                 () = clock.sleep_until(wake_at) => {}
             }
         };
@@ -255,6 +258,11 @@ impl Lane {
         }
     }
 
+    /// How many places must be free before a claim is worth its commit.
+    fn least_room(&self) -> usize {
+        if self.pace.rate().is_none() { FREE_ROOM } else { 1 }
+    }
+
     /// How many claims the next group holds, and how many that could go now may still wait when it is made.
     fn group(&self) -> (usize, usize) {
         match self.pace.turns_within(GROUP_TIME) {
@@ -303,7 +311,7 @@ impl Lane {
         }
         let room = self.places.available_permits().saturating_sub(self.hand.ready());
         let limit = group.min(room).min(probes.unwrap_or(usize::MAX));
-        if limit == 0 {
+        if limit == 0 || room < self.least_room() {
             return Err(idle);
         }
         let (batch, after, limit) = match self.hand.hungry(limit, soon) {

@@ -16,7 +16,7 @@ use super::hand::{Campaign, Hand, Ids};
 use super::outage::Circuit;
 use super::pace::Pace;
 use super::tasks::Tasks;
-use super::{FREE_IN_FLIGHT, Handed, Inlets, Lane, Orders, Recorder, Showing, Stopped, orphans, pause_for as pause};
+use super::{Handed, Inlets, Lane, Orders, Recorder, Showing, Stopped, orphans, pause_for as pause};
 use crate::fault::{Fault, Result};
 use crate::journal::Journal;
 use crate::queue::{BATCHES_IN_HAND, Redis};
@@ -120,8 +120,9 @@ async fn serve(term: &Term, shutdown: &CancellationToken) -> anyhow::Result<()> 
         orders: orders.borrow().clone(),
         hand: Hand::default(),
         campaigns: HashMap::new(),
-        places: Arc::new(Semaphore::new(FREE_IN_FLIGHT)),
-        in_flight_limit: FREE_IN_FLIGHT,
+        // The first orders make room, as much as the rate needs.
+        places: Arc::new(Semaphore::new(0)),
+        in_flight_limit: 0,
         circuit: Circuit::default(),
         halted: None,
         throttle: 1.0,
