@@ -193,9 +193,24 @@ pub async fn sync(app: &App, name: Option<&str>) -> Result<SyncReport> {
         Some(name) => vec![find(app, name).await?],
         None => app.store.accounts().await?,
     };
+    sync_each(app, &accounts).await
+}
+
+/// As [`sync`] of all, without being asked: heals what missed webhooks would have told. Stopped accounts are left alone:
+/// whether one may go on is for a person to say.
+///
+/// # Errors
+/// As [`sync`].
+pub async fn reread(app: &App) -> Result<SyncReport> {
+    let mut accounts = app.store.accounts().await?;
+    accounts.retain(|account| account.stopped_reason.is_none());
+    sync_each(app, &accounts).await
+}
+
+async fn sync_each(app: &App, accounts: &[Account]) -> Result<SyncReport> {
     let mut read = Vec::with_capacity(accounts.len());
     let mut first_fault = None;
-    for account in &accounts {
+    for account in accounts {
         match sync_one(app, account).await {
             Ok(sync) => read.push(sync),
             Err(fault) => first_fault = first_fault.or(Some(fault)),

@@ -11,6 +11,7 @@ pub mod actor;
 pub mod app;
 pub mod callback;
 pub mod campaigns;
+pub(crate) mod chores;
 pub mod clock;
 pub mod consequences;
 pub mod evidence;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lane::pause_for;
 use crate::worker::{AbortOnDrop, LEASE, STILL, stay_alive};
-use crate::{App, feeder, host, intake, ledger, planner};
+use crate::{App, chores, feeder, host, intake, ledger, planner};
 
 /// The lease's name.
 const NAME: &str = "scheduler";
@@ -135,6 +135,7 @@ async fn lead(app: &Arc<App>, token: i64, shutdown: &CancellationToken) {
         false,
         Box::new(|app| Box::pin(async move { housekeep(&app).await })),
     );
+    loops.spawn(chores::run(Arc::clone(app), lost.clone()));
     tokio::select! {
         () = keep_leading(app, token, &lost) => {}
         // They end when the lead is lost. One that ends before has panicked; without it nothing would be planned, or

@@ -1,11 +1,14 @@
-//! An app for tests: a fresh database, a clock that stands still, a data directory that goes away.
+//! An app for tests: a fresh database, a clock that stands still, a data directory that goes away; and a Graph API.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use secrecy::SecretString;
 use store::testing::Database;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::{App, AppParts, Clock, Vault};
 
@@ -48,4 +51,63 @@ pub(crate) async fn app_at(db: Database, graph_url: &str) -> TestApp {
         install: db.store.install_id().await.expect("an install id"),
     });
     TestApp { app, data_dir, _db: db }
+}
+
+/// The other side of the socket: answers `GET /v26.0/WABA/EDGE` with what is set for `WABA/EDGE`, if the token is
+/// `EAAG-good`.
+pub(crate) struct Graph {
+    pub(crate) url: String,
+    pages: Arc<Mutex<Vec<(&'static str, serde_json::Value)>>>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Graph {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let pages: Arc<Mutex<Vec<(&'static str, serde_json::Value)>>> = Arc::default();
+        let asked: Arc<AtomicUsize> = Arc::default();
+        let (served, counted) = (Arc::clone(&pages), Arc::clone(&asked));
+        tokio::spawn(async move {
+            while let Ok((mut peer, _)) = listener.accept().await {
+                let served = Arc::clone(&served);
+                counted.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(async move {
+                    let mut request = Vec::new();
+                    while !request.ends_with(b"\r\n\r\n") && peer.read_buf(&mut request).await.unwrap_or(0) > 0 {}
+                    let answer = answer(&String::from_utf8_lossy(&request), &served.lock().unwrap());
+                    let _ = peer.write_all(answer.as_bytes()).await;
+                });
+            }
+        });
+        Self { url, pages, asked }
+    }
+
+    /// How many requests came, one per connection, since it was last asked for.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.swap(0, Ordering::Relaxed)
+    }
+
+    /// From now on this page breaks.
+    pub(crate) fn fail(&self, path: &str) {
+        self.pages.lock().unwrap().retain(|(known, _)| *known != path);
+    }
+
+    pub(crate) fn serve(&self, path: &'static str, items: serde_json::Value) {
+        let mut pages = self.pages.lock().unwrap();
+        pages.retain(|(known, _)| *known != path);
+        pages.push((path, serde_json::json!({ "data": items })));
+    }
+}
+
+fn answer(request: &str, pages: &[(&'static str, serde_json::Value)]) -> String {
+    let (status, body) = if !request.to_ascii_lowercase().contains("authorization: bearer eaag-good\r\n") {
+        let refused = serde_json::json!({"error": {"message": "Invalid OAuth access token.", "type": "OAuthException", "code": 190}});
+        ("401 Unauthorized", refused.to_string())
+    } else {
+        let page = pages.iter().find(|(path, _)| request.contains(&format!("/v26.0/{path}?")));
+        page.map_or(("500 Oops", "<html>".to_owned()), |(_, page)| ("200 OK", page.to_string()))
+    };
+    let head = "content-type: application/json\r\nconnection: close";
+    format!("HTTP/1.1 {status}\r\n{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }

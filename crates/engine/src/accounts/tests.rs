@@ -1,59 +1,9 @@
-use std::sync::{Arc, Mutex};
-
 use store::on_both_databases;
 use store::testing::Database;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 
 use super::*;
-use crate::testing::{NOW, TestApp, app, app_at};
+use crate::testing::{Graph, NOW, TestApp, app, app_at};
 use crate::{numbers, templates};
-
-/// The other side of the socket: answers `GET /v26.0/WABA/EDGE` with what is set for `WABA/EDGE`, if the token is
-/// `EAAG-good`.
-struct Graph {
-    url: String,
-    pages: Arc<Mutex<Vec<(&'static str, serde_json::Value)>>>,
-}
-
-impl Graph {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let pages: Arc<Mutex<Vec<(&'static str, serde_json::Value)>>> = Arc::default();
-        let served = Arc::clone(&pages);
-        tokio::spawn(async move {
-            while let Ok((mut peer, _)) = listener.accept().await {
-                let served = Arc::clone(&served);
-                tokio::spawn(async move {
-                    let mut request = Vec::new();
-                    while !request.ends_with(b"\r\n\r\n") && peer.read_buf(&mut request).await.unwrap_or(0) > 0 {}
-                    let answer = answer(&String::from_utf8_lossy(&request), &served.lock().unwrap());
-                    let _ = peer.write_all(answer.as_bytes()).await;
-                });
-            }
-        });
-        Self { url, pages }
-    }
-
-    fn serve(&self, path: &'static str, items: serde_json::Value) {
-        let mut pages = self.pages.lock().unwrap();
-        pages.retain(|(known, _)| *known != path);
-        pages.push((path, serde_json::json!({ "data": items })));
-    }
-}
-
-fn answer(request: &str, pages: &[(&'static str, serde_json::Value)]) -> String {
-    let (status, body) = if !request.to_ascii_lowercase().contains("authorization: bearer eaag-good\r\n") {
-        let refused = serde_json::json!({"error": {"message": "Invalid OAuth access token.", "type": "OAuthException", "code": 190}});
-        ("401 Unauthorized", refused.to_string())
-    } else {
-        let page = pages.iter().find(|(path, _)| request.contains(&format!("/v26.0/{path}?")));
-        page.map_or(("500 Oops", "<html>".to_owned()), |(_, page)| ("200 OK", page.to_string()))
-    };
-    let head = "content-type: application/json\r\nconnection: close";
-    format!("HTTP/1.1 {status}\r\n{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
-}
 
 fn new(name: &str, waba_id: &str) -> NewAccount {
     NewAccount {
@@ -127,6 +77,10 @@ on_both_databases! {
         assert_eq!(fault.kind, FaultKind::Forbidden);
         assert!(fault.kept.contains("shop") && fault.action.contains("rotate another"), "{fault}");
         assert_eq!(numbers::list(&app).await.unwrap().len(), 2);
+
+        // Unasked, the stopped account is neither read nor let go on.
+        assert_eq!(reread(&app).await.unwrap().accounts.len(), 1);
+        assert!(list(&app).await.unwrap()[0].stopped_reason.is_some());
 
         let view = rotate(&app, "another", &SecretString::from("EAAG-good")).await.unwrap();
         assert_eq!(view.stopped_reason, None);
