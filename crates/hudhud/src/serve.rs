@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use engine::{App, host, ledger, scheduler, worker};
+use engine::{App, host, scheduler, worker};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -42,8 +42,6 @@ pub const DRAIN: Duration = Duration::from_secs(30);
 const CLOSE: Duration = Duration::from_secs(6);
 /// How long a short command may keep the data directory.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often the whole ledger is checked.
-const VERIFY_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Answers to idempotency keys are kept for a day.
 const REMEMBER_ANSWERS_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -185,9 +183,6 @@ pub async fn start(
         let (app, stop) = (Arc::clone(&app), stop.clone());
         tasks.spawn(async move { scheduler::run(app, stop).await.context("the scheduler") });
     }
-    if has(Role::Scheduler) {
-        tasks.spawn(watch_ledger(Arc::clone(&app), stop.clone()));
-    }
     if has(Role::Worker) {
         let (app, stop) = (Arc::clone(&app), stop.clone());
         tasks.spawn(async move { worker::run(app, stop, host::new_instance()).await.context("the worker") });
@@ -272,30 +267,6 @@ impl Running {
         tracing::info!("stopped");
         self.stop_admin.cancel();
         let _ = tokio::time::timeout(Duration::from_millis(500), self.admin_task.join_next()).await;
-    }
-}
-
-/// Checks the ledger's chain at the start and from time to time. A broken one is said at once; sending goes on, since
-/// the suppressions do not rest on it.
-async fn watch_ledger(app: Arc<App>, stop: CancellationToken) -> anyhow::Result<()> {
-    let mut tick = tokio::time::interval(VERIFY_EVERY);
-    loop {
-        tokio::select! {
-            _ = tick.tick() => {}
-            () = stop.cancelled() => return Ok(()),
-        }
-        tokio::select! {
-            checked = ledger::verify(&app) => match checked {
-                Ok(check) => {
-                    metrics::gauge!("hudhud_ledger_ok").set(if check.ok { 1.0 } else { 0.0 });
-                    if !check.ok {
-                        tracing::error!(first_broken = check.first_broken, "the ledger's chain does not hold");
-                    }
-                }
-                Err(error) => tracing::warn!(%error, "the ledger was not checked; trying again later"),
-            },
-            () = stop.cancelled() => return Ok(()),
-        }
     }
 }
 

@@ -225,7 +225,8 @@ impl Store {
     async fn open_postgres(url: &str) -> Result<Self> {
         let options = PgConnectOptions::from_str(url)?
             .application_name("hudhud")
-            .options([("statement_timeout", "60000"), ("idle_in_transaction_session_timeout", "30000")]);
+            // A process that freezes inside a transaction must not keep its locks: another owner waits for them.
+            .options([("statement_timeout", "60000"), ("idle_in_transaction_session_timeout", "3000")]);
         let pool = PgPoolOptions::new().max_connections(12).acquire_timeout(PATIENCE).connect_with(options).await?;
         Ok(Self { db: Db::Postgres(pool) })
     }
