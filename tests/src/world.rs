@@ -451,13 +451,20 @@ impl World {
     /// When one was.
     pub async fn rules_were_kept(&self) {
         let report = self.simulator.report().await;
-        let most = report["max_in_sliding_second"].as_object().cloned().unwrap_or_default();
-        for (number, most) in most {
-            let most = most.as_u64().expect("a count");
+        let rate = usize::try_from(self.rate).expect("a rate fits");
+        let mut arrivals: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        for row in self.simulator.ledger().await {
+            arrivals.entry(row.phone_number_id).or_default().push(row.at_us);
+        }
+        for (number, mut times) in arrivals {
+            times.sort_unstable();
+            // As many as the rate allows and one more lie a second apart, at the least.
+            let closest = times.windows(rate + 1).map(|window| window[rate] - window[0]).min();
             assert!(
-                most <= u64::from(self.rate),
-                "{most} messages in one second on {number}, at a rate of {}",
-                self.rate
+                closest.is_none_or(|closest| closest >= 1_000_000),
+                "{} messages from {number} within {} ms, at a rate of {rate} a second",
+                rate + 1,
+                closest.unwrap_or(0) / 1000
             );
         }
         assert_eq!(

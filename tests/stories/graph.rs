@@ -18,7 +18,7 @@ async fn broken_for_a_while(outage: &'static str, most: usize) {
         assert_eq!(shown["state"], "running", "an outage is waited out: {shown}");
         assert_eq!(shown["counts"]["failed"], 0, "nobody's message fails for it: {shown}");
         let left = ["planned", "queued"].iter().filter_map(|state| shown["counts"][*state].as_u64()).sum::<u64>();
-        assert!(left > 200, "the rest waits: {shown}");
+        assert!(left >= 100, "the rest waits: {shown}");
         serve.expect_running();
         world.simulator.set(json!({"outage": "none"})).await;
         // What was on the wire when it broke was not taken in, and no webhook will tell of it. A broken platform is
