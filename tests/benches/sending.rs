@@ -5,6 +5,8 @@
 //! builds, or beside them in the target folder. Both are timed by the simulator's own ledger: from the first arrival to
 //! the last.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
