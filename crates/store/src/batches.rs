@@ -185,7 +185,8 @@ impl Store {
         let mut tx = self.write(Priority::Urgent).await?;
         let sql = tx.pick(
             "UPDATE batches SET pushed_at = $2 WHERE id IN (SELECT value FROM json_each($1))",
-            "UPDATE batches SET pushed_at = $2 WHERE id IN (SELECT (jsonb_array_elements_text($1::jsonb))::bigint)",
+            "UPDATE batches SET pushed_at = $2
+             WHERE id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint))",
         );
         let json = serde_json::to_string(batch_ids)?;
         on!(&mut tx, c => sqlx::query(sql).bind(json).bind(now).execute(c).await.map(drop))?;

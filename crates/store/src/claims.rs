@@ -143,7 +143,7 @@ impl Store {
         let sql = link.pick(
             "SELECT contact_id FROM suppressions WHERE contact_id IN (SELECT value FROM json_each($1))",
             "SELECT contact_id FROM suppressions
-             WHERE contact_id IN (SELECT (jsonb_array_elements_text($1::jsonb))::bigint)",
+             WHERE contact_id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint))",
         );
         let json = serde_json::to_string(contact_ids)?;
         Ok(on!(&mut link, c => sqlx::query_scalar(sql).bind(json).fetch_all(c).await)?)
@@ -225,6 +225,9 @@ async fn candidates(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<Vec<Claimed
 const AGAIN: Claim = Claim::Made { sends: Vec::new(), skipped: 0, exhausted: false };
 
 /// `false`: not all of them were still planned.
+///
+/// PostgreSQL gets the ids as an array. As a subquery they are joined, and before the new campaign's rows were counted
+/// (ANALYZE) its planner takes the campaign for empty and goes through all of it once per id: seconds for a claim.
 async fn mark_submitting(tx: &mut Link, order: &ClaimOrder<'_>, ids: &[i64]) -> Result<bool> {
     let sql = tx.pick(
         "UPDATE sends SET state = 1, attempt = attempt + 1, claimed_at = $3, term = $4, not_before = NULL,
@@ -232,7 +235,7 @@ async fn mark_submitting(tx: &mut Link, order: &ClaimOrder<'_>, ids: &[i64]) -> 
          WHERE campaign_id = $1 AND contact_id IN (SELECT value FROM json_each($2)) AND state = 0",
         "UPDATE sends SET state = 1, attempt = attempt + 1, claimed_at = $3, term = $4, not_before = NULL,
                           failed_at = NULL, code = NULL, reason = NULL
-         WHERE campaign_id = $1 AND contact_id IN (SELECT (jsonb_array_elements_text($2::jsonb))::bigint)
+         WHERE campaign_id = $1 AND contact_id = ANY (ARRAY(SELECT (jsonb_array_elements_text($2::jsonb))::bigint))
            AND state = 0",
     );
     let json = serde_json::to_string(ids)?;
@@ -248,7 +251,7 @@ async fn mark_skipped(tx: &mut Link, campaign_id: i64, ids: &[i64]) -> Result<bo
         "UPDATE sends SET state = 8, reason = $3, not_before = NULL
          WHERE campaign_id = $1 AND contact_id IN (SELECT value FROM json_each($2)) AND state = 0",
         "UPDATE sends SET state = 8, reason = $3, not_before = NULL
-         WHERE campaign_id = $1 AND contact_id IN (SELECT (jsonb_array_elements_text($2::jsonb))::bigint)
+         WHERE campaign_id = $1 AND contact_id = ANY (ARRAY(SELECT (jsonb_array_elements_text($2::jsonb))::bigint))
            AND state = 0",
     );
     let json = serde_json::to_string(ids)?;

@@ -94,7 +94,7 @@ impl Store {
         let sql = tx.pick(
             "UPDATE inbox SET applied_at = $2, body = NULL WHERE id IN (SELECT value FROM json_each($1))",
             "UPDATE inbox SET applied_at = $2, body = NULL
-             WHERE id IN (SELECT (jsonb_array_elements_text($1::jsonb))::bigint)",
+             WHERE id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint))",
         );
         let json = serde_json::to_string(ids)?;
         on!(&mut tx, c => sqlx::query(sql).bind(json).bind(now).execute(c).await.map(drop))?;

@@ -157,11 +157,18 @@ impl Store {
     /// As every write.
     pub async fn skip_planned(&self, campaign_id: i64, reason: &str, limit: i64) -> Result<u64> {
         let mut tx = self.write(Priority::Bulk).await?;
-        let rows: Vec<(i64, i64)> = on!(&mut tx, c => sqlx::query_as(
+        let sql = tx.pick(
             "UPDATE sends SET state = 8, reason = $2, not_before = NULL
              WHERE campaign_id = $1 AND state = 0 AND contact_id IN (
                  SELECT contact_id FROM sends WHERE campaign_id = $1 AND state = 0 ORDER BY contact_id LIMIT $3)
-             RETURNING contact_id, number_id")
+             RETURNING contact_id, number_id",
+            // As an array: see `mark_submitting`.
+            "UPDATE sends SET state = 8, reason = $2, not_before = NULL
+             WHERE campaign_id = $1 AND state = 0 AND contact_id = ANY (ARRAY(
+                 SELECT contact_id FROM sends WHERE campaign_id = $1 AND state = 0 ORDER BY contact_id LIMIT $3))
+             RETURNING contact_id, number_id",
+        );
+        let rows: Vec<(i64, i64)> = on!(&mut tx, c => sqlx::query_as(sql)
             .bind(campaign_id).bind(reason).bind(limit).fetch_all(c).await)?;
         let mut deltas = crate::tallies::Deltas::default();
         for (_, number_id) in &rows {

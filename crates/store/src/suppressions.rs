@@ -199,7 +199,7 @@ impl Store {
              WHERE state IN (1, 2) AND state = 1 AND contact_id IN (SELECT value FROM json_each($1))",
             "SELECT campaign_id, contact_id, attempt FROM sends
              WHERE state IN (1, 2) AND state = 1
-               AND contact_id IN (SELECT (jsonb_array_elements_text($1::jsonb))::bigint)",
+               AND contact_id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint))",
         );
         let json = serde_json::to_string(contact_ids)?;
         let rows: Vec<(i64, i64, i64)> = on!(&mut link, c => sqlx::query_as(sql).bind(json).fetch_all(c).await)?;
@@ -286,7 +286,7 @@ async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Result<Vec<i64>
     let people: Vec<i64> = identities.iter().map(|identity| identity.contact_id).collect();
     let sql = tx.pick(
         "SELECT id FROM contacts WHERE id IN (SELECT value FROM json_each($1))",
-        "SELECT id FROM contacts WHERE id IN (SELECT (jsonb_array_elements_text($1::jsonb))::bigint)",
+        "SELECT id FROM contacts WHERE id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint))",
     );
     let json = serde_json::to_string(&people)?;
     let known: Vec<i64> = on!(tx, c => sqlx::query_scalar(sql).bind(json).fetch_all(c).await)?;
@@ -340,7 +340,7 @@ async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Result<Vec<i64>
     let forget = tx.pick(
         "DELETE FROM suppressions WHERE contact_id IN (SELECT value FROM json_each($1))
            AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.contact_id = suppressions.contact_id)",
-        "DELETE FROM suppressions WHERE contact_id IN (SELECT (jsonb_array_elements_text($1::jsonb))::bigint)
+        "DELETE FROM suppressions WHERE contact_id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint))
            AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.contact_id = suppressions.contact_id)",
     );
     let nameless = serde_json::to_string(&nameless)?;
