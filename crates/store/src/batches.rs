@@ -74,16 +74,21 @@ pub struct Feedable {
     pub rate_cap: Option<i64>,
 }
 
-/// How far a campaign's number was fed and its campaign planned; held on PostgreSQL, so that of two feeders one waits.
-/// `None`: the campaign does not use the number.
-async fn hold_feed(tx: &mut Link, campaign_id: i64, number_id: i64) -> Result<Option<(i64, i64)>> {
+/// How far a campaign's number was fed, and its campaign planned. `None`: the campaign does not use the number.
+async fn feed_of(link: &mut Link, campaign_id: i64, number_id: i64) -> Result<Option<(i64, i64)>> {
+    Ok(on!(link, c => sqlx::query_as(
+        "SELECT n.fed_through, c.planned_through FROM campaign_numbers n JOIN campaigns c ON c.id = n.campaign_id
+         WHERE n.campaign_id = $1 AND n.number_id = $2")
+        .bind(campaign_id).bind(number_id).fetch_optional(c).await)?)
+}
+
+/// How far a campaign's number was fed; held on PostgreSQL, so that of two feeders one waits.
+async fn hold_feed(tx: &mut Link, campaign_id: i64, number_id: i64) -> Result<Option<i64>> {
     let sql = tx.pick(
-        "SELECT n.fed_through, c.planned_through FROM campaign_numbers n JOIN campaigns c ON c.id = n.campaign_id
-         WHERE n.campaign_id = $1 AND n.number_id = $2",
-        "SELECT n.fed_through, c.planned_through FROM campaign_numbers n JOIN campaigns c ON c.id = n.campaign_id
-         WHERE n.campaign_id = $1 AND n.number_id = $2 FOR UPDATE OF n",
+        "SELECT fed_through FROM campaign_numbers WHERE campaign_id = $1 AND number_id = $2",
+        "SELECT fed_through FROM campaign_numbers WHERE campaign_id = $1 AND number_id = $2 FOR UPDATE",
     );
-    Ok(on!(tx, c => sqlx::query_as(sql).bind(campaign_id).bind(number_id).fetch_optional(c).await)?)
+    Ok(on!(tx, c => sqlx::query_scalar(sql).bind(campaign_id).bind(number_id).fetch_optional(c).await)?)
 }
 
 async fn set_fed(tx: &mut Link, campaign_id: i64, number_id: i64, through: i64) -> Result<()> {
@@ -122,30 +127,39 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn next_batch(&self, campaign_id: i64, number_id: i64, size: i64, now: i64) -> Result<Option<Batch>> {
-        let mut tx = self.write(Priority::Urgent).await?;
-        // Looked up before the sends: every send up to there is seen by the next statement.
-        let Some((fed, planned)) = hold_feed(&mut tx, campaign_id, number_id).await? else { return Ok(None) };
-        let (lo, hi): (Option<i64>, Option<i64>) = on!(&mut tx, c => sqlx::query_as(
-            "SELECT min(contact_id), max(contact_id) FROM (
-                 SELECT contact_id FROM sends
-                 WHERE campaign_id = $1 AND contact_id > $2 AND number_id = $3 AND state = 0 AND not_before IS NULL
-                 ORDER BY contact_id LIMIT $4) r")
-            .bind(campaign_id).bind(fed).bind(number_id).bind(size).fetch_one(c).await)?;
-        let (Some(lo), Some(hi)) = (lo, hi) else {
-            // Nothing fresh up to where planning got: the next look need not go through it again.
-            if fed < planned {
-                set_fed(&mut tx, campaign_id, number_id, planned).await?;
-                tx.commit().await?;
+        loop {
+            // Looked up before the writer is taken: between two fresh sends may lie a million that are skipped.
+            let mut link = self.read().await?;
+            let Some((fed, planned)) = feed_of(&mut link, campaign_id, number_id).await? else { return Ok(None) };
+            let range: (Option<i64>, Option<i64>) = on!(&mut link, c => sqlx::query_as(
+                "SELECT min(contact_id), max(contact_id) FROM (
+                     SELECT contact_id FROM sends
+                     WHERE campaign_id = $1 AND contact_id > $2 AND number_id = $3 AND state = 0 AND not_before IS NULL
+                     ORDER BY contact_id LIMIT $4) r")
+                .bind(campaign_id).bind(fed).bind(number_id).bind(size).fetch_one(c).await)?;
+            drop(link);
+            let range = match range {
+                (Some(lo), Some(hi)) => Some((lo, hi)),
+                // Nothing fresh up to where planning had got: the next look need not go through it again.
+                _ if fed < planned => None,
+                _ => return Ok(None),
+            };
+            let mut tx = self.write(Priority::Urgent).await?;
+            if hold_feed(&mut tx, campaign_id, number_id).await? != Some(fed) {
+                // Another feeder was faster.
+                continue;
             }
-            return Ok(None);
-        };
-        let batch: Batch = on!(&mut tx, c => sqlx::query_as(
-            "INSERT INTO batches (campaign_id, number_id, kind, lo, hi, created_at) VALUES ($1, $2, 0, $3, $4, $5)
-             RETURNING *")
-            .bind(campaign_id).bind(number_id).bind(lo).bind(hi).bind(now).fetch_one(c).await)?;
-        set_fed(&mut tx, campaign_id, number_id, hi).await?;
-        tx.commit().await?;
-        Ok(Some(batch))
+            let batch = match range {
+                Some((lo, hi)) => Some(on!(&mut tx, c => sqlx::query_as(
+                    "INSERT INTO batches (campaign_id, number_id, kind, lo, hi, created_at)
+                     VALUES ($1, $2, 0, $3, $4, $5) RETURNING *")
+                    .bind(campaign_id).bind(number_id).bind(lo).bind(hi).bind(now).fetch_one(c).await)?),
+                None => None,
+            };
+            set_fed(&mut tx, campaign_id, number_id, range.map_or(planned, |(_, hi)| hi)).await?;
+            tx.commit().await?;
+            return Ok(batch);
+        }
     }
 
     /// Makes the batch of what is due again, unless one is open.

@@ -193,11 +193,12 @@ async fn forbidden(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<Option<Halt>
     })
 }
 
+// kind + 0: see `audience_page`.
 async fn candidates(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<Vec<ClaimedSend>> {
     const FRESH: &str = "SELECT s.campaign_id, s.contact_id, s.attempt, s.tries, c.phone, c.name, c.language,
                 c.attributes, p.contact_id IS NOT NULL AS suppressed,
                 CASE WHEN c.phone IS NULL THEN
-                    (SELECT i.value FROM identities i WHERE i.contact_id = c.id AND i.kind = 2 LIMIT 1) END AS user_id
+                    (SELECT i.value FROM identities i WHERE i.contact_id = c.id AND i.kind + 0 = 2 LIMIT 1) END AS user_id
          FROM sends s JOIN contacts c ON c.id = s.contact_id LEFT JOIN suppressions p ON p.contact_id = s.contact_id
          WHERE s.campaign_id = $1 AND s.number_id = $2 AND s.contact_id > $3 AND s.contact_id <= $4
            AND s.state = 0 AND s.not_before IS NULL
@@ -205,7 +206,7 @@ async fn candidates(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<Vec<Claimed
     const DUE: &str = "SELECT s.campaign_id, s.contact_id, s.attempt, s.tries, c.phone, c.name, c.language,
                 c.attributes, p.contact_id IS NOT NULL AS suppressed,
                 CASE WHEN c.phone IS NULL THEN
-                    (SELECT i.value FROM identities i WHERE i.contact_id = c.id AND i.kind = 2 LIMIT 1) END AS user_id
+                    (SELECT i.value FROM identities i WHERE i.contact_id = c.id AND i.kind + 0 = 2 LIMIT 1) END AS user_id
          FROM sends s JOIN contacts c ON c.id = s.contact_id LEFT JOIN suppressions p ON p.contact_id = s.contact_id
          WHERE s.campaign_id = $1 AND s.number_id = $2 AND s.state = 0 AND s.not_before <= $3
          ORDER BY s.not_before LIMIT $4";

@@ -101,16 +101,18 @@ impl Store {
         if parts.is_empty() {
             return Ok(Vec::new());
         }
+        // LIMIT and + 0 keep PostgreSQL from reading every user id there is, for each page or even each person: it
+        // would, if there were few when it last counted them.
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT c.id AS contact_id, c.phone, c.name, c.language, c.attributes,
                     EXISTS (SELECT 1 FROM suppressions p WHERE p.contact_id = c.id) AS suppressed,
                     EXISTS (SELECT 1 FROM campaign_lists cl JOIN list_members m
                               ON m.list_id = cl.list_id AND m.contact_id = c.id
                             WHERE cl.campaign_id = $1 AND NOT cl.included) AS excluded,
-                    (c.phone IS NOT NULL OR EXISTS (SELECT 1 FROM identities i
-                            WHERE i.contact_id = c.id AND i.kind = 2)) AS reachable
-             FROM (SELECT contact_id FROM ({}) u ORDER BY contact_id LIMIT $4) m JOIN contacts c ON c.id = m.contact_id
-             ORDER BY c.id",
+                    (c.phone IS NOT NULL OR (SELECT i.contact_id FROM identities i
+                            WHERE i.contact_id = c.id AND i.kind + 0 = 2 LIMIT 1) IS NOT NULL) AS reachable
+             FROM (SELECT contact_id FROM ({}) u ORDER BY contact_id LIMIT $4) page
+             JOIN contacts c ON c.id = page.contact_id ORDER BY c.id",
             parts.join(" UNION ")
         ));
         Ok(on!(&mut link, c => sqlx::query_as(sql)
@@ -151,25 +153,29 @@ impl Store {
         Ok(true)
     }
 
-    /// Skips up to `limit` planned sends of a cancelled campaign. How many it skipped.
+    /// Skips up to `limit` planned sends of a cancelled campaign, whose planning is complete. How many it skipped.
     ///
     /// # Errors
     /// As every write.
     pub async fn skip_planned(&self, campaign_id: i64, reason: &str, limit: i64) -> Result<u64> {
+        // Looked up before the writer is taken: what left before the campaign was cancelled may be millions of rows.
+        let (people, through) = self.left_to_skip(campaign_id, limit).await?;
         let mut tx = self.write(Priority::Bulk).await?;
         let sql = tx.pick(
             "UPDATE sends SET state = 8, reason = $2, not_before = NULL
-             WHERE campaign_id = $1 AND state = 0 AND contact_id IN (
-                 SELECT contact_id FROM sends WHERE campaign_id = $1 AND state = 0 ORDER BY contact_id LIMIT $3)
+             WHERE campaign_id = $1 AND state = 0 AND contact_id IN (SELECT value FROM json_each($3))
              RETURNING contact_id, number_id",
             // As an array: see `mark_submitting`.
             "UPDATE sends SET state = 8, reason = $2, not_before = NULL
-             WHERE campaign_id = $1 AND state = 0 AND contact_id = ANY (ARRAY(
-                 SELECT contact_id FROM sends WHERE campaign_id = $1 AND state = 0 ORDER BY contact_id LIMIT $3))
+             WHERE campaign_id = $1 AND state = 0
+               AND contact_id = ANY (ARRAY(SELECT (jsonb_array_elements_text($3::jsonb))::bigint))
              RETURNING contact_id, number_id",
         );
+        let json = serde_json::to_string(&people)?;
         let rows: Vec<(i64, i64)> = on!(&mut tx, c => sqlx::query_as(sql)
-            .bind(campaign_id).bind(reason).bind(limit).fetch_all(c).await)?;
+            .bind(campaign_id).bind(reason).bind(json).fetch_all(c).await)?;
+        on!(&mut tx, c => sqlx::query("UPDATE campaigns SET skipped_through = $2 WHERE id = $1 AND skipped_through < $2")
+            .bind(campaign_id).bind(through).execute(c).await.map(drop))?;
         let mut deltas = crate::tallies::Deltas::default();
         for (_, number_id) in &rows {
             deltas.add(campaign_id, *number_id, SendState::Planned as i16, "", -1);
@@ -181,6 +187,28 @@ impl Store {
             .bind(campaign_id).execute(c).await.map(drop))?;
         tx.commit().await?;
         Ok(rows.len() as u64)
+    }
+
+    /// People of a cancelled campaign whose sends are still planned, and up to where no fresh one is left after them.
+    async fn left_to_skip(&self, campaign_id: i64, limit: i64) -> Result<(Vec<i64>, i64)> {
+        let mut link = self.read().await?;
+        // Sends that were planned again may lie anywhere; they have an index. Fresh ones are passed once, in order.
+        let mut people: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(
+            "SELECT contact_id FROM sends WHERE campaign_id = $1 AND state = 0 AND not_before IS NOT NULL LIMIT $2")
+            .bind(campaign_id).bind(limit).fetch_all(c).await)?;
+        let passed: i64 = on!(&mut link, c => sqlx::query_scalar("SELECT skipped_through FROM campaigns WHERE id = $1")
+            .bind(campaign_id).fetch_optional(c).await)?
+        .unwrap_or(i64::MAX);
+        let room = limit - i64::try_from(people.len()).unwrap_or(limit);
+        let fresh: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(
+            "SELECT contact_id FROM sends
+             WHERE campaign_id = $1 AND contact_id > $2 AND state = 0 AND not_before IS NULL
+             ORDER BY contact_id LIMIT $3")
+            .bind(campaign_id).bind(passed).bind(room).fetch_all(c).await)?;
+        let is_end = i64::try_from(fresh.len()).unwrap_or(room) < room;
+        let through = if is_end { i64::MAX } else { fresh.last().copied().unwrap_or(passed) };
+        people.extend(fresh);
+        Ok((people, through))
     }
 
     /// The reasons that planning itself finds, in the order in which they are tried.

@@ -416,9 +416,11 @@ impl Store {
     /// As every read.
     pub async fn export_page(&self, campaign_id: i64, after: i64, limit: i64) -> Result<Vec<ExportRow>> {
         let mut link = self.read().await?;
+        // Not joined: PostgreSQL would merge the two tables, from the first person of all, for every page.
         Ok(on!(&mut link, c => sqlx::query_as(
-            "SELECT s.*, c.phone, c.name FROM sends s JOIN contacts c ON c.id = s.contact_id
-             WHERE s.campaign_id = $1 AND s.contact_id > $2 ORDER BY s.contact_id LIMIT $3")
+            "SELECT s.*, (SELECT c.phone FROM contacts c WHERE c.id = s.contact_id) AS phone,
+                    (SELECT c.name FROM contacts c WHERE c.id = s.contact_id) AS name
+             FROM sends s WHERE s.campaign_id = $1 AND s.contact_id > $2 ORDER BY s.contact_id LIMIT $3")
             .bind(campaign_id).bind(after).bind(limit).fetch_all(c).await)?)
     }
 }

@@ -178,6 +178,8 @@ CREATE TABLE campaigns (
     audience         BIGINT   NOT NULL DEFAULT 0,
     planned_through  BIGINT   NOT NULL DEFAULT 0,
     planned          BOOLEAN  NOT NULL DEFAULT FALSE,
+    -- once cancelled: up to here no fresh send is left
+    skipped_through  BIGINT   NOT NULL DEFAULT 0,
     parent_id        BIGINT,
     occurrence       BIGINT,
     UNIQUE (parent_id, occurrence)

@@ -185,6 +185,12 @@ on_both_databases! {
         assert_eq!(skipped, 26);
         let tally = db.store.tally(campaign).await.unwrap();
         assert_eq!((tally.submitting, reasons(&tally)), (4, vec![(CANCELLED, 46)]));
+        // A late failure plans one of those that had left again: it is found though all before it were passed.
+        let late = Happening::new((campaign, claimed[1].contact_id), Some(1),
+            domain::send::SendEvent::Refused { later: true }, NOW);
+        db.store.apply(Priority::Urgent, &[late]).await.unwrap();
+        assert_eq!(db.store.skip_planned(campaign, CANCELLED, 7).await.unwrap(), 1);
+        assert_tallied(&db.store, campaign).await;
         assert!(db.store.campaigns_alive().await.unwrap().is_empty());
         assert!(db.store.lane_batches(lane.number).await.unwrap().is_empty());
         assert_eq!(exec(&db.store, "DELETE FROM batches").await, 0);
