@@ -25,6 +25,8 @@ mod lists;
 mod meta;
 mod numbers;
 mod planning;
+#[cfg(test)]
+mod plans;
 mod sends;
 mod statuses;
 mod suppressions;

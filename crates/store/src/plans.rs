@@ -1,0 +1,390 @@
+//! How the databases look up what the send path asks for: by an index, whatever lies in the tables from before. Every
+//! statement that the calls below run is written down as it runs, and its plan looked at.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use domain::campaign::CampaignEvent;
+use domain::send::{Current, SendEvent, Status};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Instrument, Metadata};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::db::on;
+use crate::fixture::{Lane, NOW, Shop, exec, owner, plan, stop};
+use crate::testing::Database;
+use crate::{Arrival, Happening, Identity, NewInbound, Parked, PlanChunk, Priority, Stop, Store, wamid_hash};
+
+/// Tables that grow with every campaign, person or webhook. Nothing on the send path may read one through.
+const GROWING: [&str; 12] = [
+    "sends",
+    "past_attempts",
+    "campaigns",
+    "tallies",
+    "contacts",
+    "identities",
+    "suppressions",
+    "list_members",
+    "ledger",
+    "inbox",
+    "inbound",
+    "parked_statuses",
+];
+
+/// Indexes of what is open or recent: to read one through costs what is open, and nothing for what is over.
+const OF_THE_OPEN: [&str; 6] =
+    ["sends_open", "campaigns_alive", "campaigns_unplanned", "tallies_open", "inbox_open", "parked_age"];
+
+/// Writes down the statements that run within the span `watched`.
+struct Watch;
+
+static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+#[derive(Default)]
+struct Statement {
+    whole: String,
+    summary: String,
+}
+
+impl Visit for Statement {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "db.statement" => self.whole = value.trim().to_owned(),
+            "summary" => self.summary = value.to_owned(),
+            _ => {}
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+}
+
+// sqlx takes the caller's span along to the thread of its SQLite connection.
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Watch {
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        metadata.target() == "sqlx::query" || metadata.name() == "watched"
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if context.lookup_current().is_none() {
+            return;
+        }
+        let mut statement = Statement::default();
+        event.record(&mut statement);
+        let text = if statement.whole.is_empty() { statement.summary } else { statement.whole };
+        SEEN.lock().unwrap_or_else(PoisonError::into_inner).insert(text);
+    }
+}
+
+/// The statements that the send path runs on this database.
+async fn statements_of(store: &Store, shop: &Shop, campaign: i64, lists: &[i64]) -> BTreeSet<String> {
+    static WATCH: OnceLock<()> = OnceLock::new();
+    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    WATCH.get_or_init(|| tracing_subscriber::registry().with(Watch).init());
+    let _alone = ONE_AT_A_TIME.lock().await;
+    SEEN.lock().unwrap().clear();
+    walk(store, shop, campaign, lists).instrument(tracing::debug_span!("watched")).await;
+    let mut seen = std::mem::take(&mut *SEEN.lock().unwrap());
+    // Transactions begin and end, connections open.
+    seen.retain(|text| ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].iter().any(|verb| text.starts_with(verb)));
+    seen
+}
+
+/// Everything that happens while a campaign runs, once.
+async fn walk(store: &Store, shop: &Shop, campaign: i64, lists: &[i64]) {
+    let lane = Lane::take(store, shop.numbers[0], "one").await;
+    // Feeding and claiming.
+    store.feedable().await.unwrap();
+    store.depths(NOW).await.unwrap();
+    let batch = lane.batch(campaign, 100).await;
+    store.mark_pushed(&[batch.id], NOW).await.unwrap();
+    store.lane_batches(lane.number).await.unwrap();
+    store.queued(campaign).await.unwrap();
+    store.stop(&Stop { phone: Some((15_550_000_002, 15_550_000_002)), ..stop() }).await.unwrap();
+    let claimed = crate::fixture::ids(&crate::fixture::made(lane.try_claim(&batch, 90, NOW).await));
+    lane.claim_due(campaign, NOW + 1_000_000).await;
+    store.suppressed_among(&claimed).await.unwrap();
+    store.submitting_to(&claimed).await.unwrap();
+    // Outcomes.
+    let told: Vec<_> = claimed
+        .iter()
+        .map(|person| {
+            let event = match person % 3 {
+                0 => SendEvent::Accepted,
+                1 => SendEvent::Unknown,
+                _ => SendEvent::Refused { later: true },
+            };
+            Happening {
+                wamid: Some(format!("new.{person}")),
+                ..Happening::new((campaign, *person), Some(1), event, NOW)
+            }
+        })
+        .collect();
+    store.apply(Priority::Urgent, &told).await.unwrap();
+    store.send((campaign, claimed[0])).await.unwrap();
+    store.tally(campaign).await.unwrap();
+    store.export_page(campaign, 5, 10).await.unwrap();
+    // What an owner left behind, and doubts.
+    store.orphans(lane.number, lane.token + 1, 10).await.unwrap();
+    store.unsettled_terms(lane.number, lane.token + 1).await.unwrap();
+    store.doubts(None, 10).await.unwrap();
+    store.doubts(Some(campaign), 10).await.unwrap();
+    store.doubt_count().await.unwrap();
+    store.doubts_to("pnid-0", 15_550_000_001, NOW).await.unwrap();
+    store.in_flight().await.unwrap();
+    // Webhooks.
+    let told = Stop {
+        phone: Some((15_550_000_005, 15_550_000_005)),
+        user_id: Some("US.5".into()),
+        quoted_wamid: Some("old.1.5".into()),
+        ..stop()
+    };
+    let arrival = Arrival {
+        account_id: 1,
+        received_at: NOW,
+        body_hash: [7; 32],
+        signature: String::new(),
+        body: vec![1],
+        stops: vec![told],
+    };
+    store.keep_arrivals(&[arrival]).await.unwrap();
+    store.inbox_depth().await.unwrap();
+    let waiting = store.waiting_bodies(10).await.unwrap();
+    store.mark_applied(&[waiting[0].id], &[], NOW).await.unwrap();
+    store.forget_arrivals(NOW - 1, 10).await.unwrap();
+    let accepted = claimed.iter().find(|person| *person % 3 == 0).expect("every third was accepted");
+    let wamids = ["old.1.5".to_owned(), format!("new.{accepted}")];
+    let wamids: Vec<&str> = wamids.iter().map(String::as_str).collect();
+    assert_eq!(store.sends_of_wamids(&wamids).await.unwrap().len(), 2);
+    store.learn_identities(&[Identity { kind: 2, value: "US.6".into(), contact_id: 6 }]).await.unwrap();
+    store.suppression(Some(15_550_000_005), Some("US.5")).await.unwrap();
+    let parked = Parked {
+        wamid: "x".into(),
+        status: "sent".into(),
+        account_id: 1,
+        phone_number_id: None,
+        recipient: None,
+        event: "{}".into(),
+        at: NOW,
+        parked_at: NOW,
+    };
+    store.park(&[parked]).await.unwrap();
+    store.parked_after((0, "", ""), 10).await.unwrap();
+    store.unpark(&[("x".into(), "sent".into())]).await.unwrap();
+    store.forget_parked(NOW, 10).await.unwrap();
+    let inbound = NewInbound {
+        wamid: "in".into(),
+        account_id: 1,
+        number_id: None,
+        contact_id: None,
+        campaign_id: None,
+        kind: "text".into(),
+        detail: "{}".into(),
+        at: NOW,
+        received_at: NOW,
+    };
+    store.keep_inbound(&[inbound]).await.unwrap();
+    // The scheduler.
+    store.campaigns_alive().await.unwrap();
+    store.finished_with_open().await.unwrap();
+    for (name, lists, excluded) in [("next", &lists[..2], &lists[2..]), ("after", &lists[1..], &lists[..1])] {
+        let next = shop.draft(name, lists, excluded, &shop.numbers).await;
+        shop.launch(next, NOW).await;
+        store.audience_page(next, NOW, 600, 50).await.unwrap();
+        let chunk = PlanChunk { campaign_id: next, after: 0, through: 560, last: false, blocked: &[], skip_all: None };
+        assert!(store.plan_chunk(&chunk).await.unwrap());
+        store.move_campaign(next, CampaignEvent::Cancelled, None, None, NOW).await.unwrap();
+        store.skip_planned(next, "cancelled", 10).await.unwrap();
+    }
+    let one = shop.draft("one list", &lists[..1], &[], &shop.numbers).await;
+    store.audience_page(one, NOW, 10, 50).await.unwrap();
+    store.beat(&lane.name, lane.token, "{}", NOW).await.unwrap();
+    store.take_lease(&lane.name, Some(lane.number), &owner("two"), Some((1, 1)), NOW).await.unwrap();
+    let late = SendEvent::Status(Status::Read, Current::Yes);
+    store.apply(Priority::Urgent, &[Happening::new((campaign, claimed[0]), Some(1), late, NOW)]).await.unwrap();
+}
+
+/// A shop after some years, in small: old campaigns, their messages, and one that runs.
+async fn with_history(store: &Store) -> (Shop, i64, Vec<i64>) {
+    let shop = Shop::open(store, 2).await;
+    let lists = vec![
+        shop.list("all", 1..=2_000, NOW - 1).await,
+        shop.list("some", 500..=900, NOW - 1).await,
+        shop.list("others", 700..=2_000, NOW - 1).await,
+    ];
+    for old in 0..6 {
+        shop.campaign(&format!("old {old}"), &lists[..1]).await;
+    }
+    exec(store, "UPDATE sends SET state = 6, attempt = 1, wamid = 'old.' || campaign_id || '.' || contact_id, wamid_hash = contact_id * 1000 + campaign_id").await;
+    exec(store, format!("UPDATE sends SET wamid_hash = {} WHERE wamid = 'old.1.5'", wamid_hash("old.1.5"))).await;
+    exec(store, "UPDATE campaigns SET state = 5").await;
+    exec(store, "DELETE FROM tallies WHERE state = 0").await;
+    exec(
+        store,
+        "INSERT INTO past_attempts (campaign_id, contact_id, attempt, wamid, wamid_hash, at)
+         SELECT campaign_id, contact_id, 0, 'past', wamid_hash, 1 FROM sends WHERE contact_id % 3 = 0",
+    )
+    .await;
+    exec(
+        store,
+        "INSERT INTO identities (kind, value, contact_id) SELECT 1, id, id FROM contacts WHERE id > 100"
+            .replace("1, id,", "1, CAST(id AS TEXT),"),
+    )
+    .await;
+    exec(store, "INSERT INTO suppressions (contact_id, scope, since, source) SELECT id, 'all', 1, 'test' FROM contacts WHERE id > 1500").await;
+    let numbers = if store.is_embedded() {
+        "WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 1000) "
+    } else {
+        "WITH i AS (SELECT generate_series(1, 1000) AS n) "
+    };
+    let hash = if store.is_embedded() { "CAST(n AS BLOB)" } else { "decode(md5(CAST(n AS TEXT)), 'hex')" };
+    for insert in [
+        format!("INSERT INTO inbox (account_id, received_at, body_hash, signature, applied_at) SELECT 1, n, {hash}, 's', 1 FROM i"),
+        "INSERT INTO parked_statuses (wamid, status, account_id, event, at, parked_at) SELECT CAST(n AS TEXT), 'sent', 1, '{}', n, n FROM i".into(),
+        "INSERT INTO inbound (wamid, account_id, kind, detail, at, received_at) SELECT CAST(n AS TEXT), 1, 'text', '{}', n, n FROM i".into(),
+        "INSERT INTO ledger (at, kind, actor, detail, salt, commitment, sealed_seq) SELECT n, 'x', 'x', '{}', '', '', n FROM i".into(),
+    ] {
+        exec(store, format!("{numbers}{insert}")).await;
+    }
+    if !store.is_embedded() {
+        // Last counted before the campaign that runs was planned.
+        exec(store, "ANALYZE").await;
+    }
+    let campaign = shop.draft("running", &lists[..1], &[], &shop.numbers).await;
+    shop.launch(campaign, NOW).await;
+    plan(store, campaign, 1_000, None).await;
+    exec(store, format!("UPDATE sends SET not_before = {NOW} WHERE campaign_id = {campaign} AND contact_id > 1900"))
+        .await;
+    (shop, campaign, lists)
+}
+
+/// The other names under which a statement reads a table.
+fn aliases(statement: &str, table: &str) -> BTreeSet<String> {
+    const KEYWORDS: [&str; 18] = [
+        "on",
+        "where",
+        "join",
+        "left",
+        "cross",
+        "set",
+        "order",
+        "group",
+        "limit",
+        "union",
+        "for",
+        "as",
+        "values",
+        "and",
+        "inner",
+        "using",
+        "returning",
+        "or",
+    ];
+    let words: Vec<String> = statement
+        .split(|letter: char| !(letter.is_alphanumeric() || letter == '_' || letter == ')' || letter == '('))
+        .filter(|word| !word.is_empty())
+        .map(|word| word.trim_start_matches('(').trim_end_matches(')').to_lowercase())
+        .collect();
+    let mut names = BTreeSet::from([table.to_owned()]);
+    for pair in words.windows(2) {
+        if pair[0] == table && !pair[1].is_empty() && !KEYWORDS.contains(&pair[1].as_str()) {
+            names.insert(pair[1].clone());
+        }
+    }
+    names
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_sqlite_nothing_on_the_send_path_reads_a_growing_table_through() {
+    let db = Database::sqlite().await;
+    let (shop, campaign, lists) = with_history(&db.store).await;
+    let statements = statements_of(&db.store, &shop, campaign, &lists).await;
+    assert!(statements.len() > 60, "{}", statements.len());
+    let mut wrong = Vec::new();
+    for statement in &statements {
+        let mut link = db.store.read().await.unwrap();
+        let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let Ok(rows): Result<Vec<(i64, i64, i64, String)>, _> =
+            on!(&mut link, c => sqlx::query_as(sql).fetch_all(c).await)
+        else {
+            panic!("no plan of {statement}");
+        };
+        let growing: BTreeSet<String> = GROWING.iter().flat_map(|table| aliases(statement, table)).collect();
+        for (.., line) in &rows {
+            let Some(scan) = line.strip_prefix("SCAN ") else { continue };
+            let name = scan.split(' ').next().unwrap_or_default();
+            if growing.contains(name) && !OF_THE_OPEN.iter().any(|index| scan.ends_with(&format!("INDEX {index}"))) {
+                wrong.push(format!("{line}\n    in {statement}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// Whether an index's condition leads to single rows, or to a range of the caller's choice.
+fn is_by_key(table: &str, index: &str, condition: &str) -> bool {
+    match table {
+        "sends" if index.ends_with("sends_later") => condition.contains("campaign_id = "),
+        "sends" | "past_attempts" => condition.contains("contact_id ") || condition.contains("wamid_hash = "),
+        "identities" => condition.contains("value = ") || condition.contains("contact_id = "),
+        "list_members" => condition.contains("contact_id "),
+        _ => condition.contains("Index Cond"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgres_nothing_on_the_send_path_reads_a_growing_table_through() {
+    let db = Database::postgres().await;
+    let (shop, campaign, lists) = with_history(&db.store).await;
+    let statements = statements_of(&db.store, &shop, campaign, &lists).await;
+    assert!(statements.len() > 60, "{}", statements.len());
+    // The same shop after a thousand times as long: the planner reckons with so many rows on each page.
+    exec(
+        &db.store,
+        format!("UPDATE pg_class SET reltuples = reltuples * 1000 WHERE relname IN ('{}')", GROWING.join("', '")),
+    )
+    .await;
+    let mut wrong = Vec::new();
+    for statement in &statements {
+        let count = (1..=9).filter(|n| statement.contains(&format!("${n}"))).count();
+        let nulls = vec!["NULL"; count].join(", ");
+        let arguments = if count == 0 { String::new() } else { format!("({nulls})") };
+        let mut link = db.store.read().await.unwrap();
+        let types = if statement.contains("$1 IS NULL") { "(bigint)" } else { "" };
+        let prepare = sqlx::AssertSqlSafe(format!(
+            "SET plan_cache_mode = force_generic_plan; DEALLOCATE ALL; PREPARE p{types} AS {statement}"
+        ));
+        if let Err(error) = on!(&mut link, c => sqlx::raw_sql(prepare).execute(c).await.map(drop)) {
+            panic!("no plan of {statement}: {error}");
+        }
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN EXECUTE p{arguments}"));
+        let rows = on!(&mut link, c => sqlx::raw_sql(explain).fetch_all(c).await
+            .map(|rows| rows.iter().map(|row| sqlx::Row::get::<String, _>(row, 0)).collect::<Vec<_>>()))
+        .unwrap();
+        // Read once, when a campaign is launched.
+        if statement.starts_with("SELECT count(DISTINCT m.contact_id)") {
+            continue;
+        }
+        for (place, line) in rows.iter().enumerate() {
+            let Some((scan, rest)) = line.split_once(" on ") else { continue };
+            let table = rest.split(' ').next().unwrap_or_default();
+            // A few rows are read through sooner than looked up.
+            if !GROWING.contains(&table) || ["campaigns", "tallies"].contains(&table) || !scan.contains("Scan") {
+                continue;
+            }
+            let by_key = rows[place + 1..]
+                .iter()
+                .find(|next| next.contains("Index Cond") || next.contains("->"))
+                .is_some_and(|next| is_by_key(table, scan, next));
+            let bitmap = scan.contains("Bitmap Heap Scan");
+            let of_the_open = OF_THE_OPEN.iter().any(|index| scan.ends_with(index));
+            if scan.contains("Seq Scan") || !bitmap && !by_key && !of_the_open {
+                wrong.push(format!("{}\n    in {statement}\n{}", line.trim(), rows.join("\n")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
