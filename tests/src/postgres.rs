@@ -13,7 +13,7 @@ use std::time::Duration;
 const KEEPER: &str = r#"
 start() {
     "$1postgres" -D "$2/data" -k "$2" -c listen_addresses= -c max_connections=200 -c shared_buffers=64MB \
-        -c fsync=off -c full_page_writes=off -c autovacuum=off >>"$2/log" 2>&1 </dev/null &
+        -c fsync=off -c full_page_writes=off >>"$2/log" 2>&1 </dev/null &
     server=$!
 }
 stop() {
