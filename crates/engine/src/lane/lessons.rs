@@ -8,7 +8,7 @@ use domain::refusal::RefusalClass;
 
 use super::outage::Turned;
 use super::post::Lesson;
-use super::{HALTED_FOR, Lane, Showing};
+use super::{HALTED_FOR, Lane, Showing, VOID_IN_A_ROW};
 use crate::consequences;
 use crate::refusals::advice;
 
@@ -158,6 +158,8 @@ impl Lane {
             ("outage", Some("the Graph API fails; one message at a time is tried".to_owned()))
         } else if let Some((_, words)) = &self.halted {
             ("paused", Some(words.clone()))
+        } else if self.void_claims >= VOID_IN_A_ROW {
+            ("paused", Some("the database is too slow: claims are void before they can be used".to_owned()))
         } else if self.hand.len() > 0 || in_flight > 0 {
             ("sending", None)
         } else {

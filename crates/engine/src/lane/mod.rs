@@ -56,6 +56,8 @@ const HALTED_FOR: Micros = 250_000;
 const DRAIN: Duration = Duration::from_secs(15);
 /// After that, what had no answer is in doubt, and has so long to be written down.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+/// Claims in a row that came back too late to be used: then the log says so.
+const VOID_IN_A_ROW: u32 = 3;
 /// Campaigns that a lane remembers before it forgets those that it no longer sends.
 const CAMPAIGNS: usize = 64;
 
@@ -147,6 +149,8 @@ pub(super) struct Lane {
     done_lately: HashMap<(Follow, i64), Micros>,
     /// Cancelled when POSTs under way are no longer waited for.
     give_up: CancellationToken,
+    /// Claims in a row that were void by the time they came back.
+    void_claims: u32,
 }
 
 impl Lane {
@@ -265,9 +269,26 @@ impl Lane {
 
     /// How many claims the next group holds, and how many that could go now may still wait when it is made.
     fn group(&self) -> (usize, usize) {
-        match self.pace.turns_within(GROUP_TIME) {
-            None => (FREE_GROUP, FREE_GROUP / 2),
-            Some(turns) => (turns, turns / 2),
+        let turns = self.pace.turns_within(GROUP_TIME).unwrap_or(FREE_GROUP);
+        // A database that is slow may be quick enough with less.
+        let turns = (turns >> self.void_claims.min(8)).max(1);
+        (turns, turns / 2)
+    }
+
+    /// A claim that takes longer than it is valid is made in vain, and so may be all that follow: say so.
+    fn mind_slow_claims(&mut self, started: Micros) {
+        let took = self.now().saturating_sub(started);
+        if took < CLAIM_VALID {
+            self.void_claims = 0;
+            return;
+        }
+        self.void_claims += 1;
+        if self.void_claims == VOID_IN_A_ROW {
+            tracing::warn!(
+                number = self.number_id,
+                milliseconds = took / 1_000,
+                "the database is too slow: a claim takes longer than it may, so that nothing can be sent by it"
+            );
         }
     }
 
@@ -360,6 +381,7 @@ impl Lane {
                 if skipped > 0 {
                     metrics::counter!("hudhud_suppressed_total", "reason" => OPTED_OUT).increment(skipped as u64);
                 }
+                self.mind_slow_claims(done.started);
                 let deadline = done.started + CLAIM_VALID;
                 let Some(in_hand) = self.hand.get_mut(done.batch_id) else {
                     for claimed in &sends {

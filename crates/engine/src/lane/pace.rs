@@ -1,6 +1,6 @@
 //! When the next message of a lane may leave: governor for smoothness, and a window for the hard cap.
 //!
-//! The only room that names governor. Its limiter spreads turns evenly and lets a late timer catch up by a turn or two;
+//! The only room that names governor. Its limiter spreads turns evenly and lets a late timer catch up by 50 ms of turns;
 //! the window of [`domain::pacing`] sees to it that no second holds more than the rate, counted when requests are
 //! handed over. The window is wider than a second by the jitter that is measured, so that the receiver agrees.
 
@@ -211,7 +211,7 @@ impl Pace {
             let rate = rate.max(SLOWEST);
             // Spread over the window's whole width, or turns would run ahead of it and then stand still.
             let gap = Duration::from_micros(state.window.width() / u64::from(rate));
-            let burst = NonZeroU32::new((rate / 50).max(2)).unwrap_or(NonZeroU32::MIN);
+            let burst = NonZeroU32::new((rate / 20).max(2)).unwrap_or(NonZeroU32::MIN);
             let quota = Quota::with_period(gap.max(Duration::from_micros(1)))
                 .unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN))
                 .allow_burst(burst);

@@ -132,6 +132,7 @@ async fn serve(term: &Term, shutdown: &CancellationToken) -> anyhow::Result<()> 
         showing: showing_in,
         done_lately: HashMap::new(),
         give_up: CancellationToken::new(),
+        void_claims: 0,
     };
     let mut inlets = Inlets { handed, orders, lessons };
     let outcome = loop {

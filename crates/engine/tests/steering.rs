@@ -1,0 +1,85 @@
+//! Pausing, resuming, cancelling, and campaigns side by side: counted, not timed.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a story stops at the first surprise")]
+
+mod world;
+
+use std::time::Duration;
+
+use engine::{Actor, campaigns};
+use store::testing::Database;
+use world::{PARAMS, World};
+
+store::on_both_databases! {
+    async fn after_a_pause_nothing_is_claimed_and_a_resume_goes_on_where_it_was(db: Database) {
+        let mut world = World::new(db).await;
+        world.rate(100, 0).await;
+        world.start();
+        let id = world.launched(300).await;
+        world.until(id, |view| view.counts.accepted > 50).await;
+        world.pause(id).await;
+        // What was claimed in the last quarter of a second may still leave.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let left = world.simulator.report().accepted;
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        assert_eq!(world.simulator.report().accepted, left, "POSTs claimed after the pause");
+        let view = world.view(id).await;
+        assert_eq!((view.state.as_str(), view.counts.submitting), ("paused", 0), "{view:?}");
+        assert!(view.counts.planned + view.counts.queued > 100, "everyone keeps their place: {view:?}");
+        world.resume(id).await;
+        let view = world.settle(id).await;
+        assert_eq!(view.counts.accepted, 300, "{view:?}");
+        world.stop().await;
+    }
+
+    async fn a_cancelled_campaign_skips_whoever_had_nothing_and_recalls_nobody(db: Database) {
+        let mut world = World::new(db).await;
+        world.rate(100, 0).await;
+        world.start();
+        let id = world.launched(300).await;
+        world.until(id, |view| view.counts.accepted > 50).await;
+        campaigns::cancel(&world.app, &Actor::system(), id).await.unwrap();
+        let view = world.until(id, |view| view.counts.accepted + view.counts.skipped == 300).await;
+        assert_eq!(view.state, "cancelled");
+        assert_eq!(view.skipped_by_reason.get("cancelled"), Some(&view.counts.skipped), "{view:?}");
+        assert_eq!(i64::try_from(world.simulator.report().accepted).unwrap(), view.counts.accepted);
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        assert_eq!(i64::try_from(world.simulator.report().accepted).unwrap(), view.counts.accepted);
+        assert_eq!(world.app.store.tally(id).await.unwrap(), world.app.store.count_anew(id).await.unwrap());
+        world.stop().await;
+    }
+
+    async fn slow_campaigns_do_not_hold_up_a_quick_one_nor_claim_what_they_cannot_send(db: Database) {
+        let mut world = World::new(db).await;
+        world.rate(200, 0).await;
+        world.people("few", 60, |_| true).await;
+        world.people("all", 300, |_| true).await;
+        let mut slow = Vec::new();
+        for n in 0..6 {
+            let id = world.capped_campaign(&format!("slow {n}"), "few", PARAMS, Some(2)).await;
+            world.launch(id).await;
+            slow.push(id);
+        }
+        world.simulator.update(|settings| settings.pair_rate.enabled = false).unwrap();
+        world.start();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let quick = world.campaign("quick", "all", PARAMS).await;
+        world.launch(quick).await;
+        let began = world.app.clock.boot_us();
+        world.settle(quick).await;
+        let took = Duration::from_micros(world.app.clock.boot_us() - began);
+        assert!(took < Duration::from_secs(8), "300 people at 200 a second took {took:?}");
+        for id in slow {
+            let seconds = (world.app.clock.boot_us() - began) / 1_000_000 + 4;
+            let accepted = u64::try_from(world.view(id).await.counts.accepted).unwrap();
+            assert!((1..=seconds * 2 + 2).contains(&accepted), "{accepted} in {seconds} s");
+            // One that was claimed before its turn could come was claimed in vain.
+            for contact in 1..=60 {
+                if let Some(send) = world.app.store.send((id, contact)).await.unwrap() {
+                    assert!(send.attempt <= 2, "{send:?}");
+                }
+            }
+        }
+        world.stop().await;
+    }
+}
