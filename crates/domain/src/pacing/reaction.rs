@@ -21,8 +21,7 @@ pub struct Reaction {
 /// What becomes of a refused message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// Planned again, not before this many milliseconds from now. The caller spreads retries by adding some of its own
-    /// randomness on top; this is the least.
+    /// Planned again, not before this many milliseconds from now. The lane's pace spreads what comes due at once.
     After(Millis),
     /// Failed for good.
     Never,
