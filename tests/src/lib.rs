@@ -21,6 +21,7 @@ mod redis;
 mod serve;
 mod simulator;
 mod slot;
+mod stalls;
 mod wait;
 mod world;
 

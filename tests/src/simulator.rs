@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::executables::{Executable, executable, tethered};
 use crate::process::Process;
+use crate::stalls::Stalls;
 
 /// A running simulator.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub struct Simulator {
     graph: String,
     control: String,
     http: reqwest::Client,
+    stalls: Stalls,
     _process: Process,
 }
 
@@ -66,13 +68,21 @@ impl Simulator {
         BufReader::new(process.stdout()).read_line(&mut first).expect("the simulator says where it listens");
         let line: Value = serde_json::from_str(&first).expect("the simulator's first line is JSON");
         let at = |key: &str| format!("http://{}", line[key].as_str().expect("an address"));
-        Self { graph: at("listening"), control: at("control"), http: client(), _process: process }
+        let stalls = Stalls::of(process.pid());
+        Self { graph: at("listening"), control: at("control"), http: client(), stalls, _process: process }
     }
 
     /// The Graph API's base.
     #[must_use]
     pub fn graph_url(&self) -> &str {
         &self.graph
+    }
+
+    /// The longest that it waited for a processor within a quarter of a second: messages that came meanwhile are in its
+    /// ledger as if they had come together.
+    #[must_use]
+    pub fn longest_stall(&self) -> std::time::Duration {
+        self.stalls.worst()
     }
 
     /// Changes settings while it runs (a JSON merge patch).

@@ -34,6 +34,9 @@ const VERIFY_TOKEN: &str = "made-up-verify-token";
 /// The same for every process of a world, as on several hosts.
 const SECRET_KEY: &str = "6d6164652d75702d6d6164652d75702d6d6164652d75702d6d6164652d757021";
 
+/// A process may wait so long for a processor on a machine that has enough of them.
+const ORDINARY_STALL: Duration = Duration::from_millis(20);
+
 /// Which database a world has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Database {
@@ -452,6 +455,9 @@ impl World {
     pub async fn rules_were_kept(&self) {
         let report = self.simulator.report().await;
         let rate = usize::try_from(self.rate).expect("a rate fits");
+        let stall = self.simulator.longest_stall();
+        // What an ordinary wait may be is the sender's to allow for.
+        let forgiven = if stall > ORDINARY_STALL { i64::try_from(stall.as_micros()).expect("a short time") } else { 0 };
         let mut arrivals: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         for row in self.simulator.ledger().await {
             arrivals.entry(row.phone_number_id).or_default().push(row.at_us);
@@ -461,8 +467,8 @@ impl World {
             // As many as the rate allows and one more lie a second apart, at the least.
             let closest = times.windows(rate + 1).map(|window| window[rate] - window[0]).min();
             assert!(
-                closest.is_none_or(|closest| closest >= 1_000_000),
-                "{} messages from {number} within {} ms, at a rate of {rate} a second",
+                closest.is_none_or(|closest| closest >= 1_000_000 - forgiven),
+                "{} messages from {number} within {} ms, at a rate of {rate} a second; the simulator itself waited {stall:?}",
                 rate + 1,
                 closest.unwrap_or(0) / 1000
             );

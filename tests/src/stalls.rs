@@ -1,0 +1,61 @@
+//! How long a process waited for a processor that others had.
+//!
+//! On a busy machine a process that wakes late finds several messages at once, whenever they left: then they seem to
+//! have come too close together, and no pace of the sender's could have helped it. The kernel counts such waiting.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// How often the kernel is asked.
+const LOOK: Duration = Duration::from_millis(10);
+/// A stall is the waiting within so many looks.
+const LOOKS: usize = 25;
+
+/// Watches one process, whose work is done by its main thread.
+#[derive(Debug)]
+pub(crate) struct Stalls {
+    worst_us: Arc<AtomicU64>,
+    ends: Arc<AtomicBool>,
+}
+
+impl Stalls {
+    /// Watches the process of this id until dropped.
+    pub(crate) fn of(pid: nix::unistd::Pid) -> Self {
+        let (worst_us, ends) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let stalls = Self { worst_us: Arc::clone(&worst_us), ends: Arc::clone(&ends) };
+        let file = PathBuf::from(format!("/proc/{pid}/schedstat"));
+        thread::spawn(move || {
+            let mut seen = VecDeque::with_capacity(LOOKS + 1);
+            // Time on a processor, time waiting for one, and how often: nanoseconds. Without it nothing is forgiven.
+            while let Some(waited) = waited_ns(&file).filter(|_| !ends.load(Ordering::Relaxed)) {
+                seen.push_back(waited);
+                if seen.len() > LOOKS {
+                    seen.pop_front();
+                }
+                let stall = waited - seen.front().copied().unwrap_or(waited);
+                worst_us.fetch_max(stall / 1000, Ordering::Relaxed);
+                thread::sleep(LOOK);
+            }
+        });
+        stalls
+    }
+
+    /// The longest that it waited within a quarter of a second.
+    pub(crate) fn worst(&self) -> Duration {
+        Duration::from_micros(self.worst_us.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Stalls {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::Relaxed);
+    }
+}
+
+fn waited_ns(file: &std::path::Path) -> Option<u64> {
+    std::fs::read_to_string(file).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()
+}
