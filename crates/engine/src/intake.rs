@@ -18,6 +18,8 @@ use crate::{App, callback, consequences};
 
 /// Bodies applied in one round.
 const BODIES: i64 = 100;
+/// Statuses applied in one transaction, so that a claim never waits long for them.
+const GROUP: usize = 1_000;
 /// The kind of identity that a business-scoped user id is.
 const USER_ID: i16 = 2;
 /// The kind of identity that a parent user id is.
@@ -178,10 +180,12 @@ async fn apply(app: &Arc<App>, round: Round) -> anyhow::Result<()> {
         .increment(1);
         happenings.extend(happening_of(key, &heard));
     }
-    let applied = app.store.apply(Priority::Urgent, &happenings).await?;
-    for (place, illegal) in &applied.illegal {
-        tracing::warn!(campaign = happenings[*place].campaign_id, %illegal, "a status does not fit its send");
-        metrics::counter!("hudhud_reconcile_mismatches_total", "kind" => "illegal_step").increment(1);
+    for group in happenings.chunks(GROUP) {
+        let applied = app.store.apply(Priority::Urgent, group).await?;
+        for (place, illegal) in &applied.illegal {
+            tracing::warn!(campaign = group[*place].campaign_id, %illegal, "a status does not fit its send");
+            metrics::counter!("hudhud_reconcile_mismatches_total", "kind" => "illegal_step").increment(1);
+        }
     }
     app.store.park(&parked).await?;
     for _ in app.store.learn_identities(&identities).await? {

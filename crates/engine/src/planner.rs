@@ -58,7 +58,8 @@ async fn plan_chunk(app: &App, campaign: &CampaignRow, skip_all: Option<&str>) -
     let Some(frozen_at) = campaign.frozen_at else { return Ok(false) };
     let page = app.store.audience_page(campaign.id, frozen_at, campaign.planned_through, CHUNK).await?;
     let last = i64::try_from(page.len()).unwrap_or(CHUNK) < CHUNK;
-    let through = if last { i64::MAX } else { page.last().map_or(i64::MAX, |person| person.contact_id) };
+    // No further than what was read: people who are imported meanwhile lie beyond it.
+    let through = page.last().map_or(campaign.planned_through, |person| person.contact_id);
     let mut blocked = Vec::new();
     if skip_all.is_none() {
         let renderer = match Renderer::of(campaign) {

@@ -210,5 +210,6 @@ async fn housekeep(app: &App) -> anyhow::Result<bool> {
     let before = app.clock.now_ms() - REMEMBER_BODIES;
     let gone = app.store.forget_arrivals(before, 500).await?;
     app.store.drop_old_answers(app.clock.now_ms() - REMEMBER_ANSWERS, 500).await?;
+    app.store.forget_parked(before, 500).await?;
     Ok(gone == 500)
 }

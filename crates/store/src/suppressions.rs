@@ -206,6 +206,27 @@ impl Store {
         Ok(rows.into_iter().map(|(campaign, contact, attempt)| ((campaign, contact), attempt)).collect())
     }
 
+    /// How many of these sends were claimed more than `slack` milliseconds after their person's stop was taken in: a
+    /// check on the promise that there are none, by what the rows say.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn claimed_after_stop(&self, sends: &[SendKey], slack: i64) -> Result<i64> {
+        let mut link = self.read().await?;
+        let sql = link.pick(
+            "SELECT count(*) FROM json_each($1) k CROSS JOIN suppressions p ON p.contact_id = k.value ->> 1
+             CROSS JOIN sends s ON s.campaign_id = k.value ->> 0 AND s.contact_id = p.contact_id
+             JOIN ledger l ON l.id = p.evidence_id WHERE s.claimed_at > l.at + $2",
+            "SELECT count(*) FROM (SELECT (v ->> 0)::bigint AS a, (v ->> 1)::bigint AS b
+                                   FROM jsonb_array_elements($1::jsonb) AS e(v)) k
+             JOIN suppressions p ON p.contact_id = k.b
+             JOIN sends s ON s.campaign_id = k.a AND s.contact_id = k.b
+             JOIN ledger l ON l.id = p.evidence_id WHERE s.claimed_at > l.at + $2",
+        );
+        let json = serde_json::to_string(sends)?;
+        Ok(on!(&mut link, c => sqlx::query_scalar(sql).bind(json).bind(slack).fetch_one(c).await)?)
+    }
+
     /// The standing block of a person, by their number's canonical key or their user id.
     ///
     /// # Errors

@@ -108,6 +108,7 @@ async fn write(app: &App, happenings: &[Happening]) -> bool {
                 if away {
                     tracing::info!(outcomes = happenings.len(), "the database is back, outcomes are written");
                 }
+                look_for_late_sends(app, &happenings).await;
                 return true;
             }
             Err(error) if error.is_unavailable() => {
@@ -123,5 +124,28 @@ async fn write(app: &App, happenings: &[Happening]) -> bool {
                 return false;
             }
         }
+    }
+}
+
+/// A claim's time and a stop's are taken on two hosts, and a stop is committed a moment after its time is taken.
+const STOP_SLACK_MS: i64 = 1_000;
+
+/// Counts sends that were taken in though they were claimed after their person's stop: there should be none, and if
+/// there is one nobody should have to look for it.
+async fn look_for_late_sends(app: &App, happenings: &[Happening]) {
+    let taken: Vec<store::SendKey> = happenings
+        .iter()
+        .filter(|happening| happening.event == domain::send::SendEvent::Accepted)
+        .map(|happening| (happening.campaign_id, happening.contact_id))
+        .collect();
+    if taken.is_empty() {
+        return;
+    }
+    // The outcomes are durable; a check that cannot be made now is not worth holding them up.
+    if let Ok(late) = app.store.claimed_after_stop(&taken, STOP_SLACK_MS).await
+        && late > 0
+    {
+        metrics::counter!("hudhud_sent_after_optout_total").increment(late.unsigned_abs());
+        tracing::error!(sends = late, "messages went to people whose stop was taken in before: this is a defect");
     }
 }

@@ -103,6 +103,17 @@ on_both_databases! {
         assert_eq!(db.store.suppressions(0, 0, 9).await.unwrap().len(), 1, "one block for one person");
     }
 
+    async fn a_claim_made_after_its_persons_stop_is_found_by_what_the_rows_say(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        let campaign = shop.campaign_to(2).await;
+        shop.lane().await.claim(campaign, 2).await;
+        db.store.stop(&stop_of(1)).await.unwrap();
+        let sends = [(campaign, 1), (campaign, 2)];
+        assert_eq!(db.store.claimed_after_stop(&sends, 1_000).await.unwrap(), 0);
+        exec(&db.store, format!("UPDATE sends SET claimed_at = {}", NOW + 3_600_000)).await;
+        assert_eq!(db.store.claimed_after_stop(&sends, 1_000).await.unwrap(), 1);
+    }
+
     async fn a_name_of_nobody_we_know_is_left_alone(db: Database) {
         Shop::open(&db.store, 1).await.list("all", 1..=3, NOW).await;
         db.store.stop(&Stop { user_id: Some("US.1".into()), ..stop() }).await.unwrap();
