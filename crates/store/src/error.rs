@@ -76,8 +76,6 @@ fn postgres_reason(state: &str) -> Option<&'static str> {
         ("25", "25006") => Some("the server takes no writes: it is a standby"),
         ("28", _) => Some("the server refuses the user or password"),
         ("3D", _) => Some("the named database does not exist"),
-        // After a failover, a server that is not promoted yet.
-        ("25", "25006") => Some("the server takes no writes"),
         ("40", _) => Some("the transaction lost against another one"),
         ("55", _) => Some("a row or object is locked"),
         _ => None,
