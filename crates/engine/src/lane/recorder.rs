@@ -108,7 +108,7 @@ async fn write(app: &App, happenings: &[Happening]) -> bool {
                 if away {
                     tracing::info!(outcomes = happenings.len(), "the database is back, outcomes are written");
                 }
-                look_for_late_sends(app, &happenings).await;
+                look_for_late_sends(app, happenings).await;
                 return true;
             }
             Err(error) if error.is_unavailable() => {
