@@ -137,9 +137,8 @@ impl Stage {
 /// A network with some unevenness, answers that get lost, webhooks that come twice and out of order, people who read,
 /// reply and opt out, some of whom show no number.
 fn people_who_read_and_reply(rate: u32) -> simulator::Settings {
-    let mut settings = simulator::Settings::default();
-    settings.default_rate = rate;
-    settings.latency_ms = Span::new(15, 60);
+    let mut settings =
+        simulator::Settings { default_rate: rate, latency_ms: Span::new(15, 60), ..simulator::Settings::default() };
     settings.faults.lost_response_share = 0.004;
     settings.people.failed = vec![CodeShare { code: 131_026, share: 0.015, times: None, phone_number_id: None }];
     settings.people.delivered_share = 0.97;
