@@ -42,8 +42,6 @@ pub const DRAIN: Duration = Duration::from_secs(30);
 const CLOSE: Duration = Duration::from_secs(6);
 /// How long a short command may keep the data directory.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Answers to idempotency keys are kept for a day.
-const REMEMBER_ANSWERS_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// `hudhud serve …`
 #[derive(Debug, Args)]
@@ -198,7 +196,7 @@ pub async fn start(
     if let Some(socket) = &socket {
         tasks.spawn(socket.serve(http::router(&app, Door::Socket), stop.clone())?);
     }
-    tasks.spawn(upkeep(Arc::clone(&app), metrics, stop.clone()));
+    tasks.spawn(upkeep(metrics, stop.clone()));
     health.ready(&app);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -270,24 +268,14 @@ impl Running {
     }
 }
 
-/// Small chores of a process: the metrics' memory, and answers that nobody will ask for again.
-async fn upkeep(app: Arc<App>, metrics: PrometheusHandle, stop: CancellationToken) -> anyhow::Result<()> {
+/// Keeps the metrics' memory in bounds.
+async fn upkeep(metrics: PrometheusHandle, stop: CancellationToken) -> anyhow::Result<()> {
     let mut tick = tokio::time::interval(Duration::from_secs(5));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut ticks: u32 = 0;
     loop {
         tokio::select! {
-            _ = tick.tick() => {}
+            _ = tick.tick() => metrics.run_upkeep(),
             () = stop.cancelled() => return Ok(()),
-        }
-        metrics.run_upkeep();
-        ticks = ticks.wrapping_add(1);
-        // Every ten minutes, a little at a time.
-        if ticks % 120 == 1 {
-            let before = app.clock.now_ms() - REMEMBER_ANSWERS_MS;
-            if let Err(error) = app.store.drop_old_answers(before, 1_000).await {
-                tracing::debug!(%error, "old answers stay a little longer");
-            }
         }
     }
 }

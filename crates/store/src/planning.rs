@@ -4,7 +4,6 @@ use domain::send::SendState;
 use serde::Serialize;
 use sqlx::FromRow;
 
-use crate::claims::OPTED_OUT;
 use crate::db::{Priority, Store, on};
 use crate::error::{Error, Result};
 
@@ -209,12 +208,6 @@ impl Store {
         let through = if is_end { i64::MAX } else { fresh.last().copied().unwrap_or(passed) };
         people.extend(fresh);
         Ok((people, through))
-    }
-
-    /// The reasons that planning itself finds, in the order in which they are tried.
-    #[must_use]
-    pub fn planning_reasons() -> [&'static str; 2] {
-        [EXCLUDED_LIST, OPTED_OUT]
     }
 }
 

@@ -54,7 +54,7 @@ on_both_databases! {
         let chunk = PlanChunk { campaign_id: campaign, after: 0, through: i64::MAX, last: true, blocked: &blocked, skip_all: None };
         assert!(db.store.plan_chunk(&chunk).await.unwrap());
         let tally = db.store.tally(campaign).await.unwrap();
-        assert_eq!(reasons(&tally), [(EXCLUDED_LIST, 3), (OPTED_OUT, 1), ("variable-missing:name", 2)]);
+        assert_eq!(reasons(&tally), [(EXCLUDED_LIST, 3), (crate::OPTED_OUT, 1), ("variable-missing:name", 2)]);
         assert_eq!((tally.planned, tally.total()), (4, 10));
         assert_tallied(&db.store, campaign).await;
     }
