@@ -30,8 +30,8 @@ on_both_databases! {
     }
 }
 
-/// A lease runs out after five seconds, and its taker waits more than one: whoever is quicker did not wait for it.
-const TAKES_OVER_AT_ONCE: Duration = Duration::from_secs(5);
+/// From being ready to the first message. One second of it is the sliding second of what the killed process let go.
+const SENDS_AGAIN_WITHIN: Duration = Duration::from_secs(2);
 
 /// Starts `main` again and looks how soon it sends.
 async fn restarted_and_sending(world: &World, campaign: &Campaign) -> Serve {
@@ -50,10 +50,8 @@ async fn restarted_and_sending(world: &World, campaign: &Campaign) -> Serve {
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     let silent = Duration::from_micros(u64::try_from(first - ready).unwrap_or(0));
-    // Two seconds are promised, and the figure is in docs/benchmarks.md. Here, beside other stories on a machine that
-    // may be busy, the bound only tells a restart that takes over at once from one that waits for the lease.
     eprintln!("it sent again {silent:?} after it was ready");
-    assert!(silent <= TAKES_OVER_AT_ONCE, "it sent again only {silent:?} after it was ready");
+    assert!(silent <= SENDS_AGAIN_WITHIN, "it sent again only {silent:?} after it was ready");
     serve
 }
 

@@ -1,8 +1,8 @@
 //! How fast a business number may go, and what a refusal means for it.
 //!
-//! - [`Window`] is the hard cap: never more than N hand-overs in any sliding second.
-//! - [`Jitter`] says how much wider than a second that window must be, so that the cap also holds where the messages
-//!   arrive and not only where they leave.
+//! - [`Window`] is the hard cap: never more than N arrivals in any sliding second.
+//! - [`Jitter`] tells by a message's answer how late it may have arrived, so that the cap holds where messages arrive and
+//!   not only where they leave.
 //! - [`Breaker`] tells one refused message from a number in trouble.
 //! - [`react`] is the table from a refusal's class to what is done about it.
 
@@ -12,9 +12,9 @@ mod reaction;
 mod window;
 
 pub use breaker::Breaker;
-pub use jitter::{Jitter, LEAST_MARGIN, MOST_MARGIN};
+pub use jitter::{BUDGET, Jitter};
 pub use reaction::{Beyond, Reaction, Retry, react};
-pub use window::{Wait, Window};
+pub use window::{UNANSWERED, Wait, Window};
 
 /// A point on a monotonic clock, or a length of time on it: microseconds since an arbitrary start.
 pub type Micros = u64;

@@ -13,6 +13,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Context;
 
+use crate::presence;
+
 /// Bytes of a record: campaign, contact and attempt, little-endian.
 const RECORD: usize = 24;
 /// Records of a segment. The two newest are kept, far more than can be on the wire at once.
@@ -181,15 +183,19 @@ fn begun(path: &Path) -> i64 {
         .unwrap_or(i64::MAX)
 }
 
-/// Removes journals that were last written long before this one was begun. Without its journal an orphan is in doubt,
+/// Removes journals, and signs of life, of processes that are dead and last wrote long before this one was begun. Without its journal an orphan is in doubt,
 /// and the next owner settles orphans within seconds; so nothing is lost with them.
 fn forget_old(dir: &Path, own: &Path) {
     let written = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
     let (Some(now), Ok(entries)) = (written(own), std::fs::read_dir(dir)) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
-        let is_journal = path.extension().is_some_and(|extension| extension == "journal");
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some((instance, kind)) = name.split_once('.') else { continue };
         let age = written(&path).and_then(|at| now.duration_since(at).ok());
-        if is_journal && age.is_some_and(|age| age > KEEP) {
+        if age.is_none_or(|age| age <= KEEP) || presence::lives(dir, instance) {
+            continue;
+        }
+        if kind == "alive" || kind.ends_with(".journal") {
             // One that cannot be removed costs its space, nothing else.
             let _ = std::fs::remove_file(&path);
         }

@@ -30,6 +30,7 @@ pub mod lists;
 pub mod numbers;
 pub mod optouts;
 pub mod planner;
+pub mod presence;
 pub mod queue;
 pub mod queue_view;
 pub mod refusals;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lane::pause_for;
 use crate::worker::{AbortOnDrop, LEASE, STILL, stay_alive};
-use crate::{App, chores, feeder, host, intake, ledger, planner};
+use crate::{App, chores, feeder, host, intake, ledger, planner, presence};
 
 /// The lease's name.
 const NAME: &str = "scheduler";
@@ -26,9 +26,10 @@ const REMEMBER_BODIES: i64 = 8 * 24 * 3_600_000;
 /// Leads when nobody else does, until shutdown. Outages are waited out.
 ///
 /// # Errors
-/// None at present; kept for what a later version may have to refuse.
+/// When the data directory cannot be written.
 pub async fn run(app: Arc<App>, shutdown: CancellationToken) -> anyhow::Result<()> {
     let owner = host::owner(&host::new_instance());
+    let _presence = presence::Presence::show(&app.data_dir, &owner.instance)?;
     // Without a sign of life of its own every other scheduler would take this one for dead.
     let _alive = AbortOnDrop(tokio::spawn(stay_alive(Arc::clone(&app), owner.instance.clone(), shutdown.clone())));
     let mut watched: Option<(i64, i64, Micros)> = None;
@@ -69,9 +70,12 @@ async fn try_to_lead(
             };
             *watched = Some((token, beat, since));
             let still_for = now - since;
+            let dead = presence::is_dead(&app.data_dir, owner, &lease);
             let may_be_gone = app.store.is_embedded() || still_for >= STILL;
-            let free =
-                lease.owner.is_empty() || still_for >= LEASE || may_be_gone && app.store.is_gone(&lease.owner).await?;
+            let free = dead
+                || lease.owner.is_empty()
+                || still_for >= LEASE
+                || may_be_gone && app.store.is_gone(&lease.owner).await?;
             if !free {
                 return Ok(None);
             }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::journal::Journal;
 use crate::lane::{self, Recorder, Term};
-use crate::{App, host};
+use crate::{App, host, presence};
 
 /// How often lanes are looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -49,6 +49,7 @@ pub async fn run(app: Arc<App>, shutdown: CancellationToken, instance: String) -
         anyhow::bail!("a worker needs Redis: set HUDHUD_REDIS_URL");
     };
     let owner = host::owner(&instance);
+    let _presence = presence::Presence::show(&app.data_dir, &instance)?;
     let journal = Arc::new(Journal::open(&app.data_dir, &instance)?);
     let (recorder, mut recording) = Recorder::start(Arc::clone(&app));
     let _alive = AbortOnDrop(tokio::spawn(stay_alive(Arc::clone(&app), instance.clone(), shutdown.clone())));
@@ -74,7 +75,7 @@ pub async fn run(app: Arc<App>, shutdown: CancellationToken, instance: String) -
         match lanes.take_free(&app, &owner).await {
             Ok(taken) => {
                 told = false;
-                for (number, lease, token) in taken {
+                for Taken { number, lease, token, before } in taken {
                     let number_id = number.id;
                     let term = Term {
                         app: Arc::clone(&app),
@@ -85,6 +86,7 @@ pub async fn run(app: Arc<App>, shutdown: CancellationToken, instance: String) -
                         number,
                         lease,
                         token,
+                        before,
                     };
                     let handle = terms.spawn(lane::run(term, shutdown.clone()));
                     running.insert(handle.id(), number_id);
@@ -131,6 +133,25 @@ impl Drop for AbortOnDrop {
     }
 }
 
+/// What is known of a lane's last owner by whoever takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// There was none.
+    Nobody,
+    /// It gave the lane back, or it is dead: it lets nothing go any more.
+    Gone,
+    /// Nothing was heard of it. It may be stopped, and hold a claim that is valid for a moment.
+    Silent,
+}
+
+/// A lane that was taken.
+struct Taken {
+    number: BusinessNumber,
+    lease: String,
+    token: i64,
+    before: Before,
+}
+
 /// What a worker knows of the lanes.
 #[derive(Debug, Default)]
 struct Lanes {
@@ -151,7 +172,7 @@ impl Lanes {
     }
 
     /// Looks at every number's lane and takes those whose owner is gone.
-    async fn take_free(&mut self, app: &App, owner: &Owner) -> store::Result<Vec<(BusinessNumber, String, i64)>> {
+    async fn take_free(&mut self, app: &App, owner: &Owner) -> store::Result<Vec<Taken>> {
         let numbers = app.store.numbers().await?;
         let leases: HashMap<String, Lease> =
             app.store.leases().await?.into_iter().map(|lease| (lease.name.clone(), lease)).collect();
@@ -168,9 +189,14 @@ impl Lanes {
             let still_for = self.still_for(&name, lease, now);
             let lanes = u64::try_from(self.owned.len() + taken.len()).unwrap_or(u64::MAX);
             let modesty = if app.store.is_embedded() { 0 } else { MODESTY.saturating_mul(lanes).min(MOST_MODEST) };
-            let expected = match lease {
-                None if still_for >= modesty => None,
-                Some(lease) if lease.owner.is_empty() && still_for >= modesty => Some((lease.token, lease.beat)),
+            let (expected, before) = match lease {
+                None if still_for >= modesty => (None, Before::Nobody),
+                Some(lease) if lease.owner.is_empty() && still_for >= modesty => {
+                    (Some((lease.token, lease.beat)), Before::Gone)
+                }
+                Some(lease) if !lease.owner.is_empty() && presence::is_dead(&app.data_dir, owner, lease) => {
+                    (Some((lease.token, lease.beat)), Before::Gone)
+                }
                 Some(lease) if !lease.owner.is_empty() => {
                     let ours = lease.owner == owner.instance;
                     // Asked once for each owner, not for each lane.
@@ -182,14 +208,16 @@ impl Lanes {
                     if !(ours || is_gone || still_for >= LEASE) {
                         continue;
                     }
-                    Some((lease.token, lease.beat))
+                    // One process at a time has the embedded database, and our own terms end before they are missed.
+                    let certain = ours || app.store.is_embedded();
+                    (Some((lease.token, lease.beat)), if certain { Before::Gone } else { Before::Silent })
                 }
                 _ => continue,
             };
             let take = app.store.take_lease(&name, Some(number.id), owner, expected, app.clock.now_ms());
             if let Some(token) = take.await? {
                 self.seen.remove(&name);
-                taken.push((number, name, token));
+                taken.push(Taken { number, lease: name, token, before });
             }
         }
         Ok(taken)

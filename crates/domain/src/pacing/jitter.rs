@@ -1,116 +1,162 @@
-//! How unevenly requests travel, and so how much wider than a second a window must be.
+//! How much later than a prompt one a message may have arrived, told by its answer.
 
-use super::Micros;
+use std::collections::VecDeque;
 
-/// The least margin: 20 ms. A machine that does other things too holds single requests up for longer than 8.
-pub const LEAST_MARGIN: Micros = 20_000;
-/// The most margin, and the one that holds until enough round trips were seen: 60 ms.
-pub const MOST_MARGIN: Micros = 60_000;
+use super::{Micros, SECOND};
 
-/// So many round trips are looked at.
-const SAMPLES: usize = 512;
-/// After so many new ones the margin is reckoned again.
-const EVERY: usize = 32;
+/// What lateness may cost on average, 25 ms a message: with it a lane uses 97.5 per cent of its rate.
+pub const BUDGET: Micros = 25_000;
 
-/// Watches round-trip times and gives the margin of a lane's window.
+/// Until so many round trips over so long are known, all of a round trip may have been the way there: the first ones may
+/// share one stall.
+const FEWEST: usize = 8;
+const SOONEST: Micros = 2 * SECOND;
+/// At most so many are looked at…
+const MOST: usize = 4_096;
+/// …and none older than this, as long as there are newer ones.
+const MEMORY: Micros = 30 * SECOND;
+/// After so many new ones the usual round trip is reckoned again.
+const EVERY: u32 = 32;
+/// More than this of one round trip is not looked at: a message that hung says nothing about the others.
+const LONGEST: Micros = SECOND;
+
+/// Watches round trips and tells which part of one may have passed before the message arrived.
 ///
-/// Two requests that left a second and a bit apart arrive within one second if the first took that bit longer. How much
-/// longer requests take than the quickest ones do (the 99th percentile less the least) bounds it well enough, and errs
-/// on the careful side, since a round trip also holds the time that the other end thinks. The margin rises at once and
-/// falls by a tenth at each reckoning.
-#[derive(Clone, Debug)]
+/// A message arrives before its answer leaves. The quickest round trip seen holds the least that the way there and back
+/// take; what another one took beyond it may all have passed on the way there. That errs on the careful side, since the
+/// other end may just have thought for long; so where answers come very unevenly the usual round trip is set higher,
+/// until lateness costs no more than [`BUDGET`] on average. A rare stall costs little on average, and counts in full.
+#[derive(Clone, Debug, Default)]
 pub struct Jitter {
-    samples: Vec<Micros>,
-    /// Where the next sample goes.
-    place: usize,
-    since_reckoned: usize,
-    margin: Micros,
-}
-
-impl Default for Jitter {
-    fn default() -> Self {
-        Jitter::new()
-    }
+    /// When round trips ended and how long they took, oldest first.
+    samples: VecDeque<(Micros, Micros)>,
+    since_reckoned: u32,
+    /// Enough was known once; later ones may come faster than they span so long.
+    knows: bool,
+    usual: Micros,
 }
 
 impl Jitter {
-    /// Nothing seen yet: the margin is the most there is.
+    /// Nothing seen yet: every round trip is late by all of it.
     pub fn new() -> Jitter {
-        Jitter { samples: Vec::with_capacity(SAMPLES), place: 0, since_reckoned: 0, margin: MOST_MARGIN }
+        Jitter::default()
     }
 
-    /// Takes in one round trip, from hand-over to answer.
-    pub fn record(&mut self, round_trip: Micros) {
-        if self.samples.len() < SAMPLES {
-            self.samples.push(round_trip);
-        } else {
-            self.samples[self.place] = round_trip;
+    /// Takes in a round trip that ended at `now`, and tells how late its message may have arrived.
+    pub fn record(&mut self, now: Micros, round_trip: Micros) -> Micros {
+        self.samples.push_back((now, round_trip.min(LONGEST)));
+        if self.samples.len() > MOST {
+            self.samples.pop_front();
         }
-        self.place = (self.place + 1) % SAMPLES;
         self.since_reckoned += 1;
-        if self.since_reckoned >= EVERY {
+        // Often while little is known.
+        if self.since_reckoned >= EVERY || self.samples.len() <= EVERY as usize {
             self.since_reckoned = 0;
-            self.reckon();
+            while self.samples.len() > FEWEST
+                && self.samples.front().is_some_and(|(at, _)| at.saturating_add(MEMORY) <= now)
+            {
+                self.samples.pop_front();
+            }
+            self.usual = self.reckon();
+            self.knows |= self.usual > 0;
         }
+        round_trip.saturating_sub(self.usual)
     }
 
-    /// The margin to add to a window's width, between [`LEAST_MARGIN`] and [`MOST_MARGIN`].
-    pub fn margin(&self) -> Micros {
-        self.margin
+    /// The round trip beyond which a message counts as late.
+    pub fn usual(&self) -> Micros {
+        self.usual
     }
 
-    fn reckon(&mut self) {
-        let mut sorted = self.samples.clone();
-        sorted.sort_unstable();
-        let (Some(least), Some(slow)) = (sorted.first(), sorted.get((sorted.len() * 99 / 100).min(sorted.len() - 1)))
-        else {
-            return;
-        };
-        let spread = (slow - least).clamp(LEAST_MARGIN, MOST_MARGIN);
-        let fallen = (self.margin - self.margin / 10).max(LEAST_MARGIN);
-        self.margin = spread.max(fallen);
+    fn reckon(&self) -> Micros {
+        let (Some(first), Some(last)) = (self.samples.front(), self.samples.back()) else { return 0 };
+        if !self.knows && (self.samples.len() < FEWEST || last.0.saturating_sub(first.0) < SOONEST) {
+            return 0;
+        }
+        let mut slowest: Vec<Micros> = self.samples.iter().map(|(_, round_trip)| *round_trip).collect();
+        slowest.sort_unstable_by(|a, b| b.cmp(a));
+        let all = BUDGET * slowest.len() as u64;
+        let mut sum = 0;
+        for (place, round_trip) in slowest.iter().enumerate() {
+            let above = place as u64;
+            // The cost if this round trip were the usual one; never negative, since those before it are longer.
+            if sum - above * round_trip > all {
+                return (sum - all) / above;
+            }
+            sum += round_trip;
+        }
+        slowest.last().copied().unwrap_or(0)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn after(round_trips: impl IntoIterator<Item = Micros>) -> Jitter {
+    /// Round trips one every 10 ms; the lateness of each.
+    fn lateness(round_trips: impl IntoIterator<Item = Micros>) -> Vec<Micros> {
         let mut jitter = Jitter::new();
-        round_trips.into_iter().for_each(|time| jitter.record(time));
-        jitter
+        round_trips.into_iter().zip(1u64..).map(|(time, i)| jitter.record(i * 10_000, time)).collect()
+    }
+
+    const KNOWN: usize = 201 + EVERY as usize;
+
+    fn mean(times: &[Micros]) -> Micros {
+        times.iter().sum::<u64>() / times.len() as u64
     }
 
     #[test]
-    fn the_margin_is_wide_until_something_is_known() {
-        assert_eq!(Jitter::new().margin(), MOST_MARGIN);
-        assert_eq!(after([50_000; 31]).margin(), MOST_MARGIN);
+    fn until_something_is_known_a_message_may_have_taken_all_of_its_round_trip() {
+        assert_eq!(lateness([50_000; 200]), [50_000; 200]);
     }
 
     #[test]
-    fn even_round_trips_bring_the_margin_down_to_its_least() {
-        assert_eq!(after([120_000; 2_000]).margin(), LEAST_MARGIN);
+    fn even_answers_are_never_late_however_long_they_take() {
+        assert!(lateness([700_000; 2_000])[KNOWN..].iter().all(|late| *late == 0));
     }
 
     #[test]
-    fn the_margin_follows_the_spread_and_not_the_latency() {
-        let spread = (0..4_000).map(|i| 200_000 + (i * 7_919) % 20_000);
-        let margin = after(spread).margin();
-        assert!((19_000..=20_000).contains(&margin), "{margin}");
+    fn a_spread_within_the_budget_is_counted_in_full() {
+        let late = lateness((0..4_000).map(|i| 200_000 + (i * 7_919) % 30_000));
+        assert!(mean(&late[1_000..]).abs_diff(15_000) < 200, "{}", mean(&late[1_000..]));
     }
 
     #[test]
-    fn a_burst_of_slow_answers_widens_the_margin_at_once() {
-        let mut jitter = after([50_000; 2_000]);
-        (0..EVERY).for_each(|_| jitter.record(900_000));
-        assert_eq!(jitter.margin(), MOST_MARGIN);
+    fn a_rare_stall_is_counted_in_full() {
+        let mut round_trips = vec![1_000; 3_000];
+        round_trips[2_500..2_600].iter_mut().zip(0u64..).for_each(|(time, i)| *time = 170_000 - i * 1_000);
+        assert_eq!(lateness(round_trips)[2_500], 169_000);
+    }
+
+    #[test]
+    fn answers_that_always_come_unevenly_cost_no_more_than_the_budget() {
+        let late = lateness((0..8_000).map(|i| 100_000 + (i * 7_919) % 600_000));
+        assert!(mean(&late[5_000..]) <= BUDGET + 500, "{}", mean(&late[5_000..]));
     }
 
     #[test]
     fn old_round_trips_are_forgotten() {
-        let mut jitter = after([900_000; 10].into_iter().chain([50_000; 40]));
-        (0..3_000).for_each(|_| jitter.record(50_000));
-        assert_eq!(jitter.margin(), LEAST_MARGIN);
+        let late = lateness([10_000; 300].into_iter().chain([20_000; 4_000]));
+        assert_eq!(late[400], 10_000);
+        assert_eq!(late[4_250], 0);
+    }
+
+    proptest! {
+        #[test]
+        fn lateness_costs_no_more_than_the_budget_over_what_is_remembered(round_trips in prop::collection::vec(0..2_000_000u64, 8..60)) {
+            let mut jitter = Jitter::new();
+            round_trips.iter().zip(0..).for_each(|(time, i)| { jitter.record(i * SECOND / 2, *time); });
+            let usual = jitter.reckon();
+            let cost: u64 = round_trips.iter().map(|time| (*time).min(LONGEST).saturating_sub(usual)).sum();
+            prop_assert!(cost <= (BUDGET + 1) * round_trips.len() as u64);
+            let least = round_trips.iter().copied().min().unwrap_or(0).min(LONGEST);
+            prop_assert!(usual >= least);
+            // Not higher than it must be.
+            if usual > least {
+                prop_assert!(cost + round_trips.len() as u64 >= BUDGET * round_trips.len() as u64);
+            }
+        }
     }
 }

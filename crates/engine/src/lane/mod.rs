@@ -457,12 +457,11 @@ impl Lane {
             sealed_token: Arc::clone(&self.orders.sealed_token),
             give_up: self.give_up.clone(),
         };
-        let (recorder, lessons, pace) = (self.recorder.clone(), self.lessons.clone(), self.pace.clone());
+        let (recorder, lessons) = (self.recorder.clone(), self.lessons.clone());
         let number = Arc::clone(&self.phone_number_id);
         tokio::spawn(async move {
             let (happening, lesson) = post(order).await;
             if let Some(round_trip) = lesson.round_trip {
-                pace.round_trip(round_trip);
                 let took = Duration::from_micros(round_trip);
                 metrics::histogram!("hudhud_send_duration_seconds", "number" => number.to_string()).record(took);
             }

@@ -1,14 +1,14 @@
 //! When the next message of a lane may leave: governor for smoothness, and a window for the hard cap.
 //!
 //! The only room that names governor. Its limiter spreads turns evenly and lets a late timer catch up by 50 ms of turns;
-//! the window of [`domain::pacing`] sees to it that no second holds more than the rate, counted when requests are
-//! handed over. The window is wider than a second by the jitter that is measured, so that the receiver agrees.
+//! the window of [`domain::pacing`] sees to it that no second holds more than the rate as the receiver counts it: a slot
+//! is held for a second after its message was handed over, and for as much longer as its answer was late.
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::pacing::{Jitter, Micros, SECOND, Window};
+use domain::pacing::{Jitter, Micros, SECOND, UNANSWERED, Window};
 use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
@@ -20,6 +20,10 @@ use crate::Clock;
 
 /// With nothing to wait for but the end of a request, look again after this.
 const LOOK_AGAIN: Micros = 5_000;
+/// The window is so much wider than a second: clocks and timers are no finer than that.
+const SLACK: Micros = 4_000;
+/// Where a usual answer takes longer than this, slots do not wait for answers.
+const SLOW_ANSWERS: Micros = 800_000;
 /// Slower than this nothing is paced by halves: one message a second.
 const SLOWEST: u32 = 1;
 /// Turns of a group, however fast the rate.
@@ -70,7 +74,35 @@ pub struct Turn {
     used: bool,
 }
 
+/// What came of a turn that was used: the message is on its way.
+#[derive(Clone, Debug)]
+pub struct Trip {
+    inner: Arc<Inner>,
+}
+
+impl Trip {
+    /// The message that was handed over at `handed_over` was answered at `now`.
+    pub fn answered(&self, handed_over: Micros, now: Micros) {
+        let mut state = lock(&self.inner);
+        let late = if state.rate.is_some() {
+            let late = state.jitter.record(now, now.saturating_sub(handed_over));
+            let waits = state.jitter.usual() < SLOW_ANSWERS;
+            state.window.set_unanswered(if waits { UNANSWERED } else { 0 });
+            late
+        } else {
+            0
+        };
+        state.window.answered(handed_over, late);
+    }
+}
+
 impl Turn {
+    /// Tells the pace of the message's answer.
+    #[must_use]
+    pub fn trip(&self) -> Trip {
+        Trip { inner: Arc::clone(&self.inner) }
+    }
+
     /// The message's bytes are being handed over now.
     pub fn hand_over(&mut self, now: Micros) {
         self.used = true;
@@ -96,9 +128,8 @@ impl Pace {
     /// A pace of so many messages a second; `None`: as fast as answers come.
     #[must_use]
     pub fn new(clock: Clock, rate: Option<u32>) -> Self {
-        let jitter = Jitter::new();
-        let window = Window::new(rate.unwrap_or(u32::MAX), SECOND + jitter.margin());
-        let state = State { rate, limiter: None, window, jitter, limited_until: 0 };
+        let window = Window::new(rate.unwrap_or(u32::MAX), SECOND + SLACK);
+        let state = State { rate, limiter: None, window, jitter: Jitter::new(), limited_until: 0 };
         let pace = Self { clock, inner: Arc::new(Inner { state: Mutex::new(state), freed: Notify::new() }) };
         pace.rebuild(&mut lock(&pace.inner));
         pace
@@ -121,21 +152,6 @@ impl Pace {
     #[must_use]
     pub fn rate(&self) -> Option<u32> {
         lock(&self.inner).rate
-    }
-
-    /// Takes in a round trip: how unevenly requests travel decides the margin.
-    pub fn round_trip(&self, time: Micros) {
-        let mut state = lock(&self.inner);
-        if state.rate.is_none() {
-            return;
-        }
-        let before = state.jitter.margin();
-        state.jitter.record(time);
-        let margin = state.jitter.margin();
-        if margin != before {
-            state.window.set_width(SECOND + margin);
-            self.rebuild(&mut state);
-        }
     }
 
     /// Messages handed over in the last second.
@@ -180,7 +196,7 @@ impl Pace {
     #[must_use]
     pub fn is_rested(&self) -> bool {
         let mut state = lock(&self.inner);
-        state.window.out() == 0 && state.window.handed_in_last_second(self.clock.boot_us()) == 0
+        state.window.is_empty(self.clock.boot_us())
     }
 
     /// When the next message may go, as far as is known: now, if a slot is free.
@@ -224,38 +240,87 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Runs a pace on a manual clock for some seconds, handing every message over at once; the hand-over times.
-    fn run(rate: u32, seconds: u64) -> Vec<Micros> {
+    /// Runs a pace on a manual clock for some seconds, over a network on which each message takes `delay` of its number
+    /// there and ten milliseconds back. The times of arrival, in order.
+    fn run(rate: u32, seconds: u64, delay: impl Fn(u64) -> Micros) -> Vec<Micros> {
         let clock = Clock::manual(0);
         let pace = Pace::new(clock.clone(), Some(rate));
-        let mut times = Vec::new();
+        let mut arrivals = Vec::new();
+        let mut answers = std::collections::BTreeMap::new();
         while clock.boot_us() < seconds * SECOND {
+            let now = clock.boot_us();
+            while let Some(answer) = answers.first_entry().filter(
+                |answer: &std::collections::btree_map::OccupiedEntry<'_, (Micros, u64), (Trip, Micros)>| {
+                    answer.key().0 <= now
+                },
+            ) {
+                let (trip, handed_over) = answer.remove();
+                trip.answered(handed_over, now);
+            }
             match pace.try_turn() {
                 Ok(mut turn) => {
-                    turn.hand_over(clock.boot_us());
-                    times.push(clock.boot_us());
-                    pace.round_trip(20_000);
+                    turn.hand_over(now);
+                    let number = arrivals.len() as u64;
+                    let arrives = now + delay(number);
+                    arrivals.push(arrives);
+                    answers.insert((arrives + 10_000, number), (turn.trip(), now));
                 }
-                Err(until) => clock.advance(Duration::from_micros(until - clock.boot_us())),
+                Err(until) => {
+                    let until = answers.first_key_value().map_or(until, |(key, _)| until.min(key.0));
+                    clock.advance(Duration::from_micros(until.saturating_sub(now).max(1)));
+                }
             }
         }
-        times
+        arrivals.sort_unstable();
+        arrivals
     }
 
     fn most_in_a_second(times: &[Micros]) -> usize {
-        (0..times.len())
-            .map(|first| times[first..].iter().take_while(|time| **time < times[first] + SECOND).count())
-            .max()
-            .unwrap_or(0)
+        let mut first = 0;
+        let mut most = 0;
+        for (last, time) in times.iter().enumerate() {
+            while times[first] + SECOND <= *time {
+                first += 1;
+            }
+            most = most.max(last - first + 1);
+        }
+        most
+    }
+
+    /// Never more than the rate arrives in any second, and at least so many per cent of it once under way.
+    fn holds_and_uses(rate: u32, per_cent: u64, delay: impl Fn(u64) -> Micros) {
+        let (began, seconds) = (20, 40);
+        let times = run(rate, began + seconds, delay);
+        assert!(most_in_a_second(&times) <= rate as usize, "{rate}: {} in a second", most_in_a_second(&times));
+        let under_way = times.iter().filter(|time| **time >= began * SECOND && **time < (began + seconds) * SECOND);
+        let (used, whole) = (under_way.count() as u64, u64::from(rate) * seconds);
+        assert!((used + 1) * 100 >= whole * per_cent, "{rate}: {used} of {whole}");
     }
 
     #[test]
-    fn no_second_holds_more_than_the_rate_and_nearly_all_of_it_is_used() {
+    fn over_a_steady_network_nearly_all_of_the_rate_is_used() {
         for rate in [1, 20, 80, 1000] {
-            let times = run(rate, 20);
-            assert!(most_in_a_second(&times) <= rate as usize, "{rate}");
-            let late: Vec<Micros> = times.iter().copied().filter(|time| *time >= 10 * SECOND).collect();
-            assert!(late.len() * 100 >= rate as usize * 10 * 97 - 100, "{rate}: {} in ten seconds", late.len());
+            holds_and_uses(rate, 99, |_| 60_000);
+        }
+    }
+
+    #[test]
+    fn messages_that_travel_unevenly_arrive_within_the_rate_all_the_same() {
+        for rate in [1, 20, 80, 1000] {
+            holds_and_uses(rate, 96, |number| 20_000 + number * 7_919 % 30_000);
+        }
+    }
+
+    #[test]
+    fn a_network_that_stalls_and_lets_everything_through_at_once_is_waited_for() {
+        // Every five seconds or so, a fifth of a second during which nothing arrives.
+        for rate in [20, 80, 1000] {
+            let every = u64::from(rate) * 5;
+            let stalled = u64::from(rate) / 5;
+            holds_and_uses(rate, 96, |number| {
+                let into = number % every;
+                20_000 + if into < stalled { (stalled - into) * SECOND / u64::from(rate) } else { 0 }
+            });
         }
     }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::App;
 use crate::journal::{AttemptKey, Journal};
-use crate::lane::pace::Turn;
+use crate::lane::pace::{Trip, Turn};
 use crate::refusals::class_of;
 
 /// After a message that never left, when it may be tried again.
@@ -63,6 +63,7 @@ pub(super) async fn post(post: Post) -> (Happening, Lesson) {
     let Post { app, sender, journal, key, message, tries, deadline, mut turns, sealed_token, give_up } = post;
     let clock = app.clock.clone();
     let handed_over = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let trips: Vec<Trip> = turns.iter().map(Turn::trip).collect();
     let journal_failed = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let gate = {
         let (clock, handed_over, journal_failed) =
@@ -97,7 +98,15 @@ pub(super) async fn post(post: Post) -> (Happening, Lesson) {
         },
     };
     let handed_over = handed_over.load(std::sync::atomic::Ordering::Relaxed);
-    let round_trip = (handed_over > 0).then(|| clock.boot_us().saturating_sub(handed_over));
+    let answered = matches!(
+        outcome,
+        SendOutcome::Accepted { .. } | SendOutcome::Refused(_) | SendOutcome::Unknown(UnknownCause::Unreadable { .. })
+    );
+    let now = clock.boot_us();
+    if answered && handed_over > 0 {
+        trips.iter().for_each(|trip| trip.answered(handed_over, now));
+    }
+    let round_trip = (handed_over > 0).then(|| now.saturating_sub(handed_over));
     let (happening, mut lesson) = judge(key, outcome, tries, clock.now_ms());
     lesson.round_trip = round_trip;
     lesson.sealed_token = sealed_token;

@@ -21,13 +21,13 @@ use crate::fault::{Fault, Result};
 use crate::journal::Journal;
 use crate::queue::{BATCHES_IN_HAND, Redis};
 use crate::renderer::Renderer;
+use crate::worker::Before;
 use crate::{App, accounts, numbers};
 
 /// How often the owner shows itself and looks for changed orders.
 const BEAT: Duration = Duration::from_millis(500);
-/// A new owner waits so long before its first turn: as long as the last owner's last claim was valid, then the sliding
-/// second of what it let go, then the jitter.
-const FIRST_TURN: Duration = Duration::from_millis(1_300);
+/// After the last owner let something go, so long passes before our first turn: the sliding second, then the jitter.
+const FIRST_TURN: Duration = Duration::from_millis(1_050);
 /// What surrounds the lane has so long to end.
 const HELPERS_END: Duration = Duration::from_secs(1);
 /// A lease has so long to be given back.
@@ -51,6 +51,8 @@ pub struct Term {
     pub lease: String,
     /// The fence of this term.
     pub token: i64,
+    /// The last owner.
+    pub before: Before,
 }
 
 /// Runs a term until the process stops or somebody else owns the lane, and gives the lease back. `false`: something
@@ -93,9 +95,11 @@ async fn serve(term: &Term, shutdown: &CancellationToken) -> anyhow::Result<()> 
         showing,
         lost: lost.clone(),
     }));
-    if !pause(app, FIRST_TURN, &lost).await {
+    // Until its last claim is void, an owner who is only silent may let go what it holds.
+    if term.before == Before::Silent && !pause(app, Duration::from_micros(super::CLAIM_VALID), &lost).await {
         return Ok(());
     }
+    let silent_since = app.clock.boot_us();
     orphans::settle(term, term.token).await?;
     // The last owner's tasks may be held by a worker that is gone: start from what SQL says.
     let cleared = tokio::select! {
@@ -135,6 +139,12 @@ async fn serve(term: &Term, shutdown: &CancellationToken) -> anyhow::Result<()> 
         void_claims: 0,
     };
     let mut inlets = Inlets { handed, orders, lessons };
+    if term.before != Before::Nobody {
+        let waited = Duration::from_micros(app.clock.boot_us().saturating_sub(silent_since));
+        if !pause(app, FIRST_TURN.saturating_sub(waited), &lost).await {
+            return Ok(());
+        }
+    }
     let outcome = loop {
         let stopped = {
             let run = lane.run(&mut inlets, &lost, shutdown);
