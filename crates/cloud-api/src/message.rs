@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Longest `biz_opaque_callback_data` that Meta takes, in characters.
 const CALLBACK_DATA_LIMIT: usize = 512;
@@ -20,7 +20,7 @@ pub enum Recipient {
 }
 
 /// One template message to one person.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct TemplateMessage {
     /// Whom it goes to.
     pub to: Recipient,
@@ -28,10 +28,10 @@ pub struct TemplateMessage {
     pub template: String,
     /// The template's exact language key (`ar`, `en_US`): `en` is not `en_US`.
     pub language: String,
-    /// The rendered components in the Cloud API's request shape. Null or an
-    /// empty array leaves the field out, as Meta asks for a template without
+    /// The rendered components in the Cloud API's request shape, an array.
+    /// `None` leaves the field out, as Meta asks for a template without
     /// variables, media or payloads.
-    pub components: Value,
+    pub components: Option<Box<RawValue>>,
     /// What Meta repeats in every status of this message
     /// (`biz_opaque_callback_data`), at most 512 characters. Every app that is
     /// subscribed to the account sees it, so it holds nothing personal.
@@ -88,7 +88,7 @@ impl TemplateMessage {
         if self.template.is_empty() || self.language.is_empty() {
             return Err(MessageError::Template);
         }
-        if !(self.components.is_null() || self.components.is_array()) {
+        if self.components.as_ref().is_some_and(|components| !components.get().starts_with('[')) {
             return Err(MessageError::Components);
         }
         Ok(())
@@ -129,7 +129,7 @@ impl Serialize for Body<'_> {
             name: &'a str,
             language: Language<'a>,
             #[serde(skip_serializing_if = "Option::is_none")]
-            components: Option<&'a [Value]>,
+            components: Option<&'a RawValue>,
         }
         #[derive(Serialize)]
         struct Language<'a> {
@@ -151,7 +151,7 @@ impl Serialize for Body<'_> {
             template: Template {
                 name: &message.template,
                 language: Language { code: &message.language },
-                components: message.components.as_array().map(Vec::as_slice).filter(|c| !c.is_empty()),
+                components: message.components.as_deref(),
             },
         }
         .serialize(out)
@@ -189,16 +189,20 @@ impl fmt::Debug for TemplateMessage {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+
+    fn raw(components: &Value) -> Option<Box<RawValue>> {
+        serde_json::value::to_raw_value(components).ok()
+    }
 
     fn message() -> TemplateMessage {
         TemplateMessage {
             to: Recipient::Phone(201_001_234_567),
             template: "eid_offer".into(),
             language: "ar".into(),
-            components: json!([{"type": "body", "parameters": [{"type": "text", "text": "Mona"}]}]),
+            components: raw(&json!([{"type": "body", "parameters": [{"type": "text", "text": "Mona"}]}])),
             callback_data: "hh1.abcdefgh.12.9981.1".into(),
         }
     }
@@ -235,10 +239,8 @@ mod tests {
 
     #[test]
     fn components_are_left_out_when_there_are_none() {
-        for empty in [Value::Null, json!([])] {
-            let written = body(&TemplateMessage { components: empty, ..message() });
-            assert_eq!(written["template"].get("components"), None);
-        }
+        let written = body(&TemplateMessage { components: None, ..message() });
+        assert_eq!(written["template"].get("components"), None);
     }
 
     #[test]
@@ -252,7 +254,7 @@ mod tests {
             (TemplateMessage { callback_data: String::new(), ..message() }, MessageError::CallbackData),
             (TemplateMessage { callback_data: "é".repeat(513), ..message() }, MessageError::CallbackData),
             (TemplateMessage { template: String::new(), ..message() }, MessageError::Template),
-            (TemplateMessage { components: json!({}), ..message() }, MessageError::Components),
+            (TemplateMessage { components: raw(&json!({})), ..message() }, MessageError::Components),
         ];
         for (bad, error) in cases {
             assert_eq!(bad.to_body(), Err(error));

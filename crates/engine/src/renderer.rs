@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use domain::template::{Fields, MetaFields, Plan, RowProblem, Template};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use store::{AudienceRow, CampaignRow, ClaimedSend};
 
 use crate::fault::{Fault, Result};
@@ -82,11 +83,11 @@ impl Renderer {
         Ok(Self { campaign_id: campaign.id, name: template.name, language: template.language, plan })
     }
 
-    /// The components of one person's message; `Err` is the reason as it is counted.
+    /// The components of one person's message as JSON, where it has any; `Err` is the reason as it is counted.
     ///
     /// # Errors
     /// `variable-missing:name` and the like.
-    pub fn render(&self, send: &ClaimedSend) -> std::result::Result<Value, String> {
+    pub fn render(&self, send: &ClaimedSend) -> std::result::Result<Option<Box<RawValue>>, String> {
         let attributes = attributes(&send.attributes);
         let phone = send.phone.map(|digits| format!("+{digits}"));
         let fields = Fields {
@@ -95,10 +96,11 @@ impl Renderer {
             language: send.language.as_deref(),
             attributes: &attributes,
         };
-        self.plan
-            .render(&fields, self.campaign_id)
-            .map(domain::template::RenderedComponents::into_value)
-            .map_err(|problems| reason(&problems))
+        let components = self.plan.render(&fields, self.campaign_id).map_err(|problems| reason(&problems))?;
+        if components.is_empty() {
+            return Ok(None);
+        }
+        serde_json::value::to_raw_value(&components).map(Some).map_err(|error| format!("cannot-be-rendered:{error}"))
     }
 
     /// Whether one person's message can be written; `Err` is the reason as it is counted.

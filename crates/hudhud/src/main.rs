@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// For SQLite's allocations as well as our own: both make very many small ones, from several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Before anything else, and without threads: this process is about to become another program.
     let mut arguments = std::env::args_os().skip(1);

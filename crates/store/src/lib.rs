@@ -5,6 +5,7 @@
 //!
 //! Must not know: Redis, HTTP, Meta's codes, clocks (times are arguments, epoch milliseconds UTC).
 
+mod accepted;
 mod accounts;
 mod api_keys;
 mod batches;

@@ -119,6 +119,7 @@ async fn walk(store: &Store, shop: &Shop, campaign: i64, lists: &[i64]) {
             };
             Happening {
                 wamid: Some(format!("new.{person}")),
+                number_id: Some(lane.number),
                 ..Happening::new((campaign, *person), Some(1), event, NOW)
             }
         })

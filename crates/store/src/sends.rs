@@ -7,6 +7,7 @@ use domain::send::{Current, IllegalStep, SendEvent, SendState, Status, Step};
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
+use crate::accepted::apply_accepted;
 use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
 use crate::tallies::{Deltas, marks};
@@ -37,6 +38,8 @@ pub struct Happening {
     pub not_before: Option<i64>,
     /// Meta holds it for a quality check.
     pub held: bool,
+    /// The business number whose lane saw it, where a lane did. Only saves a look at the row.
+    pub number_id: Option<i64>,
 }
 
 impl Happening {
@@ -54,6 +57,7 @@ impl Happening {
             wamid: None,
             not_before: None,
             held: false,
+            number_id: None,
         }
     }
 }
@@ -365,6 +369,9 @@ fn fold(
 }
 
 pub(crate) async fn apply_within(tx: &mut Link, happenings: &[Happening]) -> Result<Applied> {
+    if happenings.is_empty() {
+        return Ok(Applied::default());
+    }
     let keys: Vec<SendKey> = happenings
         .iter()
         .map(|happening| ((happening.campaign_id, happening.contact_id), ()))
@@ -393,6 +400,21 @@ impl Store {
     pub async fn apply(&self, priority: Priority, happenings: &[Happening]) -> Result<Applied> {
         if happenings.is_empty() {
             return Ok(Applied::default());
+        }
+        if happenings.iter().any(|happening| happening.number_id.is_some()) {
+            let mut tx = self.write(priority).await?;
+            // Else some send is not as an acceptance finds it as a rule: nothing is kept of this way, and all of them
+            // take the long one.
+            if let Some(left) = apply_accepted(&mut tx, happenings).await? {
+                let rest: Vec<Happening> = left.iter().map(|place| happenings[*place].clone()).collect();
+                let mut applied = apply_within(&mut tx, &rest).await?;
+                tx.commit().await?;
+                applied.moved += happenings.len() - rest.len();
+                for place in applied.illegal.iter_mut().map(|(place, _)| place).chain(&mut applied.unknown) {
+                    *place = left[*place];
+                }
+                return Ok(applied);
+            }
         }
         let mut tx = self.write(priority).await?;
         let applied = apply_within(&mut tx, happenings).await?;

@@ -212,6 +212,10 @@ impl Store {
     /// # Errors
     /// As every read.
     pub async fn claimed_after_stop(&self, sends: &[SendKey], slack: i64) -> Result<i64> {
+        let people: Vec<i64> = sends.iter().map(|(_, contact_id)| *contact_id).collect();
+        if self.suppressed_among(&people).await?.is_empty() {
+            return Ok(0);
+        }
         let mut link = self.read().await?;
         let sql = link.pick(
             "SELECT count(*) FROM json_each($1) k CROSS JOIN suppressions p ON p.contact_id = k.value ->> 1

@@ -130,7 +130,7 @@ pub fn message(callback_data: &str) -> TemplateMessage {
         to: Recipient::Phone(201_001_234_567),
         template: "eid_offer".into(),
         language: "ar".into(),
-        components: serde_json::Value::Null,
+        components: None,
         callback_data: callback_data.into(),
     }
 }

@@ -6,6 +6,7 @@
 
 mod hand;
 mod lessons;
+mod meters;
 mod orphans;
 mod outage;
 pub mod pace;
@@ -29,6 +30,7 @@ use crate::journal::{AttemptKey, Journal};
 use crate::{App, consequences};
 use hand::{Campaign, Hand, InHand, Ready, Task};
 use lessons::Follow;
+use meters::Meters;
 use outage::Circuit;
 use pace::Pace;
 use post::{Lesson, Post, post};
@@ -56,6 +58,8 @@ const HALTED_FOR: Micros = 250_000;
 const DRAIN: Duration = Duration::from_secs(15);
 /// After that, what had no answer is in doubt, and has so long to be written down.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+/// The lane shows itself this often, however often it turns.
+const SHOW: Micros = 20_000;
 /// Claims in a row that came back too late to be used: then the log says so.
 const VOID_IN_A_ROW: u32 = 3;
 /// Campaigns that a lane remembers before it forgets those that it no longer sends.
@@ -151,6 +155,9 @@ pub(super) struct Lane {
     give_up: CancellationToken,
     /// Claims in a row that were void by the time they came back.
     void_claims: u32,
+    meters: Arc<Meters>,
+    /// When the lane last showed itself.
+    shown_at: Micros,
 }
 
 impl Lane {
@@ -178,7 +185,7 @@ impl Lane {
                 }
             }
             let wake_at = self.send_ready().await.min(claim_at);
-            self.show();
+            self.show_now_and_then();
             let pace = self.pace.clone();
             let clock = self.app.clock.clone();
             let places = Arc::clone(&self.places);
@@ -411,6 +418,14 @@ impl Lane {
         None
     }
 
+    fn show_now_and_then(&mut self) {
+        let now = self.now();
+        if now >= self.shown_at + SHOW || self.places.available_permits() >= self.in_flight_limit {
+            self.shown_at = now;
+            self.show();
+        }
+    }
+
     /// Hands over what has a turn now. Boot time at which to look again.
     async fn send_ready(&mut self) -> Micros {
         loop {
@@ -458,16 +473,14 @@ impl Lane {
             give_up: self.give_up.clone(),
         };
         let (recorder, lessons) = (self.recorder.clone(), self.lessons.clone());
-        let number = Arc::clone(&self.phone_number_id);
+        let (number_id, meters) = (self.number_id, Arc::clone(&self.meters));
         tokio::spawn(async move {
-            let (happening, lesson) = post(order).await;
+            let (mut happening, lesson) = post(order).await;
+            happening.number_id = Some(number_id);
             if let Some(round_trip) = lesson.round_trip {
-                let took = Duration::from_micros(round_trip);
-                metrics::histogram!("hudhud_send_duration_seconds", "number" => number.to_string()).record(took);
+                meters.took(Duration::from_micros(round_trip));
             }
-            metrics::counter!("hudhud_send_attempts_total",
-                "number" => number.to_string(), "outcome" => lesson.outcome)
-            .increment(1);
+            meters.count(lesson.outcome);
             // The lane may be gone while it waits for its last POSTs; then nobody needs the lesson.
             let _ = lessons.send(lesson);
             recorder.record(Outcome { happening, place: Some(place) }).await;

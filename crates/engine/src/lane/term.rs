@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::hand::{Campaign, Hand, Ids};
+use super::meters::Meters;
 use super::outage::Circuit;
 use super::pace::Pace;
 use super::tasks::Tasks;
@@ -137,6 +138,8 @@ async fn serve(term: &Term, shutdown: &CancellationToken) -> anyhow::Result<()> 
         done_lately: HashMap::new(),
         give_up: CancellationToken::new(),
         void_claims: 0,
+        meters: Arc::new(Meters::new(&term.number.phone_number_id)),
+        shown_at: 0,
     };
     let mut inlets = Inlets { handed, orders, lessons };
     if term.before != Before::Nobody {

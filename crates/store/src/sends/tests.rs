@@ -228,7 +228,30 @@ fn any_happening(rng: &mut StdRng, campaign: i64, rows: &BTreeMap<i64, SendRow>,
     }
     happening.not_before = rng.random_bool(0.5).then(|| NOW + rng.random_range(0..20_000));
     happening.held = rng.random_bool(0.2);
+    // A lane says where it saw it. The wrong number may at worst cost the short way.
+    happening.number_id = match rng.random_range(0..10) {
+        0..5 => rows.get(&contact).map(|row| row.number_id),
+        5 => Some(99),
+        _ => None,
+    };
     happening
+}
+
+/// What a lane writes all day: those of its sends that are on the way were accepted.
+fn accepted_by_their_lanes(rng: &mut StdRng, rows: &BTreeMap<i64, SendRow>) -> Vec<Happening> {
+    let accepted = |row: &SendRow| {
+        let mut happening = Happening::new(
+            (row.campaign_id, row.contact_id),
+            Some(row.attempt),
+            SendEvent::Accepted,
+            NOW + row.contact_id,
+        );
+        happening.wamid = Some(format!("wamid.{}.{}", row.contact_id, row.attempt));
+        happening.number_id = Some(row.number_id);
+        happening
+    };
+    let on_the_way = rows.values().filter(|row| row.state == SendState::Submitting as i16);
+    on_the_way.filter(|_| rng.random_bool(0.9)).map(accepted).collect()
 }
 
 async fn rows(store: &Store) -> BTreeMap<i64, SendRow> {
@@ -260,8 +283,11 @@ async fn many_happenings(db: Database, seed: u64) {
         }
         assert_tallied(store, campaign).await;
         let before = rows(store).await;
-        let group: Vec<Happening> =
-            (0..rng.random_range(1..20)).map(|_| any_happening(&mut rng, campaign, &before, PEOPLE)).collect();
+        let mut group = if rng.random_bool(0.5) { accepted_by_their_lanes(&mut rng, &before) } else { Vec::new() };
+        if rng.random_bool(0.7) {
+            let others = rng.random_range(1..20);
+            group.extend((0..others).map(|_| any_happening(&mut rng, campaign, &before, PEOPLE)));
+        }
         let applied = store.apply(Priority::Urgent, &group).await.unwrap();
         let after = rows(store).await;
 
@@ -356,6 +382,36 @@ on_both_databases! {
         assert_tallied(&db.store, campaign).await;
     }
 
+    async fn plain_acceptances_are_written_as_the_long_way_writes_them(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        let campaign = shop.campaign_to(300).await;
+        let lane = shop.lane().await;
+        let claimed = ids(&lane.claim(campaign, 300).await);
+        let before = rows(&db.store).await;
+        let group: Vec<Happening> = claimed
+            .iter()
+            .map(|id| {
+                let mut happening = Happening::new((campaign, *id), Some(1), SendEvent::Accepted, NOW + id);
+                happening.wamid = Some(format!("wamid.{id}.1"));
+                happening.number_id = Some(lane.number);
+                happening
+            })
+            .collect();
+        let mut tx = db.store.write(Priority::Urgent).await.unwrap();
+        assert_eq!(apply_accepted(&mut tx, &group).await.unwrap(), Some(Vec::new()), "all of them take the short way");
+        tx.commit().await.unwrap();
+        let after = rows(&db.store).await;
+        let (expected, _, _) = fold(before.values().cloned().collect(), &group).unwrap();
+        for (key, folding) in expected {
+            assert_eq!(text(&after[&key.1]), text(&folding.row));
+        }
+        assert_tallied(&db.store, campaign).await;
+        // Said again they take the long way, which knows better.
+        let again = db.store.apply(Priority::Urgent, &group).await.unwrap();
+        assert_eq!((again.moved, again.illegal.len()), (0, 300));
+        assert_tallied(&db.store, campaign).await;
+    }
+
     async fn groups_that_meet_on_the_same_sends_are_all_counted(db: Database) {
         let shop = Shop::open(&db.store, 1).await;
         let campaign = shop.campaign_to(40).await;
@@ -366,13 +422,18 @@ on_both_databases! {
             SendEvent::Status(Status::Delivered, Current::Yes), SendEvent::Status(Status::Read, Current::Yes)]
             .into_iter().enumerate()
         {
-            let store = db.store.clone();
+            let (store, number) = (db.store.clone(), lane.number);
             let mut people = claimed.clone();
             if turn % 2 == 1 { people.reverse() }
             tasks.spawn(async move {
                 for half in people.chunks(20) {
-                    let group: Vec<_> =
-                        half.iter().map(|id| Happening::new((campaign, *id), Some(1), event, NOW)).collect();
+                    let happened = |id: &i64| {
+                        let mut happening = Happening::new((campaign, *id), Some(1), event, NOW);
+                        happening.wamid = Some(format!("wamid.{id}"));
+                        happening.number_id = (event == SendEvent::Accepted).then_some(number);
+                        happening
+                    };
+                    let group: Vec<_> = half.iter().map(happened).collect();
                     store.apply(Priority::Urgent, &group).await.unwrap();
                 }
             });
