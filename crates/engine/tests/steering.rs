@@ -49,6 +49,30 @@ store::on_both_databases! {
         world.stop().await;
     }
 
+    async fn campaigns_share_a_number_by_their_weights_and_a_small_one_does_not_wait_for_a_large_one(db: Database) {
+        let mut world = World::new(db).await;
+        world.rate(200, 0).await;
+        world.people("all", 900, |_| true).await;
+        world.people("few", 20, |_| true).await;
+        world.start();
+        let heavy = world.weighed_campaign("heavy", "all", PARAMS, 30).await;
+        let light = world.weighed_campaign("light", "all", PARAMS, 10).await;
+        world.launch(heavy).await;
+        world.launch(light).await;
+        world.until(light, |view| view.counts.accepted > 20).await;
+        let (heavy_before, light_before) = (world.view(heavy).await.counts.accepted, world.view(light).await.counts.accepted);
+        let small = world.weighed_campaign("small", "few", PARAMS, 100).await;
+        world.launch(small).await;
+        world.settle(small).await;
+        let left = world.view(heavy).await.counts;
+        assert!(left.planned + left.queued > 200, "the small one waited for the large one: {left:?}");
+        world.until(heavy, |view| view.counts.accepted > heavy_before + 300).await;
+        let heavy_got = world.view(heavy).await.counts.accepted - heavy_before;
+        let light_got = world.view(light).await.counts.accepted - light_before;
+        assert!((light_got * 3 - heavy_got).abs() < 90, "{heavy_got} to {light_got} at weights of 30 to 10");
+        world.stop().await;
+    }
+
     async fn slow_campaigns_do_not_hold_up_a_quick_one_nor_claim_what_they_cannot_send(db: Database) {
         let mut world = World::new(db).await;
         world.rate(200, 0).await;

@@ -27,6 +27,8 @@ pub struct CampaignRow {
     pub params: String,
     /// Hard cap of the campaign in any sliding second.
     pub rate_cap: Option<i64>,
+    /// Its share of a number that several campaigns send from, against theirs.
+    pub weight: i64,
     /// When to start by itself.
     pub start_at: Option<i64>,
     /// Who made it.
@@ -74,6 +76,8 @@ pub struct NewCampaign<'a> {
     pub params: &'a str,
     /// Hard cap in any sliding second.
     pub rate_cap: Option<i64>,
+    /// Its share of a number that several campaigns send from, against theirs.
+    pub weight: i64,
     /// When to start by itself.
     pub start_at: Option<i64>,
     /// Lists whose members are its audience.
@@ -97,8 +101,8 @@ pub enum Moved {
     NotFound,
 }
 
-const SELECT: &str = "SELECT id, name, state, reason, account_id, template_id, template, params, rate_cap, start_at,
-    created_by, created_at, launched_at, started_at, finished_at, frozen_at, audience, planned_through, planned
+const SELECT: &str = "SELECT id, name, state, reason, account_id, template_id, template, params, rate_cap, weight,
+    start_at, created_by, created_at, launched_at, started_at, finished_at, frozen_at, audience, planned_through, planned
     FROM campaigns";
 
 impl Store {
@@ -109,11 +113,11 @@ impl Store {
     pub async fn create_campaign(&self, new: &NewCampaign<'_>, now: i64) -> Result<i64> {
         let mut tx = self.write(Priority::Urgent).await?;
         let id: i64 = on!(&mut tx, c => sqlx::query_scalar(
-            "INSERT INTO campaigns (name, state, account_id, template_id, template, params, rate_cap, start_at,
-                                    created_by, created_at)
-             VALUES ($1, 0, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id")
+            "INSERT INTO campaigns (name, state, account_id, template_id, template, params, rate_cap, weight,
+                                    start_at, created_by, created_at)
+             VALUES ($1, 0, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id")
             .bind(new.name).bind(new.account_id).bind(new.template_id).bind(new.template).bind(new.params)
-            .bind(new.rate_cap).bind(new.start_at).bind(new.created_by).bind(now).fetch_one(c).await)?;
+            .bind(new.rate_cap).bind(new.weight).bind(new.start_at).bind(new.created_by).bind(now).fetch_one(c).await)?;
         // A list that is named as both is excluded: whoever is left out can still be sent to, not the other way round.
         for (lists, included) in [(new.excluded_lists, false), (new.lists, true)] {
             let sql = tx.pick(

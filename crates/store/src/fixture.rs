@@ -105,6 +105,7 @@ impl Shop {
             template: "{}",
             params: "{}",
             rate_cap: None,
+            weight: 10,
             start_at: None,
             lists,
             excluded_lists,

@@ -178,6 +178,7 @@ async fn a_list_that_a_draft_needs_is_not_removed() {
         template: "{}",
         params: "{}",
         rate_cap: None,
+        weight: 10,
         start_at: None,
         lists: &[list],
         excluded_lists: &[],

@@ -13,6 +13,9 @@ use crate::fault::{Fault, FaultKind, Result};
 use crate::renderer::KeptTemplate;
 use crate::{Actor, App};
 
+/// The weight of a campaign that nobody gave one.
+const USUAL_WEIGHT: u32 = 10;
+
 /// What a person says of a new campaign.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +39,9 @@ pub struct NewCampaign {
     /// A hard cap in any sliding second.
     #[serde(default)]
     pub rate: Option<u32>,
+    /// Its share of a number that several campaigns send from, against theirs: 1 to 100, 10 unless given.
+    #[serde(default)]
+    pub weight: Option<u32>,
     /// When to start by itself, RFC 3339.
     #[serde(default)]
     pub at: Option<String>,
@@ -63,6 +69,10 @@ pub async fn create(app: &App, actor: &Actor, new: &NewCampaign) -> Result<Campa
         Fault::invalid(format!("The parameters do not fit the template {}: {}.", new.template, list.join("; ")))
             .action("`hudhud template show` names the variables; give each with --param KEY=TEXT.")
     })?;
+    let weight = new.weight.unwrap_or(USUAL_WEIGHT);
+    if !(1..=100).contains(&weight) {
+        return Err(Fault::invalid("A campaign's weight is a number from 1 to 100."));
+    }
     if new.rate == Some(0) {
         return Err(Fault::invalid("A campaign's rate is at least 1 message a second."));
     }
@@ -85,6 +95,7 @@ pub async fn create(app: &App, actor: &Actor, new: &NewCampaign) -> Result<Campa
         template: &serde_json::to_string(&kept).map_err(Fault::internal)?,
         params: &serde_json::to_string(&new.params).map_err(Fault::internal)?,
         rate_cap: new.rate.map(i64::from),
+        weight: i64::from(weight),
         start_at,
         lists: &lists,
         excluded_lists: &excluded,

@@ -78,6 +78,8 @@ pub struct CampaignView {
     pub numbers: Vec<String>,
     /// Hard cap in any sliding second.
     pub rate: Option<i64>,
+    /// Its share of a number that several campaigns send from, against theirs: 1 to 100.
+    pub weight: i64,
     /// When it starts by itself, RFC 3339.
     pub start_at: Option<String>,
     /// When it was made, RFC 3339.
@@ -169,6 +171,7 @@ async fn view(app: &App, row: CampaignRow) -> Result<CampaignView> {
         excluded_lists,
         numbers,
         rate: row.rate_cap,
+        weight: row.weight,
         start_at: row.start_at.map(iso),
         created_at: iso(row.created_at),
         started_at: row.started_at.map(iso),

@@ -9,6 +9,7 @@ use store::{Batch, ClaimedSend};
 use tokio::sync::oneshot;
 
 use crate::lane::pace::Pace;
+use crate::lane::shares::Shares;
 use crate::renderer::Renderer;
 
 /// The batches that a lane has, or is about to get.
@@ -56,6 +57,15 @@ pub(super) struct Campaign {
     pub(super) renderer: Renderer,
     /// Its own cap on this lane.
     pub(super) pace: Option<Pace>,
+    /// Its share of the lane, against the others'.
+    pub(super) weight: u32,
+}
+
+impl Campaign {
+    /// Whether its own cap lets one go now.
+    fn is_free(&self, now: Micros) -> bool {
+        self.pace.as_ref().is_none_or(|pace| pace.next_turn_at(now) <= now)
+    }
 }
 
 /// A claimed send that waits for its turn.
@@ -79,10 +89,11 @@ pub(super) struct InHand {
     pub(super) _task: Task,
 }
 
-/// Everything in hand, in the order in which campaigns take turns.
+/// Everything in hand. A campaign's batches are in the order in which they came.
 #[derive(Debug, Default)]
 pub(super) struct Hand {
     batches: VecDeque<InHand>,
+    shares: Shares,
 }
 
 impl Hand {
@@ -127,70 +138,113 @@ impl Hand {
 
     /// Claimed sends that could go at once if the lane had the turns: those whose campaign's own cap does not hold them.
     pub(super) fn pressing(&self, now: Micros) -> usize {
-        let free = |pace: &Pace| pace.next_turn_at() <= now;
         self.batches
             .iter()
-            .filter(|in_hand| !in_hand.ready.is_empty() && in_hand.campaign.pace.as_ref().is_none_or(free))
+            .filter(|in_hand| !in_hand.ready.is_empty() && in_hand.campaign.is_free(now))
             .map(|in_hand| in_hand.ready.len())
             .sum()
     }
 
-    /// The batch to claim from next and how many: the first, in turn order, that has more to claim and whose campaign's
-    /// own cap lets some more go before `soon`. `Err`: when a cap may let one go, if that is all there is to wait for.
-    pub(super) fn hungry(&self, limit: usize, soon: Micros) -> Result<(&InHand, usize), Option<Micros>> {
+    /// Claimed sends of a campaign that wait.
+    fn waiting(&self, campaign_id: i64) -> usize {
+        let own = self.batches.iter().filter(|in_hand| in_hand.batch.campaign_id == campaign_id);
+        own.map(|in_hand| in_hand.ready.len()).sum()
+    }
+
+    /// The first batch in hand of each campaign that it picks.
+    fn firsts(&self, pick: impl Fn(&InHand) -> bool) -> impl Iterator<Item = &InHand> {
+        let picked = move |in_hand: &&InHand| pick(in_hand);
+        let mut seen: Vec<i64> = Vec::new();
+        self.batches.iter().filter(picked).filter(move |in_hand| {
+            let is_new = !seen.contains(&in_hand.batch.campaign_id);
+            seen.push(in_hand.batch.campaign_id);
+            is_new
+        })
+    }
+
+    /// The batch to claim from next and how many, at most `limit`: of the campaigns that have more to claim, and whose
+    /// own cap lets some more go before `soon`, the one whose turn comes next. Of the lane's next `group` turns each
+    /// gets its share, `least` at the least, and no more while half of that still waits. `Err`: when a cap may let one
+    /// go, if that is all there is to wait for.
+    pub(super) fn hungry(&self, ask: Ask) -> Result<(&InHand, usize), Option<Micros>> {
+        let Ask { limit, group, least, now, soon } = ask;
         let mut wait: Option<Micros> = None;
-        for in_hand in self.batches.iter().filter(|in_hand| !in_hand.exhausted) {
-            let Some(pace) = &in_hand.campaign.pace else { return Ok((in_hand, limit)) };
-            let turn_at = pace.next_turn_at();
-            if turn_at > soon {
-                wait = Some(wait.map_or(turn_at, |wait| wait.min(turn_at)));
+        let mut best: Option<(u64, &InHand, usize)> = None;
+        let contending = self.firsts(|in_hand| !(in_hand.exhausted && in_hand.ready.is_empty()));
+        let all: u64 = contending.map(|in_hand| u64::from(in_hand.campaign.weight)).sum();
+        for in_hand in self.firsts(|in_hand| !in_hand.exhausted) {
+            let campaign = &in_hand.campaign;
+            let share = (group as u64 * u64::from(campaign.weight)).div_ceil(all.max(1));
+            let mut share = usize::try_from(share).unwrap_or(group).max(least);
+            if let Some(pace) = &campaign.pace {
+                let turn_at = pace.next_turn_at(now);
+                if turn_at > soon {
+                    wait = Some(wait.map_or(turn_at, |wait| wait.min(turn_at)));
+                    continue;
+                }
+                share = share.min(pace.turns_within(super::GROUP_TIME).unwrap_or(share));
+            }
+            let waiting = self.waiting(in_hand.batch.campaign_id);
+            // Its next turns are claimed already: their sending wakes the lane.
+            if waiting * 2 > share {
                 continue;
             }
-            let waiting: usize = self
-                .batches
-                .iter()
-                .filter(|other| Arc::ptr_eq(&other.campaign, &in_hand.campaign))
-                .map(|other| other.ready.len())
-                .sum();
-            let turns = pace.turns_within(super::GROUP_TIME).unwrap_or(limit);
-            // Its next turns are claimed already: their sending wakes the lane.
-            if waiting < turns.div_ceil(2) {
-                return Ok((in_hand, limit.min(turns)));
+            let place = self.shares.place(in_hand.batch.campaign_id, campaign.weight, waiting);
+            if best.is_none_or(|(first, ..)| place < first) {
+                best = Some((place, in_hand, limit.min(share)));
             }
         }
-        Err(wait)
+        best.map(|(_, in_hand, limit)| (in_hand, limit)).ok_or(wait)
     }
 
     /// When a claimed send may go as far as its campaign's own cap is concerned, at the earliest.
     pub(super) fn earliest(&self, now: Micros) -> Option<Micros> {
-        let turn_at = |in_hand: &InHand| in_hand.campaign.pace.as_ref().map_or(now, Pace::next_turn_at);
+        let turn_at = |in_hand: &InHand| in_hand.campaign.pace.as_ref().map_or(now, |pace| pace.next_turn_at(now));
         self.batches.iter().filter(|in_hand| !in_hand.ready.is_empty()).map(turn_at).min()
     }
 
-    /// Lets every campaign have its turn: asks the batches in order for one whose campaign may send now, and moves the
-    /// one that does to the end. `Err`: when a campaign's own cap may let one go.
-    pub(super) fn next(&mut self) -> std::result::Result<(Ready, Option<super::pace::Turn>), Option<Micros>> {
+    /// The next send: of the campaigns that have one ready and whose own cap lets it go, the one whose turn it is.
+    /// `Err`: when a campaign's own cap may let one go.
+    pub(super) fn next(
+        &mut self,
+        now: Micros,
+    ) -> std::result::Result<(Ready, Option<super::pace::Turn>), Option<Micros>> {
         let mut wait: Option<Micros> = None;
-        for place in 0..self.batches.len() {
-            let in_hand = &mut self.batches[place];
-            if in_hand.ready.is_empty() {
+        let mut first: Option<(u64, usize)> = None;
+        for (at, in_hand) in self.batches.iter().enumerate().filter(|(_, in_hand)| !in_hand.ready.is_empty()) {
+            if let Some(turn_at) =
+                in_hand.campaign.pace.as_ref().map(|pace| pace.next_turn_at(now)).filter(|at| *at > now)
+            {
+                wait = Some(wait.map_or(turn_at, |wait| wait.min(turn_at)));
                 continue;
             }
-            let turn = match in_hand.campaign.pace.as_ref().map(Pace::try_turn).transpose() {
-                Ok(turn) => turn,
-                Err(until) => {
-                    wait = Some(wait.map_or(until, |wait| wait.min(until)));
-                    continue;
-                }
-            };
-            let Some(ready) = in_hand.ready.pop_front() else { continue };
-            if let Some(moved) = self.batches.remove(place) {
-                self.batches.push_back(moved);
+            let place = self.shares.place(in_hand.batch.campaign_id, in_hand.campaign.weight, 0);
+            // Of one campaign's batches, the one that came first.
+            if first.is_none_or(|(least, _)| place < least) {
+                first = Some((place, at));
             }
-            return Ok((ready, turn));
         }
-        Err(wait)
+        let Some(in_hand) = first.and_then(|(_, at)| self.batches.get_mut(at)) else { return Err(wait) };
+        let turn = in_hand.campaign.pace.as_ref().map(Pace::try_turn).transpose().map_err(Some)?;
+        let Some(ready) = in_hand.ready.pop_front() else { return Err(wait) };
+        self.shares.took(in_hand.batch.campaign_id, in_hand.campaign.weight);
+        Ok((ready, turn))
     }
+}
+
+/// What a lane asks for when it can claim.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ask {
+    /// At most so many.
+    pub(super) limit: usize,
+    /// The lane's next turns that claims are made for.
+    pub(super) group: usize,
+    /// Fewer would not be worth their commit.
+    pub(super) least: usize,
+    /// The time since boot.
+    pub(super) now: Micros,
+    /// The boot time before which a campaign's own cap must let one go.
+    pub(super) soon: Micros,
 }
 
 /// Whom a claimed send goes to; `None` for somebody with neither a number nor a user id.

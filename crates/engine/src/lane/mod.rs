@@ -12,6 +12,7 @@ mod outage;
 pub mod pace;
 mod post;
 mod recorder;
+mod shares;
 mod tasks;
 mod term;
 
@@ -28,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::journal::{AttemptKey, Journal};
 use crate::{App, consequences};
-use hand::{Campaign, Hand, InHand, Ready, Task};
+use hand::{Ask, Campaign, Hand, InHand, Ready, Task};
 use lessons::Follow;
 use meters::Meters;
 use outage::Circuit;
@@ -274,12 +275,11 @@ impl Lane {
         if self.pace.rate().is_none() { FREE_ROOM } else { 1 }
     }
 
-    /// How many claims the next group holds, and how many that could go now may still wait when it is made.
-    fn group(&self) -> (usize, usize) {
+    /// How many turns the next claims are made for.
+    fn group(&self) -> usize {
         let turns = self.pace.turns_within(GROUP_TIME).unwrap_or(FREE_GROUP);
         // A database that is slow may be quick enough with less.
-        let turns = (turns >> self.void_claims.min(8)).max(1);
-        (turns, turns / 2)
+        (turns >> self.void_claims.min(8)).max(1)
     }
 
     /// A claim that takes longer than it is valid is made in vain, and so may be all that follow: say so.
@@ -322,12 +322,12 @@ impl Lane {
             return Err(idle);
         }
         let soon = now + AHEAD;
-        let (group, low_water) = self.group();
-        if self.hand.pressing(now) > low_water {
+        let group = self.group();
+        if self.hand.pressing(now) >= group {
             return Err(idle);
         }
         // A slow lane claims just before the turn, or the claim would be void when its turn comes.
-        let turn_at = self.pace.next_turn_at();
+        let turn_at = self.pace.next_turn_at(now);
         if turn_at > soon {
             return Err(turn_at - AHEAD);
         }
@@ -342,7 +342,8 @@ impl Lane {
         if limit == 0 || room < self.least_room() {
             return Err(idle);
         }
-        let (batch, after, limit) = match self.hand.hungry(limit, soon) {
+        let ask = Ask { limit, group, least: self.least_room(), now, soon };
+        let (batch, after, limit) = match self.hand.hungry(ask) {
             Ok((in_hand, limit)) => (in_hand.batch.clone(), in_hand.after, limit),
             Err(turn_at) => return Err(turn_at.map_or(idle, |at| at.saturating_sub(AHEAD).max(now + 1_000))),
         };
@@ -443,7 +444,7 @@ impl Lane {
                 Ok(turn) => turn,
                 Err(until) => return until,
             };
-            let (ready, campaign_turn) = match self.hand.next() {
+            let (ready, campaign_turn) = match self.hand.next(now) {
                 Ok(next) => next,
                 Err(until) => return until.unwrap_or(idle),
             };

@@ -201,8 +201,7 @@ impl Pace {
 
     /// When the next message may go, as far as is known: now, if a slot is free.
     #[must_use]
-    pub fn next_turn_at(&self) -> Micros {
-        let now = self.clock.boot_us();
+    pub fn next_turn_at(&self, now: Micros) -> Micros {
         let mut state = lock(&self.inner);
         if state.rate.is_none() {
             return now;

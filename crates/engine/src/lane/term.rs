@@ -262,5 +262,6 @@ pub(super) async fn load_campaign(app: &App, campaign_id: i64) -> Result<Campaig
             Some(Pace::new(app.clock.clone(), Some(u32::try_from(share.max(1)).unwrap_or(u32::MAX))))
         }
     };
-    Ok(Campaign { renderer, pace })
+    let weight = u32::try_from(row.weight).unwrap_or(1);
+    Ok(Campaign { renderer, pace, weight })
 }

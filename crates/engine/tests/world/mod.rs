@@ -217,11 +217,19 @@ impl World {
     }
 
     pub async fn campaign(&self, name: &str, list: &str, params: &[(&str, &str)]) -> i64 {
-        self.capped_campaign(name, list, params, None).await
+        self.create(self.draft(name, list, params)).await
     }
 
     pub async fn capped_campaign(&self, name: &str, list: &str, params: &[(&str, &str)], rate: Option<u32>) -> i64 {
-        let new = NewCampaign {
+        self.create(NewCampaign { rate, ..self.draft(name, list, params) }).await
+    }
+
+    pub async fn weighed_campaign(&self, name: &str, list: &str, params: &[(&str, &str)], weight: u32) -> i64 {
+        self.create(NewCampaign { weight: Some(weight), ..self.draft(name, list, params) }).await
+    }
+
+    fn draft(&self, name: &str, list: &str, params: &[(&str, &str)]) -> NewCampaign {
+        NewCampaign {
             name: name.into(),
             template: "eid_offer".into(),
             language: "en".into(),
@@ -229,9 +237,13 @@ impl World {
             excluded_lists: Vec::new(),
             numbers: vec![NUMBER.into()],
             params: params.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect(),
-            rate,
+            rate: None,
+            weight: None,
             at: None,
-        };
+        }
+    }
+
+    async fn create(&self, new: NewCampaign) -> i64 {
         campaigns::create(&self.app, &Actor::system(), &new).await.expect("the campaign is made").id
     }
 

@@ -102,6 +102,9 @@ pub struct Create {
     /// At most so many messages in any sliding second
     #[arg(long, value_name = "N")]
     rate: Option<u32>,
+    /// Its share of a number that several campaigns send from, against theirs: 1 to 100
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    weight: u32,
     /// Start at this time instead of at the launch
     #[arg(long, value_name = "RFC3339")]
     at: Option<String>,
@@ -201,6 +204,7 @@ impl Create {
             "numbers": self.numbers,
             "params": params,
             "rate": self.rate,
+            "weight": self.weight,
             "at": self.at,
         });
         let created = with_client(session, async |client| client.post("/api/v1/campaigns", &body).await).await?;

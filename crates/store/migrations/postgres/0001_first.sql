@@ -167,6 +167,8 @@ CREATE TABLE campaigns (
     template         TEXT     NOT NULL,
     params           TEXT     NOT NULL,
     rate_cap         BIGINT,
+    -- its share of a number that several campaigns send from
+    weight           BIGINT   NOT NULL DEFAULT 10,
     start_at         BIGINT,
     created_by       TEXT     NOT NULL,
     created_at       BIGINT   NOT NULL,
