@@ -469,3 +469,6 @@ async fn doubt_of(app: &App, parked: &Parked) -> anyhow::Result<Option<AttemptKe
         _ => None,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@ use cloud_api::SendOutcome;
 use domain::campaign::{CampaignEvent, CampaignState};
 use domain::pacing::Circumstances;
 use store::testing::Database;
-use store::{Claim, ClaimOrder, Halt, Owner, SyncedNumber, SyncedTemplate, on_both_databases};
+use store::{Claim, ClaimOrder, Halt, Owner, on_both_databases};
 
 use std::collections::HashMap;
 
@@ -10,15 +10,14 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::accounts;
 use crate::journal::{AttemptKey, Journal};
 use crate::lane::outage::{Circuit, Sign};
 use crate::lane::pace::Pace;
 use crate::lane::{Hand, Orders, Recorder};
-use crate::testing::{NOW, TestApp, app};
-use crate::{Actor, accounts, campaigns};
+use crate::testing::{NOW, TestApp, running_campaign};
 
-/// Two numbers of one account, another account of the same portfolio and one of another, a list of twenty people, and
-/// a campaign to them that runs; with the lane of the first number.
+/// A running campaign with the lane of its number.
 struct Shop {
     app: TestApp,
     lane: Lane,
@@ -29,62 +28,7 @@ struct Shop {
 
 impl Shop {
     async fn open(db: Database) -> Shop {
-        let app = app(db).await;
-        for (name, waba_id, portfolio) in [("shop", "100", "P"), ("sister", "200", "P"), ("stranger", "300", "Q")] {
-            let secret = |text: &str| secrecy::SecretString::from(text.to_owned());
-            let account = accounts::NewAccount {
-                name: name.to_owned(),
-                waba_id: waba_id.to_owned(),
-                portfolio: Some(portfolio.to_owned()),
-                access_token: secret("EAAG-good"),
-                app_secret: secret("secret-of-the-app"),
-                verify_token: secret("word"),
-            };
-            accounts::add(&app, account).await.unwrap();
-        }
-        let shop = app.store.account_named("shop").await.unwrap().unwrap();
-        let number = |id: &str| SyncedNumber {
-            phone_number_id: id.to_owned(),
-            display: String::new(),
-            verified_name: String::new(),
-            quality: "GREEN".to_owned(),
-            throughput: "STANDARD".to_owned(),
-            messaging_limit: String::new(),
-            status: "CONNECTED".to_owned(),
-            on_biz_app: false,
-        };
-        app.store.sync_numbers(shop.id, &[number("1"), number("2")], NOW).await.unwrap();
-        let template = SyncedTemplate {
-            meta_id: "7".to_owned(),
-            name: "sale".to_owned(),
-            language: "en".to_owned(),
-            status: "APPROVED".to_owned(),
-            category: "UTILITY".to_owned(),
-            parameter_format: "POSITIONAL".to_owned(),
-            quality: "GREEN".to_owned(),
-            components: r#"[{"type":"BODY","text":"Hello"}]"#.to_owned(),
-        };
-        app.store.sync_templates(shop.id, &[template], NOW).await.unwrap();
-        let list = app.store.ensure_list("people", NOW).await.unwrap();
-        assert_eq!(list, 1);
-        app.store
-            .tamper(
-                "INSERT INTO contacts (id, phone_key, phone, name, created_at, updated_at)
-                 SELECT i.id, 15550100000 + i.id, 15550100000 + i.id, 'Made Up', 0, 0 FROM
-                     (SELECT a.n * 5 + b.n + 1 AS id FROM (SELECT 0 AS n UNION SELECT 1 UNION SELECT 2 UNION SELECT 3) a,
-                         (SELECT 0 AS n UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4) b) i",
-            )
-            .await;
-        app.store
-            .tamper("INSERT INTO list_members (list_id, contact_id, added_at) SELECT 1, id, 0 FROM contacts")
-            .await;
-        let order = serde_json::json!({"name": "spring", "template": "sale", "language": "en", "lists": ["people"],
-            "numbers": ["1"]});
-        let made = campaigns::create(&app, &Actor::system(), &serde_json::from_value(order).unwrap()).await.unwrap();
-        let campaign = made.id;
-        let launched = app.store.move_campaign(campaign, CampaignEvent::Launched, None, Some(20), app.clock.now_ms());
-        launched.await.unwrap();
-        while crate::planner::tick(&app.app).await.unwrap() {}
+        let (app, campaign) = running_campaign(db).await;
         let (lane, showing) = lane_of(&app).await;
         let batch = app.store.next_batch(campaign, lane.number_id, 50, NOW).await.unwrap().unwrap();
         Shop { app, lane, campaign, batch, _showing: showing }
