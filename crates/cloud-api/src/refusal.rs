@@ -26,6 +26,8 @@ pub enum RefusalKind {
     Recipient,
     /// This person's values do not fit the template.
     BadRow,
+    /// A parameter is missing or invalid, in this row or in all.
+    Parameter,
     /// The template cannot be sent: absent, unapproved, disabled, against policy.
     Template,
     /// The template is paused or still syncing, and may come back.
@@ -36,6 +38,9 @@ pub enum RefusalKind {
     Number,
     /// The account is restricted, locked, or cannot pay.
     Account,
+    /// Portfolio pacing dropped the message: the business portfolio is frozen
+    /// for review.
+    Portfolio,
     /// The access token is invalid or lacks a permission.
     Credential,
     /// The person stopped this business's marketing in WhatsApp itself.
@@ -44,6 +49,9 @@ pub enum RefusalKind {
     Platform,
     /// Something went wrong with this one message.
     Transient,
+    /// Something went wrong at Meta, or the request is wrong: the code does not
+    /// say which.
+    Ambiguous,
     /// A code that is not in the table.
     Unknown,
 }
@@ -86,8 +94,9 @@ pub fn kind_of(code: i64, subcode: Option<i64>, channel: Channel) -> RefusalKind
     }
     match code {
         0 | 190 => K::Credential,
-        // "Bad request or server fault": worth a few tries.
-        1 => K::Transient,
+        // "Bad request or server fault": worth a few tries. A media fetch may
+        // fail once, or for ever; 131014 is its old number.
+        1 | 131_014 | 131_053 => K::Ambiguous,
         2 | 131_016 | 133_004 | 131_057 | 2_494_100 => K::Platform,
         3 | 10 | 104 | 200..=299 | 131_005 => K::Credential,
         4 | 17 | 613 | 80_001 | 80_007 | 80_008 | 130_429 => K::Throughput,
@@ -100,9 +109,8 @@ pub fn kind_of(code: i64, subcode: Option<i64>, channel: Channel) -> RefusalKind
         498 | 131_050 => K::OptedOut,
         130_403 | 130_472 | 130_497 | 131_021 | 131_026 | 131_062 | 137_000 => K::Recipient,
         131_000 => K::Transient,
-        131_008 | 131_009 | 132_005 | 132_008 => K::BadRow,
-        // 131014 is the old number of a failed media fetch.
-        131_014 | 131_053 => K::Transient,
+        131_008 | 131_009 => K::Parameter,
+        132_005 | 132_008 => K::BadRow,
         131_030 | 131_047 | 131_051 | 131_055 | 131_058 | 131_063 => K::CampaignRequest,
         131_037 | 131_045 | 131_048 => K::Number,
         131_049 => K::PerUser,
@@ -118,7 +126,7 @@ pub fn kind_of(code: i64, subcode: Option<i64>, channel: Channel) -> RefusalKind
         // frozen for review.
         135_000 => match channel {
             Channel::Sync => K::CampaignRequest,
-            Channel::Webhook => K::Account,
+            Channel::Webhook => K::Portfolio,
         },
         _ => K::Unknown,
     }
@@ -209,12 +217,14 @@ mod tests {
         (RefusalKind::Credential, &[0, 190, 3, 10, 104, 200, 230, 299, 131005]),
         (RefusalKind::Throughput, &[4, 17, 613, 80001, 80007, 80008, 130429]),
         (RefusalKind::Platform, &[2, 131016, 133004, 131057, 2494100]),
-        (RefusalKind::Transient, &[1, 131000, 131053, 131014, 132069]),
+        (RefusalKind::Transient, &[131000, 132069]),
+        (RefusalKind::Ambiguous, &[1, 131053, 131014]),
         (RefusalKind::Pair, &[131056]),
         (RefusalKind::PerUser, &[131049]),
         (RefusalKind::OptedOut, &[131050, 498]),
         (RefusalKind::Recipient, &[130403, 130472, 130497, 131021, 131026, 131062, 137000]),
-        (RefusalKind::BadRow, &[131008, 131009, 132005, 132008]),
+        (RefusalKind::BadRow, &[132005, 132008]),
+        (RefusalKind::Parameter, &[131008, 131009]),
         (RefusalKind::Template, &[132001, 132007, 132016, 132068]),
         (RefusalKind::TemplatePaused, &[132015, 134101]),
         (RefusalKind::CampaignRequest, &[
@@ -243,7 +253,7 @@ mod tests {
     fn only_portfolio_pacing_means_something_else_in_a_webhook() {
         for (kind, codes) in TABLE {
             for code in *codes {
-                let expected = if *code == 135_000 { RefusalKind::Account } else { *kind };
+                let expected = if *code == 135_000 { RefusalKind::Portfolio } else { *kind };
                 assert_eq!(kind_of(*code, None, Channel::Webhook), expected, "{code}");
             }
         }

@@ -13,7 +13,7 @@ mod window;
 
 pub use breaker::Breaker;
 pub use jitter::{BUDGET, Jitter};
-pub use reaction::{Beyond, Reaction, Retry, react};
+pub use reaction::{Beyond, Circumstances, Reaction, Retry, react};
 pub use window::{UNANSWERED, Wait, Window};
 
 /// A point on a monotonic clock, or a length of time on it: microseconds since an arbitrary start.

@@ -1,4 +1,4 @@
-//! Why Meta would not take or deliver a message, in fifteen words.
+//! Why Meta would not take or deliver a message, in eighteen words.
 //!
 //! Meta has a number for each reason and adds new ones unannounced. Those numbers stay in the crate that speaks to
 //! Meta; what they come down to is this list.
@@ -8,7 +8,7 @@ use std::fmt;
 /// What kind of refusal it was, so what it means for the message and for all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RefusalClass {
-    /// The business number sent faster than it may (130429).
+    /// The business number, account or app went faster than it may (130429, 80007, 4).
     Throughput,
     /// Too many messages to this one person within a short time (131056).
     Pair,
@@ -18,6 +18,8 @@ pub enum RefusalClass {
     Recipient,
     /// This row's values do not fit the template (132005, 132008).
     BadRow,
+    /// A parameter is missing or wrong (131008, 131009): in this row, or in all of them.
+    Parameter,
     /// The template is absent, rejected or disabled (132001, 132007, 132016).
     Template,
     /// The template is paused, or this message was dropped by its pacing (132015), or it is still syncing (134101).
@@ -28,35 +30,44 @@ pub enum RefusalClass {
     Number,
     /// The account may not send: restricted, no payment method, locked (368, 131042, 131031).
     Account,
+    /// Portfolio pacing dropped the message and Meta reviews the business portfolio: none of its accounts may send
+    /// (135000 in a webhook).
+    Portfolio,
     /// The access token is wrong, expired, or lacks a permission (190, 10, 131005).
     Credential,
     /// The person stopped marketing messages at Meta (131050).
     OptedOut,
-    /// The platform is down, overloaded or in maintenance (2, 131016, 133004, 131057, 4, 80007).
+    /// The platform is down, overloaded or in maintenance (2, 131016, 133004, 131057).
     Platform,
-    /// Something failed at Meta for this one message (131000, 1).
+    /// Something failed at Meta for this one message (131000, 132069).
     Transient,
+    /// Something failed at Meta, or our request is wrong for every row (1; 131053: the media could not be fetched). A
+    /// few tries tell.
+    Ambiguous,
     /// A reason that this version does not know.
     Unknown,
 }
 
 impl RefusalClass {
     /// Every class.
-    pub const ALL: [RefusalClass; 15] = [
+    pub const ALL: [RefusalClass; 18] = [
         RefusalClass::Throughput,
         RefusalClass::Pair,
         RefusalClass::PerUser,
         RefusalClass::Recipient,
         RefusalClass::BadRow,
+        RefusalClass::Parameter,
         RefusalClass::Template,
         RefusalClass::TemplatePaused,
         RefusalClass::CampaignRequest,
         RefusalClass::Number,
         RefusalClass::Account,
+        RefusalClass::Portfolio,
         RefusalClass::Credential,
         RefusalClass::OptedOut,
         RefusalClass::Platform,
         RefusalClass::Transient,
+        RefusalClass::Ambiguous,
         RefusalClass::Unknown,
     ];
 
@@ -68,15 +79,18 @@ impl RefusalClass {
             RefusalClass::PerUser => "per_user",
             RefusalClass::Recipient => "recipient",
             RefusalClass::BadRow => "bad_row",
+            RefusalClass::Parameter => "parameter",
             RefusalClass::Template => "template",
             RefusalClass::TemplatePaused => "template_paused",
             RefusalClass::CampaignRequest => "campaign_request",
             RefusalClass::Number => "number",
             RefusalClass::Account => "account",
+            RefusalClass::Portfolio => "portfolio",
             RefusalClass::Credential => "credential",
             RefusalClass::OptedOut => "opted_out",
             RefusalClass::Platform => "platform",
             RefusalClass::Transient => "transient",
+            RefusalClass::Ambiguous => "ambiguous",
             RefusalClass::Unknown => "unknown",
         }
     }

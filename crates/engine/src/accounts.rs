@@ -8,7 +8,7 @@ use store::{Account, SyncedNumber, SyncedTemplate};
 
 use crate::fault::{Fault, FaultKind, Result};
 use crate::vault::UnsealError;
-use crate::{App, refusals};
+use crate::{App, consequences, refusals};
 
 /// An account to be added. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -241,6 +241,7 @@ async fn sync_one(app: &App, account: &Account) -> Result<AccountSync> {
     if account.stopped_reason.is_some() {
         app.store.set_account_stopped(account.id, None, now).await?;
     }
+    consequences::resume_for_templates(app, account.id).await?;
     app.scheduler_wake.notify_waiters();
     Ok(AccountSync {
         account: account.name.clone(),

@@ -1,10 +1,16 @@
 //! What a refusal means beyond its message, done: a campaign paused, a number paused, an account stopped, a person
 //! suppressed. Failing to do it is logged; the next refusal tries again.
 
-use domain::campaign::CampaignEvent;
+use domain::campaign::{CampaignEvent, CampaignState};
 use store::{Moved, Stop};
 
+use crate::campaigns;
+use crate::fault::FaultKind;
+use crate::refusals::AWAITS_TEMPLATE;
 use crate::{Actor, App, evidence};
+
+/// The template is paused, or its pacing dropped the message.
+const TEMPLATE_PAUSED: i64 = 132_015;
 
 /// Pauses a campaign for a reason that a person must look at.
 pub(crate) async fn pause_campaign(app: &App, campaign_id: i64, reason: &str) {
@@ -17,6 +23,49 @@ pub(crate) async fn pause_campaign(app: &App, campaign_id: i64, reason: &str) {
         Ok(Moved::Refused(_) | Moved::NotFound) => {}
         Err(error) => tracing::error!(campaign = campaign_id, %error, "the campaign could not be paused"),
     }
+}
+
+/// Pauses a campaign until its template may be sent again, and remembers that Meta paused it.
+pub(crate) async fn pause_for_template(app: &App, campaign_id: i64, code: i64, reason: &str) {
+    let noted = async {
+        let Some(campaign) = app.store.campaign(campaign_id).await? else { return Ok(()) };
+        // One that is only being prepared is approved already.
+        if code == TEMPLATE_PAUSED
+            && let Some(template) = app.store.template(campaign.template_id).await?
+        {
+            let (name, language) = (&template.name, &template.language);
+            app.store.set_template_status(campaign.account_id, name, language, "PAUSED").await?;
+        }
+        Ok::<_, store::Error>(())
+    };
+    if let Err(error) = noted.await {
+        tracing::error!(campaign = campaign_id, %error, "it could not be noted that Meta paused the template");
+    }
+    pause_campaign(app, campaign_id, reason).await;
+}
+
+/// Lets the campaigns of an account go on that wait for a template which is approved by now. A campaign that a person
+/// paused, or that anything else holds, stays paused.
+///
+/// # Errors
+/// When the database is away.
+pub(crate) async fn resume_for_templates(app: &App, account_id: i64) -> anyhow::Result<()> {
+    for campaign in app.store.campaigns_alive().await? {
+        let waits = campaign.account_id == account_id
+            && campaign.state()? == CampaignState::Paused
+            && campaign.reason.as_deref().is_some_and(|reason| reason.starts_with(AWAITS_TEMPLATE));
+        if !waits || app.store.template(campaign.template_id).await?.is_none_or(|found| found.status != "APPROVED") {
+            continue;
+        }
+        match campaigns::resume(app, &Actor::system(), campaign.id).await {
+            Ok(_) => tracing::info!(campaign = campaign.id, "its template is approved again: the campaign goes on"),
+            Err(fault) if fault.kind == FaultKind::Unavailable => return Err(fault.into()),
+            Err(fault) => {
+                tracing::warn!(campaign = campaign.id, %fault, "its template is approved again; it stays paused")
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Pauses the lane's number.
@@ -52,6 +101,28 @@ pub(crate) async fn stop_account(app: &App, number_id: i64, refused_token: Optio
     };
     if let Err(error) = stopped.await {
         tracing::error!(number = number_id, %error, "the account could not be stopped");
+    }
+}
+
+/// Stops every account of the business portfolio that the number belongs to; only its own where Meta's id of the
+/// portfolio is not known.
+pub(crate) async fn stop_portfolio(app: &App, number_id: i64, reason: &str) {
+    let stopped = async {
+        let Some(number) = app.store.number(number_id).await? else { return Ok(()) };
+        let accounts = app.store.accounts().await?;
+        let portfolio =
+            accounts.iter().find(|account| account.id == number.account_id).and_then(|own| own.portfolio.as_ref());
+        for account in &accounts {
+            let shares = portfolio.is_some() && account.portfolio.as_ref() == portfolio;
+            if (account.id == number.account_id || shares) && account.stopped_reason.is_none() {
+                app.store.set_account_stopped(account.id, Some(reason), app.clock.now_ms()).await?;
+                tracing::warn!(account = account.id, reason, "the account is stopped; everyone keeps their place");
+            }
+        }
+        Ok::<_, store::Error>(())
+    };
+    if let Err(error) = stopped.await {
+        tracing::error!(number = number_id, %error, "the portfolio could not be stopped");
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use cloud_api::webhook::{self, Change, ChangeKind, InboundKind, InboundMessage, StatusEvent, StatusKind, WireError};
-use domain::pacing::{Beyond, Reaction, Retry, react};
+use domain::pacing::{Beyond, Circumstances, Reaction, Retry, react};
 use domain::payload;
 use domain::phone::PhoneNumber;
 use domain::send::{Current, SendEvent, Status};
@@ -13,7 +13,7 @@ use serde_json::json;
 use store::{Happening, Identity, NewInbound, Parked, Priority, Waiting};
 
 use crate::journal::AttemptKey;
-use crate::refusals::{advice, class_of};
+use crate::refusals::{AWAITS_TEMPLATE, advice, class_of, least_pause};
 use crate::{App, callback, consequences};
 
 /// Bodies applied in one round.
@@ -195,8 +195,13 @@ async fn apply(app: &Arc<App>, round: Round) -> anyhow::Result<()> {
     for (account_id, event) in &round.templates {
         follow_template(app, *account_id, event).await?;
     }
+    // A batch that Meta drops comes as hundreds of failures at once, and they all say the same.
+    let mut followed = HashSet::new();
     for (key, beyond, class, code) in aftermath {
-        follow_failure(app, key, beyond, class, code).await?;
+        let person = (beyond == Beyond::SuppressPerson).then_some(key.contact_id);
+        if followed.insert((key.campaign_id, person, code)) {
+            follow_failure(app, key, beyond, class, code).await?;
+        }
     }
     app.store.mark_applied(&round.done, &round.unreadable, app.clock.now_ms()).await?;
     Ok(())
@@ -259,8 +264,10 @@ async fn attempts_of(app: &App, wamids: &[&str]) -> anyhow::Result<HashMap<Strin
 
 /// What follows from a failure that a webhook reports.
 async fn reaction_to(app: &App, key: AttemptKey, error: &WireError) -> anyhow::Result<Reaction> {
-    let tries = app.store.send((key.campaign_id, key.contact_id)).await?.map_or(0, |row| row.tries);
-    Ok(react(class_of(error.kind), u32::try_from(tries).unwrap_or(u32::MAX).saturating_add(1), None))
+    let before = app.store.refusals_with((key.campaign_id, key.contact_id), error.code).await?;
+    let tries = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
+    let asked = least_pause(error.code);
+    Ok(react(class_of(error.kind), &Circumstances { asked, ..Circumstances::tried(tries) }))
 }
 
 async fn follow_failure(
@@ -270,15 +277,17 @@ async fn follow_failure(
     class: domain::refusal::RefusalClass,
     code: i64,
 ) -> anyhow::Result<()> {
+    let why = advice(class, code);
     match beyond {
         Beyond::SuppressPerson => consequences::suppress(app, key.contact_id, key.campaign_id).await,
-        Beyond::PauseCampaign => consequences::pause_campaign(app, key.campaign_id, &advice(class, code)).await,
-        Beyond::PauseNumber | Beyond::PauseAccount => {
+        Beyond::PauseCampaign => consequences::pause_campaign(app, key.campaign_id, &why).await,
+        Beyond::PauseForTemplate => consequences::pause_for_template(app, key.campaign_id, code, &why).await,
+        Beyond::PauseNumber | Beyond::PauseAccount | Beyond::PausePortfolio => {
             let Some(row) = app.store.send((key.campaign_id, key.contact_id)).await? else { return Ok(()) };
-            if beyond == Beyond::PauseNumber {
-                consequences::pause_number(app, row.number_id, &advice(class, code)).await;
-            } else {
-                consequences::stop_account(app, row.number_id, None, &advice(class, code)).await;
+            match beyond {
+                Beyond::PauseNumber => consequences::pause_number(app, row.number_id, &why).await,
+                Beyond::PauseAccount => consequences::stop_account(app, row.number_id, None, &why).await,
+                _ => consequences::stop_portfolio(app, row.number_id, &why).await,
             }
         }
         // Rates and storms are judged by the answers to requests; a single late failure says nothing of them.
@@ -370,7 +379,7 @@ async fn follow_template(
     };
     app.store.set_template_status(account_id, name, language, status).await?;
     if status == "APPROVED" {
-        return Ok(());
+        return consequences::resume_for_templates(app, account_id).await;
     }
     for campaign in app.store.campaigns_alive().await? {
         if campaign.account_id != account_id || campaign.state()? != domain::campaign::CampaignState::Running {
@@ -378,7 +387,10 @@ async fn follow_template(
         }
         let template: crate::renderer::KeptTemplate = serde_json::from_str(&campaign.template)?;
         if template.name == *name && template.language == *language {
-            let reason = format!("Meta set the template to {status}. Resume once it is approved again, or cancel.");
+            // A pause of Meta's ends by itself; anything else is for a person to look at.
+            let awaits = if status == "PAUSED" { AWAITS_TEMPLATE } else { "" };
+            let reason =
+                format!("{awaits}Meta set the template to {status}. Resume once it is approved again, or cancel.");
             consequences::pause_campaign(app, campaign.id, &reason).await;
         }
     }
@@ -457,3 +469,6 @@ async fn doubt_of(app: &App, parked: &Parked) -> anyhow::Result<Option<AttemptKe
         _ => None,
     })
 }
+
+#[cfg(test)]
+mod tests;

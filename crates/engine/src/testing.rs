@@ -4,13 +4,15 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use domain::campaign::CampaignEvent;
 use secrecy::SecretString;
 use store::testing::Database;
+use store::{SyncedNumber, SyncedTemplate};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::{App, AppParts, Clock, Vault};
+use crate::{Actor, App, AppParts, Clock, Vault};
 
 /// 2026-11-22T00:00:00Z: later than every consent in `fixtures/`.
 pub(crate) const NOW: i64 = 1_795_305_600_000;
@@ -51,6 +53,65 @@ pub(crate) async fn app_at(db: Database, graph_url: &str) -> TestApp {
         install: db.store.install_id().await.expect("an install id"),
     });
     TestApp { app, data_dir, _db: db }
+}
+
+/// An app with two numbers of one account, another account of the same portfolio and one of another, a list of twenty
+/// people, and a campaign to them on the first number, which runs and is planned: its id.
+pub(crate) async fn running_campaign(db: Database) -> (TestApp, i64) {
+    let app = app(db).await;
+    for (name, waba_id, portfolio) in [("shop", "100", "P"), ("sister", "200", "P"), ("stranger", "300", "Q")] {
+        let secret = |text: &str| secrecy::SecretString::from(text.to_owned());
+        let account = crate::accounts::NewAccount {
+            name: name.to_owned(),
+            waba_id: waba_id.to_owned(),
+            portfolio: Some(portfolio.to_owned()),
+            access_token: secret("EAAG-good"),
+            app_secret: secret("secret-of-the-app"),
+            verify_token: secret("word"),
+        };
+        crate::accounts::add(&app, account).await.unwrap();
+    }
+    let shop = app.store.account_named("shop").await.unwrap().unwrap();
+    let number = |id: &str| SyncedNumber {
+        phone_number_id: id.to_owned(),
+        display: String::new(),
+        verified_name: String::new(),
+        quality: "GREEN".to_owned(),
+        throughput: "STANDARD".to_owned(),
+        messaging_limit: String::new(),
+        status: "CONNECTED".to_owned(),
+        on_biz_app: false,
+    };
+    app.store.sync_numbers(shop.id, &[number("1"), number("2")], NOW).await.unwrap();
+    let template = SyncedTemplate {
+        meta_id: "7".to_owned(),
+        name: "sale".to_owned(),
+        language: "en".to_owned(),
+        status: "APPROVED".to_owned(),
+        category: "UTILITY".to_owned(),
+        parameter_format: "POSITIONAL".to_owned(),
+        quality: "GREEN".to_owned(),
+        components: r#"[{"type":"BODY","text":"Hello"}]"#.to_owned(),
+    };
+    app.store.sync_templates(shop.id, &[template], NOW).await.unwrap();
+    let list = app.store.ensure_list("people", NOW).await.unwrap();
+    assert_eq!(list, 1);
+    app.store
+        .tamper(
+            "INSERT INTO contacts (id, phone_key, phone, name, created_at, updated_at)
+             SELECT i.id, 15550100000 + i.id, 15550100000 + i.id, 'Made Up', 0, 0 FROM
+                 (SELECT a.n * 5 + b.n + 1 AS id FROM (SELECT 0 AS n UNION SELECT 1 UNION SELECT 2 UNION SELECT 3) a,
+                     (SELECT 0 AS n UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4) b) i",
+        )
+        .await;
+    app.store.tamper("INSERT INTO list_members (list_id, contact_id, added_at) SELECT 1, id, 0 FROM contacts").await;
+    let order = serde_json::json!({"name": "spring", "template": "sale", "language": "en", "lists": ["people"],
+        "numbers": ["1"]});
+    let made = crate::campaigns::create(&app, &Actor::system(), &serde_json::from_value(order).unwrap()).await.unwrap();
+    let launched = app.store.move_campaign(made.id, CampaignEvent::Launched, None, Some(20), app.clock.now_ms());
+    launched.await.unwrap();
+    while crate::planner::tick(&app.app).await.unwrap() {}
+    (app, made.id)
 }
 
 /// The other side of the socket: answers `GET /v26.0/WABA/EDGE` with what is set for `WABA/EDGE`, if the token is

@@ -126,6 +126,7 @@ async fn walk(store: &Store, shop: &Shop, campaign: i64, lists: &[i64]) {
         .collect();
     store.apply(Priority::Urgent, &told).await.unwrap();
     store.send((campaign, claimed[0])).await.unwrap();
+    store.refusals_with((campaign, claimed[0]), 131_049).await.unwrap();
     store.tally(campaign).await.unwrap();
     store.export_page(campaign, 5, 10).await.unwrap();
     // What an owner left behind, and doubts.

@@ -339,7 +339,14 @@ fn fold(
         let row = &mut folding.row;
         let is_past = row.is_past(happening);
         let event = match happening.event {
-            SendEvent::Status(status, _) => SendEvent::Status(status, if is_past { Current::No } else { Current::Yes }),
+            SendEvent::Status(status, _) => {
+                // What Meta held and then dropped is not to be sent again, whatever its code says.
+                let status = match status {
+                    Status::Failed { later: true } if row.held => Status::Failed { later: false },
+                    other => other,
+                };
+                SendEvent::Status(status, if is_past { Current::No } else { Current::Yes })
+            }
             // An answer to an attempt that is over: the row has moved on, and this says nothing about it.
             _ if is_past => {
                 applied.stayed += 1;
@@ -430,6 +437,17 @@ impl Store {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as("SELECT * FROM sends WHERE campaign_id = $1 AND contact_id = $2")
             .bind(campaign_id).bind(contact_id).fetch_optional(c).await)?)
+    }
+
+    /// How many earlier attempts of a send were refused, or failed for later, with this code.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn refusals_with(&self, (campaign_id, contact_id): SendKey, code: i64) -> Result<i64> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_scalar(
+            "SELECT count(*) FROM past_attempts WHERE campaign_id = $1 AND contact_id = $2 AND code = $3")
+            .bind(campaign_id).bind(contact_id).bind(code).fetch_one(c).await)?)
     }
 
     /// The sends of a campaign after a contact id, in its order, with whom they go to: a page of an export.

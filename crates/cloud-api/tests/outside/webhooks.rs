@@ -78,7 +78,7 @@ fn a_failed_status_says_why_and_a_pacing_drop_is_about_the_account() {
     }));
     assert_eq!(event.status, StatusKind::Failed);
     let told: Vec<_> = event.errors.iter().map(|e| (e.kind, e.code, e.details.as_deref())).collect();
-    assert_eq!(told, [(RefusalKind::Account, 135_000, Some("d")), (RefusalKind::PerUser, 131_049, Some("plain"))]);
+    assert_eq!(told, [(RefusalKind::Portfolio, 135_000, Some("d")), (RefusalKind::PerUser, 131_049, Some("plain"))]);
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! What a POST's outcome teaches its lane, and what the lane shows of itself.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use domain::pacing::{Beyond, Micros, SECOND};
 use domain::refusal::RefusalClass;
 
-use super::outage::Turned;
+use super::outage::{Trouble, Turned};
 use super::post::Lesson;
 use super::{HALTED_FOR, Lane, Showing, VOID_IN_A_ROW};
 use crate::consequences;
@@ -32,6 +33,7 @@ pub(super) enum Follow {
     PauseCampaign,
     PauseNumber,
     StopAccount,
+    StopPortfolio,
     Suppress,
 }
 
@@ -51,20 +53,9 @@ impl Lane {
         if lesson.journal_failed {
             self.halt("the journal cannot be written", "look at the data directory's disk");
         }
-        if let Some(failed) = lesson.platform_failed {
-            match self.circuit.record(now, failed) {
-                Some(Turned::Opened) => tracing::warn!(
-                    number = self.number_id,
-                    trouble = lesson.trouble.as_deref().unwrap_or("unknown"),
-                    "the Graph API fails: sending waits and tries with one message at a time; everyone keeps their place"
-                ),
-                Some(Turned::Closed) => {
-                    tracing::info!(number = self.number_id, "the Graph API answers again: sending goes on")
-                }
-                None => {}
-            }
-        } else {
-            self.circuit.unprobe();
+        let round_trip = lesson.round_trip.unwrap_or_else(|| now.saturating_sub(lesson.began));
+        if let Some(turned) = self.circuit.ended(lesson.began, now, round_trip, lesson.sign) {
+            self.turn(turned, lesson.trouble.as_deref());
         }
         let Some((class, code)) = lesson.refusal else {
             self.unknown_in_a_row.remove(&lesson.campaign_id);
@@ -73,7 +64,7 @@ impl Lane {
         metrics::counter!("hudhud_send_errors_total", "number" => self.phone_number_id.to_string(),
             "class" => class.as_str(), "code" => code.to_string())
         .increment(1);
-        if class != RefusalClass::Unknown {
+        if lesson.beyond != Beyond::CountAgainstCampaign {
             self.unknown_in_a_row.remove(&lesson.campaign_id);
         }
         let why = advice(class, code);
@@ -106,6 +97,17 @@ impl Lane {
                 }
             }
             Beyond::PauseCampaign => self.pause_campaign(lesson.campaign_id, &why).await,
+            Beyond::PauseForTemplate => {
+                let (app, campaign) = (Arc::clone(&self.app), lesson.campaign_id);
+                let pause = consequences::pause_for_template(&app, campaign, code, &why);
+                self.follow_up(Follow::PauseCampaign, campaign, pause).await;
+            }
+            Beyond::PausePortfolio => {
+                self.halt("the business portfolio is stopped", &why);
+                let (app, number) = (Arc::clone(&self.app), self.number_id);
+                let stop = consequences::stop_portfolio(&app, number, &why);
+                self.follow_up(Follow::StopPortfolio, number, stop).await;
+            }
             Beyond::PauseNumber => {
                 self.halt("the number is paused", &why);
                 let (app, number) = (Arc::clone(&self.app), self.number_id);
@@ -119,6 +121,38 @@ impl Lane {
                 let stop = consequences::stop_account(&app, number, token, &why);
                 self.follow_up(Follow::StopAccount, number, stop).await;
             }
+        }
+    }
+
+    /// Looks at the circuit: whether the platform has fallen silent, and how much of the rate may be used by now.
+    pub(super) fn mind_outage(&mut self) {
+        let now = self.now();
+        if let Some(turned) = self.circuit.look(now) {
+            self.turn(turned, None);
+        }
+        let share = self.circuit.share(now);
+        if std::mem::replace(&mut self.share, share) != share {
+            self.apply_rate();
+        }
+    }
+
+    fn turn(&mut self, turned: Turned, trouble: Option<&str>) {
+        let number = self.number_id;
+        self.troubled.store(self.circuit.is_troubled(), Ordering::Relaxed);
+        match turned {
+            Turned::Opened(trouble_kind) => {
+                let trouble = match trouble_kind {
+                    Trouble::Silent => "messages are taken and not answered",
+                    Trouble::Failing => trouble.unwrap_or("unknown"),
+                };
+                tracing::warn!(
+                    number,
+                    trouble,
+                    "the Graph API fails: sending waits and tries with one message at a time; everyone keeps their place"
+                );
+            }
+            Turned::Answered => tracing::info!(number, "the Graph API answers again: sending goes on slowly"),
+            Turned::Closed => tracing::info!(number, "the Graph API holds: sending goes on at the whole rate"),
         }
     }
 
@@ -146,6 +180,19 @@ impl Lane {
         self.done_lately.insert((what, id), self.now());
     }
 
+    /// Why it sends, but not at its whole rate.
+    fn what_slows_it(&self) -> Option<String> {
+        if self.circuit.is_waiting() {
+            Some("the Graph API takes long to answer; nothing more is sent until it does".to_owned())
+        } else if self.share < 100 {
+            Some(format!("the Graph API answers again; {} per cent of the rate is used so far", self.share))
+        } else if self.throttle < 1.0 {
+            Some("Meta said too fast; the rate was cut and grows back".to_owned())
+        } else {
+            None
+        }
+    }
+
     pub(super) fn show(&mut self) {
         let now = self.now();
         if self.throttle < 1.0 && now >= self.throttled_at + CLIMB_EVERY {
@@ -161,7 +208,7 @@ impl Lane {
         } else if self.void_claims >= VOID_IN_A_ROW {
             ("paused", Some("the database is too slow: claims are void before they can be used".to_owned()))
         } else if self.hand.len() > 0 || in_flight > 0 {
-            ("sending", None)
+            ("sending", self.what_slows_it())
         } else {
             ("idle", Some("nothing is due".to_owned()))
         };
@@ -175,3 +222,6 @@ impl Lane {
         self.showing.send_replace(showing);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ mod term;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use cloud_api::{Sender, TemplateMessage};
@@ -50,6 +51,8 @@ const IDLE: Micros = 200_000;
 const FREE_GROUP: usize = 256;
 /// POSTs under way on a lane without a rate.
 const FREE_IN_FLIGHT: usize = 512;
+/// What a lane without a rate takes for one while it goes on after an outage.
+const FREE_AFTER_OUTAGE: u32 = 1_000;
 /// A lane without a rate claims when so many places are free: fewer would cost a commit each.
 const FREE_ROOM: usize = 64;
 /// While something forbids sending, look again after this.
@@ -142,6 +145,10 @@ pub(super) struct Lane {
     places: Arc<Semaphore>,
     in_flight_limit: usize,
     circuit: Circuit,
+    /// The share of the rate, in per cent, that the circuit lets through.
+    share: u32,
+    /// Set while the circuit is not closed, for the POSTs under way.
+    troubled: Arc<AtomicBool>,
     /// Set while something forbids claiming: until when, and why.
     halted: Option<(Micros, String)>,
     /// The share of the rate that is left after 130429.
@@ -177,6 +184,7 @@ impl Lane {
             while let Ok(lesson) = inlets.lessons.try_recv() {
                 self.learn(lesson).await;
             }
+            self.mind_outage();
             self.hand.drop_done();
             let mut claim_at = self.now() + IDLE;
             if claiming.is_none() {
@@ -253,13 +261,15 @@ impl Lane {
     }
 
     fn apply_rate(&mut self) {
-        let rate = self.orders.rate.map(|rate| {
+        // After an outage a lane without a rate has one for a moment.
+        let is_slowed = self.share < 100;
+        let rate = self.orders.rate.or(is_slowed.then_some(FREE_AFTER_OUTAGE)).map(|rate| {
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
                 reason = "a share of a u32, rounded down"
             )]
-            let cut = (f64::from(rate) * self.throttle) as u32;
+            let cut = (f64::from(rate) * self.throttle * f64::from(self.share) / 100.0) as u32;
             cut.max(1)
         });
         self.pace.set_rate(rate);
@@ -459,19 +469,29 @@ impl Lane {
         }
     }
 
-    fn dispatch(&self, ready: Ready, turns: Vec<pace::Turn>, sender: Sender, place: tokio::sync::OwnedSemaphorePermit) {
+    fn dispatch(
+        &mut self,
+        ready: Ready,
+        turns: Vec<pace::Turn>,
+        sender: Sender,
+        place: tokio::sync::OwnedSemaphorePermit,
+    ) {
         let key = key_of(&ready.claimed);
+        let began = self.now();
+        self.circuit.began(began);
         let order = Post {
             app: Arc::clone(&self.app),
             sender,
             journal: Arc::clone(&self.journal),
             key,
             message: ready.message,
+            began,
             tries: ready.claimed.tries,
             deadline: ready.deadline,
             turns,
             sealed_token: Arc::clone(&self.orders.sealed_token),
             give_up: self.give_up.clone(),
+            troubled: Arc::clone(&self.troubled),
         };
         let (recorder, lessons) = (self.recorder.clone(), self.lessons.clone());
         let (number_id, meters) = (self.number_id, Arc::clone(&self.meters));

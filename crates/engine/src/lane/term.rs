@@ -129,6 +129,8 @@ async fn serve(term: &Term, shutdown: &CancellationToken) -> anyhow::Result<()> 
         places: Arc::new(Semaphore::new(0)),
         in_flight_limit: 0,
         circuit: Circuit::default(),
+        share: 100,
+        troubled: Arc::default(),
         halted: None,
         throttle: 1.0,
         throttled_at: 0,

@@ -157,6 +157,19 @@ fn a_sent_that_comes_after_its_own_failure_does_not_take_the_next_try_away() {
 }
 
 #[test]
+fn what_meta_held_and_then_dropped_fails_and_is_never_sent_again() {
+    let held = Happening { held: true, ..said(SendEvent::Accepted) };
+    let dropped = status(Status::Failed { later: true });
+    let (row, past, _) = folded(&row(SendState::Submitting), &[held.clone(), dropped.clone()]);
+    assert_eq!((row.state, row.code, past.len()), (SendState::Failed as i16, Some(131_049), 0));
+    let released = status(Status::Delivered);
+    let (row, ..) = folded(&self::row(SendState::Submitting), &[held, released]);
+    assert_eq!((row.state, row.held), (SendState::Delivered as i16, false));
+    let (row, ..) = folded(&self::row(SendState::Submitting), &[said(SendEvent::Accepted), dropped]);
+    assert_eq!(row.state, SendState::Planned as i16, "what it did not hold may be tried again");
+}
+
+#[test]
 fn a_last_failure_told_twice_does_not_fail_the_try_that_was_granted() {
     // The caller counts the tries from the row, so the repetition of the last passing failure looks final.
     let events = [status(Status::Failed { later: true }), status(Status::Failed { later: false })];
@@ -410,6 +423,22 @@ on_both_databases! {
         let again = db.store.apply(Priority::Urgent, &group).await.unwrap();
         assert_eq!((again.moved, again.illegal.len()), (0, 300));
         assert_tallied(&db.store, campaign).await;
+    }
+
+    async fn earlier_refusals_are_counted_by_their_code(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        let campaign = shop.campaign_to(2).await;
+        let lane = shop.lane().await;
+        for (attempt, code) in [(1, 131_049), (2, 130_429), (3, 131_049)] {
+            let claimed = if attempt == 1 { lane.claim(campaign, 1).await } else { lane.claim_due(campaign, NOW).await };
+            assert_eq!(ids(&claimed), [1]);
+            let refused = SendEvent::Refused { later: true };
+            let happening = Happening { code: Some(code), ..Happening::new((campaign, 1), Some(attempt), refused, NOW) };
+            db.store.apply(Priority::Urgent, &[happening]).await.unwrap();
+        }
+        for (person, code, times) in [(1, 131_049, 2), (1, 130_429, 1), (1, 131_056, 0), (2, 131_049, 0)] {
+            assert_eq!(db.store.refusals_with((campaign, person), code).await.unwrap(), times, "{person}: {code}");
+        }
     }
 
     async fn groups_that_meet_on_the_same_sends_are_all_counted(db: Database) {
