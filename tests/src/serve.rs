@@ -60,6 +60,15 @@ impl Serve {
         answer.ok().map(|answer| answer.status().as_u16())
     }
 
+    /// What `/readyz?verbose` tells.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn health(&self) -> String {
+        let answer = client().get(format!("http://{}/readyz?verbose", self.admin)).send().await;
+        answer.expect("the admin port answers").text().await.expect("health is text")
+    }
+
     /// What `/metrics` shows.
     ///
     /// # Panics

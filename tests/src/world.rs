@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -183,6 +184,60 @@ impl World {
         let serve = world.serve("main", &[]).await;
         world.open_account().await;
         (world, serve)
+    }
+
+    /// Copies the database as it stands, as a backup does, beside a `main` that may be working with it.
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    pub fn back_up(&self, main: &mut Serve, name: &str) {
+        let copy = self.dir.path().join(name);
+        if let Some(url) = self.database_url() {
+            self.cluster().dump(url, &copy);
+            return;
+        }
+        // A file that is copied while it is written would be torn; a process that stands still writes nothing.
+        if main.is_running() {
+            main.signal(Signal::SIGSTOP);
+            wait_until_stopped(main);
+        }
+        std::fs::create_dir_all(&copy).expect("a directory for the copy");
+        for file in ["hudhud.db", "hudhud.db-wal"] {
+            let from = self.data_dir("main").join(file);
+            if from.exists() {
+                std::fs::copy(from, copy.join(file)).expect("a copy of the database");
+            }
+        }
+        if main.is_running() {
+            main.signal(Signal::SIGCONT);
+        }
+    }
+
+    /// Puts a copy in the place of the database, as after a disaster. Nothing of Hudhud may run.
+    ///
+    /// # Panics
+    /// When it cannot be put there.
+    pub fn restore(&self, name: &str) {
+        let copy = self.dir.path().join(name);
+        if let Some(url) = self.database_url() {
+            self.cluster().put_back(url, &copy);
+            return;
+        }
+        for file in ["hudhud.db", "hudhud.db-wal", "hudhud.db-shm"] {
+            let to = self.data_dir("main").join(file);
+            let _ = std::fs::remove_file(&to);
+            if copy.join(file).exists() {
+                std::fs::copy(copy.join(file), to).expect("the copy put back");
+            }
+        }
+    }
+
+    fn database_url(&self) -> Option<&str> {
+        self.environment.iter().find(|(key, _)| key == "HUDHUD_DATABASE_URL").map(|(_, url)| url.as_str())
+    }
+
+    fn cluster(&self) -> &Cluster {
+        self.postgres.as_ref().unwrap_or_else(|| Cluster::of_this_process())
     }
 
     /// Where the story may keep files.
@@ -516,6 +571,20 @@ impl World {
         let mut stream = std::os::unix::net::UnixStream::connect(&socket).expect("the managed Redis listens");
         inline(&mut stream, line).expect("the managed Redis answers")
     }
+}
+
+/// A signal is on its way for a moment.
+fn wait_until_stopped(process: &Serve) {
+    let stat = format!("/proc/{}/stat", process.pid());
+    for _ in 0..400 {
+        // The state stands behind the name, which is in brackets.
+        let text = std::fs::read_to_string(&stat).unwrap_or_default();
+        if text.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['T', 't'])) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("the process does not stand still");
 }
 
 /// Whether nothing of it is open any more.

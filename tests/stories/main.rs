@@ -17,6 +17,7 @@ mod import;
 mod lanes;
 mod main_job;
 mod redis;
+mod restore;
 mod stop;
 
 /// Writes each story once and tells it on both databases: `name::sqlite` and `name::postgres`.
