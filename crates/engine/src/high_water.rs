@@ -91,7 +91,7 @@ pub async fn hold_if_older(store: &Store, data_dir: &Path) -> anyhow::Result<Opt
     let stands = leases.iter().map(|lease| lease.beat_at).max();
     let stands = stands.map_or_else(|| "it was never worked with".to_owned(), |at| format!("it ends at {}", iso(at)));
     let reason = format!(
-        "Held: this database is older than what was sent. {stands}, and this machine worked with a newer one until {}. \
+        "Held: this database is older than what was sent: {stands}, and this machine worked with a newer one until {}. \
          Who got a message in between would get it again, and who said stop in between is not known. Put the newer \
          database back; or cancel what has gone out already, and let the rest go on with `hudhud resume-all`.",
         iso(last_seen)
