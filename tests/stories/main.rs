@@ -18,6 +18,8 @@ mod lanes;
 mod main_job;
 mod redis;
 mod restore;
+mod scarcity;
+mod statuses;
 mod stop;
 
 /// Writes each story once and tells it on both databases: `name::sqlite` and `name::postgres`.
