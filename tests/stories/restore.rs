@@ -64,7 +64,8 @@ async fn stopped(serve: &mut Serve) {
 /// Ready, and yet it sends nothing, and says why wherever one looks.
 async fn it_is_held(world: &World, serve: &Serve) {
     let before = world.simulator.ledger().await.len();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // A lane is taken, and would send, within a second and a half.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert_eq!(world.simulator.ledger().await.len(), before, "a held database sends nothing");
     let queue = world.hudhud(&["queue"]).await.ok();
     for lane in queue.as_array().expect("a list") {

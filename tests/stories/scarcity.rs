@@ -5,19 +5,18 @@ use std::time::Duration;
 
 use e2e::{Database, Process, Serve, Setup, World, story, until};
 
-use crate::on_both_databases;
-
-on_both_databases! {
-    /// Redis answers and takes nothing more: what is in it goes on, the rest waits in the database.
-    async fn a_redis_out_of_memory_delays_and_loses_nobody(database) within 150; {
-        let (world, mut serve) = World::with_serve(Setup::on(database).with_private_redis()).await;
-        world.import("spring", 0..900).await;
+/// Redis answers and takes nothing more: what is in it goes on, the rest waits in the database.
+#[tokio::test]
+async fn a_redis_out_of_memory_delays_and_loses_nobody() {
+    story(Duration::from_secs(150), async {
+        let (world, mut serve) = World::with_serve(Setup::on(Database::Postgres).with_private_redis().at(200)).await;
+        world.import("spring", 0..1_200).await;
         let campaign = world.launch("spring", "spring", &[]).await;
         world.taken_in(150).await;
         let redis = world.redis.as_ref().expect("a Redis of its own");
         assert!(redis.command("CONFIG SET maxmemory-policy noeviction").starts_with("+OK"));
         assert!(redis.command("CONFIG SET maxmemory 1000").starts_with("+OK"));
-        tokio::time::sleep(Duration::from_secs(6)).await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
         serve.expect_running();
         let refused = redis.command("INFO errorstats");
         assert!(refused.contains("errorstat_OOM"), "Redis had to refuse something: {refused}");
@@ -25,7 +24,8 @@ on_both_databases! {
         assert_eq!((&shown["counts"]["failed"], &shown["counts"]["in_doubt"]), (&0.into(), &0.into()), "{shown}");
         assert!(redis.command("CONFIG SET maxmemory 0").starts_with("+OK"));
         world.settle(&campaign).await;
-    }
+    })
+    .await;
 }
 
 /// Longer than Hudhud waits for SQLite's lock.
