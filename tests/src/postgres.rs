@@ -117,7 +117,10 @@ impl Cluster {
         say(&format!("DROP DATABASE {name} WITH (FORCE)"));
         say(&format!("CREATE DATABASE {name} TEMPLATE template0"));
         let file = file.display().to_string();
-        self.client("psql", &["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null", "--file", &file, name]);
+        self.client(
+            "psql",
+            &["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null", "--file", &file, name],
+        );
     }
 
     fn client(&self, program: &str, args: &[&str]) {

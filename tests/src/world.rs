@@ -20,6 +20,7 @@ use crate::redis::{PrivateRedis, inline};
 use crate::serve::Serve;
 use crate::simulator::{Simulator, client};
 use crate::slot::{Slot, slot};
+use crate::stalls::Pressure;
 use crate::wait::until;
 
 /// The simulator's account.
@@ -119,6 +120,8 @@ pub struct World {
     /// The Redis, if it has one of its own.
     pub redis: Option<PrivateRedis>,
     rates: std::sync::Mutex<BTreeMap<String, u32>>,
+    forgiven: std::sync::Mutex<Duration>,
+    pressure: Pressure,
     rate: u32,
     disk: Option<u32>,
     environment: Vec<(String, String)>,
@@ -198,6 +201,8 @@ impl World {
             postgres,
             redis,
             rates: std::sync::Mutex::default(),
+            forgiven: std::sync::Mutex::default(),
+            pressure: Pressure::from_now(),
             rate: setup.rate,
             disk: setup.disk,
             environment,
@@ -381,6 +386,20 @@ impl World {
     pub async fn set_rate(&self, number: &str, rate: u32) {
         let _ = self.hudhud(&["number", "set", number, "--rate", &rate.to_string()]).await.ok();
         self.rates.lock().expect("no story panics in here").insert(number.to_owned(), rate);
+    }
+
+    /// The share of this world's time in which somebody on this machine waited for a processor.
+    #[must_use]
+    pub fn processors_wanted(&self) -> f64 {
+        self.pressure.share()
+    }
+
+    /// Lets messages come so much closer together than their rate allows.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn forgive(&self, time: Duration) {
+        *self.forgiven.lock().expect("no story panics in here") = time;
     }
 
     /// Sends a message past Hudhud, as another program does that shares the business number: Meta tells us of it too.
@@ -606,7 +625,9 @@ impl World {
         let report = self.simulator.report().await;
         let stall = self.simulator.longest_stall();
         // What an ordinary wait may be is the sender's to allow for.
-        let forgiven = if stall > ORDINARY_STALL { i64::try_from(stall.as_micros()).expect("a short time") } else { 0 };
+        let stalled = if stall > ORDINARY_STALL { stall } else { Duration::ZERO };
+        let forgiven = stalled.max(*self.forgiven.lock().expect("no story panics in here"));
+        let forgiven = i64::try_from(forgiven.as_micros()).expect("a short time");
         let mut arrivals: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         for row in self.simulator.ledger().await {
             arrivals.entry(row.phone_number_id).or_default().push(row.at_us);
