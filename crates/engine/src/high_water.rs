@@ -102,8 +102,8 @@ pub async fn hold_if_older(store: &Store, data_dir: &Path) -> anyhow::Result<Opt
 
 /// Whether a lease stands lower in the database than it once did here: the database was put back while this process
 /// ran. What cannot be read counts as unknown, so that a start looks again.
-pub(crate) fn is_older(data_dir: &Path, install: &str, lease: &Lease) -> bool {
-    read(&path(data_dir, install, &lease.name)).is_some_and(|mark| mark.is_ahead_of(Some(lease)))
+pub(crate) fn is_older(data_dir: &Path, install: &str, name: &str, lease: Option<&Lease>) -> bool {
+    read(&path(data_dir, install, name)).is_some_and(|mark| mark.is_ahead_of(lease))
 }
 
 fn read(path: &Path) -> Option<Mark> {

@@ -217,7 +217,7 @@ impl Lanes {
                 }
                 _ => continue,
             };
-            if lease.is_some_and(|lease| high_water::is_older(&app.data_dir, &app.install, lease)) {
+            if high_water::is_older(&app.data_dir, &app.install, &name, lease) {
                 self.replaced = true;
                 return Ok(taken);
             }
