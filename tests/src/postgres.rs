@@ -99,6 +99,41 @@ impl Cluster {
         format!("postgres://postgres@localhost/{name}?host={}", self.dir.display())
     }
 
+    /// Writes a database down as SQL, while others work with it.
+    ///
+    /// # Panics
+    /// When `pg_dump` fails.
+    pub fn dump(&self, url: &str, file: &Path) {
+        self.client("pg_dump", &["--file", &file.display().to_string(), database_of(url)]);
+    }
+
+    /// Replaces a database by one that was written down. Whoever is connected to it is thrown out.
+    ///
+    /// # Panics
+    /// When PostgreSQL refuses.
+    pub fn put_back(&self, url: &str, file: &Path) {
+        let name = database_of(url);
+        let say = |sql: &str| self.client("psql", &["--no-psqlrc", "--quiet", "--command", sql, "postgres"]);
+        say(&format!("DROP DATABASE {name} WITH (FORCE)"));
+        say(&format!("CREATE DATABASE {name} TEMPLATE template0"));
+        let file = file.display().to_string();
+        self.client(
+            "psql",
+            &["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null", "--file", &file, name],
+        );
+    }
+
+    fn client(&self, program: &str, args: &[&str]) {
+        let done = Command::new(format!("{}{program}", self.programs))
+            .arg("--host")
+            .arg(&self.dir)
+            .arg("--username=postgres")
+            .args(args)
+            .output()
+            .unwrap_or_else(|error| panic!("{program} is where initdb is: {error}"));
+        assert!(done.status.success(), "{program} {args:?} failed: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
     /// Ends the server at once, without a checkpoint, as a crash of its machine's power would for all who are connected.
     ///
     /// # Panics
@@ -138,6 +173,12 @@ impl Drop for Cluster {
         // It ends by itself now; waiting for it leaves no zombie.
         let _ = self.keeper.wait();
     }
+}
+
+/// The name in a URL of [`Cluster::fresh_database`].
+fn database_of(url: &str) -> &str {
+    let path = url.rsplit('/').find(|part| part.starts_with("story_")).unwrap_or_default();
+    path.split('?').next().unwrap_or_default()
 }
 
 fn wait(what: &str, done: impl Fn() -> bool) {

@@ -82,6 +82,15 @@ impl PrivateRedis {
         assert!(answer.starts_with("+OK"), "{answer}");
     }
 
+    /// Says a line to it and gives its answer.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
+    pub fn command(&self, line: &str) -> String {
+        self.say(line).expect("Redis answers")
+    }
+
     fn say(&self, line: &str) -> std::io::Result<String> {
         let mut stream = std::net::TcpStream::connect(self.addr)?;
         stream.set_read_timeout(Some(Duration::from_secs(2)))?;

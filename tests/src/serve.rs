@@ -60,6 +60,15 @@ impl Serve {
         answer.ok().map(|answer| answer.status().as_u16())
     }
 
+    /// What `/readyz?verbose` tells.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn health(&self) -> String {
+        let answer = client().get(format!("http://{}/readyz?verbose", self.admin)).send().await;
+        answer.expect("the admin port answers").text().await.expect("health is text")
+    }
+
     /// What `/metrics` shows.
     ///
     /// # Panics
@@ -68,6 +77,23 @@ impl Serve {
         let answer =
             client().get(format!("http://{}/metrics", self.admin)).send().await.expect("the admin port answers");
         answer.text().await.expect("metrics are text")
+    }
+
+    /// How many messages the workers of this data directory have handed over in their lives, by their journals: one
+    /// record of 24 bytes right before each POST. A worker that stops in order removes its own.
+    ///
+    /// # Panics
+    /// When the journals cannot be read.
+    #[must_use]
+    pub fn handed_over(&self) -> u64 {
+        const RECORD: u64 = 24;
+        let journals = std::fs::read_dir(self.data_dir.join("journal")).expect("a worker keeps a journal");
+        let bytes: u64 = journals
+            .flatten()
+            .filter(|entry| entry.path().extension().is_some_and(|kind| kind == "journal"))
+            .map(|entry| entry.metadata().map_or(0, |metadata| metadata.len()))
+            .sum();
+        bytes / RECORD
     }
 
     /// The address that webhooks go to.

@@ -56,6 +56,31 @@ impl Drop for Stalls {
     }
 }
 
+/// How much of a time somebody on this machine waited for a processor, as the kernel tells it since Linux 4.20.
+#[derive(Debug)]
+pub(crate) struct Pressure {
+    since: std::time::Instant,
+    stalled_us: Option<u64>,
+}
+
+impl Pressure {
+    /// From now on.
+    pub(crate) fn from_now() -> Self {
+        Self { since: std::time::Instant::now(), stalled_us: stalled_us() }
+    }
+
+    /// A share of the time since; nothing where the kernel does not tell.
+    pub(crate) fn share(&self) -> f64 {
+        let Some((now, before)) = stalled_us().zip(self.stalled_us) else { return 0.0 };
+        now.saturating_sub(before) as f64 / 1e6 / self.since.elapsed().as_secs_f64().max(0.001)
+    }
+}
+
+fn stalled_us() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/pressure/cpu").ok()?;
+    text.lines().find(|line| line.starts_with("some"))?.rsplit('=').next()?.trim().parse().ok()
+}
+
 fn waited_ns(file: &std::path::Path) -> Option<u64> {
     std::fs::read_to_string(file).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()
 }

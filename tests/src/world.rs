@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -19,6 +20,7 @@ use crate::redis::{PrivateRedis, inline};
 use crate::serve::Serve;
 use crate::simulator::{Simulator, client};
 use crate::slot::{Slot, slot};
+use crate::stalls::Pressure;
 use crate::wait::until;
 
 /// The simulator's account.
@@ -33,6 +35,9 @@ const APP_SECRET: &str = "simulated-app-secret";
 const VERIFY_TOKEN: &str = "made-up-verify-token";
 /// The same for every process of a world, as on several hosts.
 const SECRET_KEY: &str = "6d6164652d75702d6d6164652d75702d6d6164652d75702d6d6164652d757021";
+
+/// Where the disk of [`Setup::on_a_disk_of`] is mounted.
+const DISK: &str = "disk";
 
 /// A process may wait so long for a processor on a machine that has enough of them.
 const ORDINARY_STALL: Duration = Duration::from_millis(20);
@@ -68,13 +73,15 @@ pub struct Setup {
     pub simulator: Value,
     /// Messages a second of [`NUMBER`] and the others, at the simulator and at ours.
     pub rate: u32,
+    /// MiB of a disk that holds nothing but the embedded database of `main`; `None`: it lies in its data directory.
+    pub disk: Option<u32>,
 }
 
 impl Setup {
     /// A world with this database, a managed Redis, prompt webhooks, and 100 messages a second.
     #[must_use]
     pub fn on(database: Database) -> Self {
-        Self { database, queue: Queue::Managed, simulator: json!({}), rate: 100 }
+        Self { database, queue: Queue::Managed, simulator: json!({}), rate: 100, disk: None }
     }
 
     /// With a Redis of its own.
@@ -87,6 +94,13 @@ impl Setup {
     #[must_use]
     pub fn at(self, rate: u32) -> Self {
         Self { rate, ..self }
+    }
+
+    /// With the database on a disk of so many MiB: see [`World::fill_disk`]. `main` can be started once only, since the
+    /// disk is in memory and ends with the process.
+    #[must_use]
+    pub fn on_a_disk_of(self, mebibytes: u32) -> Self {
+        Self { disk: Some(mebibytes), ..self }
     }
 
     /// With these settings of the simulator.
@@ -105,7 +119,11 @@ pub struct World {
     pub postgres: Option<Cluster>,
     /// The Redis, if it has one of its own.
     pub redis: Option<PrivateRedis>,
+    rates: std::sync::Mutex<BTreeMap<String, u32>>,
+    forgiven: std::sync::Mutex<Duration>,
+    pressure: Pressure,
     rate: u32,
+    disk: Option<u32>,
     environment: Vec<(String, String)>,
     addresses: std::sync::Mutex<BTreeMap<String, (SocketAddr, SocketAddr)>>,
     api: SocketAddr,
@@ -168,13 +186,33 @@ impl World {
         set("HUDHUD_LOG_FORMAT", "json".to_owned());
         if let Some(url) = database_url {
             set("HUDHUD_DATABASE_URL", url);
+        } else if setup.disk.is_some() {
+            let disk = dir.path().join(DISK);
+            std::fs::create_dir(&disk).expect("a place for the disk");
+            set("HUDHUD_DATABASE_URL", format!("sqlite://{}/hudhud.db", disk.display()));
         }
         if let Some(redis) = &redis {
             set("HUDHUD_REDIS_URL", redis.url());
         }
         let addresses = std::sync::Mutex::new(BTreeMap::from([("main".to_owned(), (api, admin))]));
         let (key, http) = (std::sync::OnceLock::new(), client());
-        Self { simulator, postgres, redis, rate: setup.rate, environment, addresses, api, key, http, dir, _slot: slot }
+        Self {
+            simulator,
+            postgres,
+            redis,
+            rates: std::sync::Mutex::default(),
+            forgiven: std::sync::Mutex::default(),
+            pressure: Pressure::from_now(),
+            rate: setup.rate,
+            disk: setup.disk,
+            environment,
+            addresses,
+            api,
+            key,
+            http,
+            dir,
+            _slot: slot,
+        }
     }
 
     /// A world with a `serve` of all roles, an account and its numbers at the world's rate.
@@ -183,6 +221,90 @@ impl World {
         let serve = world.serve("main", &[]).await;
         world.open_account().await;
         (world, serve)
+    }
+
+    /// Takes all that is left of the database's disk; given back by [`World::empty_disk`].
+    ///
+    /// # Panics
+    /// When it cannot be filled.
+    pub fn fill_disk(&self, main: &Serve) {
+        use std::io::Write as _;
+        let mut ballast = std::fs::File::create(self.ballast(main)).expect("the disk of the process");
+        let full = loop {
+            if let Err(error) = ballast.write_all(&[0; 4096]) {
+                break error;
+            }
+        };
+        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull, "{full}");
+    }
+
+    /// Gives the room back.
+    ///
+    /// # Panics
+    /// When it was not filled.
+    pub fn empty_disk(&self, main: &Serve) {
+        std::fs::remove_file(self.ballast(main)).expect("the disk was filled");
+    }
+
+    /// The disk as its process sees it: mounts of another namespace are reached through `/proc`.
+    fn ballast(&self, main: &Serve) -> PathBuf {
+        let inside = self.dir.path().join(DISK).join("ballast");
+        let inside = inside.strip_prefix("/").expect("an absolute path");
+        PathBuf::from(format!("/proc/{}/root", main.pid())).join(inside)
+    }
+
+    /// Copies the database as it stands, as a backup does, beside a `main` that may be working with it.
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    pub fn back_up(&self, main: &mut Serve, name: &str) {
+        let copy = self.dir.path().join(name);
+        if let Some(url) = self.database_url() {
+            self.cluster().dump(url, &copy);
+            return;
+        }
+        // A file that is copied while it is written would be torn; a process that stands still writes nothing.
+        if main.is_running() {
+            main.signal(Signal::SIGSTOP);
+            wait_until_stopped(main);
+        }
+        std::fs::create_dir_all(&copy).expect("a directory for the copy");
+        for file in ["hudhud.db", "hudhud.db-wal"] {
+            let from = self.data_dir("main").join(file);
+            if from.exists() {
+                std::fs::copy(from, copy.join(file)).expect("a copy of the database");
+            }
+        }
+        if main.is_running() {
+            main.signal(Signal::SIGCONT);
+        }
+    }
+
+    /// Puts a copy in the place of the database, as after a disaster. Nothing of Hudhud may run.
+    ///
+    /// # Panics
+    /// When it cannot be put there.
+    pub fn restore(&self, name: &str) {
+        let copy = self.dir.path().join(name);
+        if let Some(url) = self.database_url() {
+            self.cluster().put_back(url, &copy);
+            return;
+        }
+        for file in ["hudhud.db", "hudhud.db-wal", "hudhud.db-shm"] {
+            let to = self.data_dir("main").join(file);
+            let _ = std::fs::remove_file(&to);
+            if copy.join(file).exists() {
+                std::fs::copy(copy.join(file), to).expect("the copy put back");
+            }
+        }
+    }
+
+    fn database_url(&self) -> Option<&str> {
+        self.environment.iter().find(|(key, _)| key == "HUDHUD_DATABASE_URL").map(|(_, url)| url.as_str())
+    }
+
+    fn cluster(&self) -> &Cluster {
+        self.postgres.as_ref().unwrap_or_else(|| Cluster::of_this_process())
     }
 
     /// Where the story may keep files.
@@ -217,7 +339,10 @@ impl World {
             let mut addresses = self.addresses.lock().expect("no story panics in here");
             *addresses.entry(name.to_owned()).or_insert_with(|| (ports::free(), ports::free()))
         };
-        let mut command = tethered(&executable(Executable::Hudhud));
+        let mut command = match self.disk.filter(|_| name == "main") {
+            None => tethered(&executable(Executable::Hudhud)),
+            Some(mebibytes) => on_a_disk_of_its_own(&self.dir.path().join(DISK), mebibytes),
+        };
         command.arg("serve").env_clear().envs(self.environment_of(name)).current_dir(self.dir.path());
         command.env("HUDHUD_LISTEN", api.to_string()).env("HUDHUD_ADMIN_LISTEN", admin.to_string());
         if !roles.is_empty() {
@@ -252,6 +377,50 @@ impl World {
         for number in NUMBERS {
             let _ = self.hudhud(&["number", "set", number, "--rate", &self.rate.to_string()]).await.ok();
         }
+    }
+
+    /// Sets a number's rate, which it must keep from now on and has kept before.
+    ///
+    /// # Panics
+    /// When there is no such number.
+    pub async fn set_rate(&self, number: &str, rate: u32) {
+        let _ = self.hudhud(&["number", "set", number, "--rate", &rate.to_string()]).await.ok();
+        self.rates.lock().expect("no story panics in here").insert(number.to_owned(), rate);
+    }
+
+    /// The share of this world's time in which somebody on this machine waited for a processor.
+    #[must_use]
+    pub fn processors_wanted(&self) -> f64 {
+        self.pressure.share()
+    }
+
+    /// Lets messages come so much closer together than their rate allows.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn forgive(&self, time: Duration) {
+        *self.forgiven.lock().expect("no story panics in here") = time;
+    }
+
+    /// Sends a message past Hudhud, as another program does that shares the business number: Meta tells us of it too.
+    ///
+    /// # Panics
+    /// When the simulator refuses it.
+    pub async fn send_past_us(&self, number: &str, to: &str, callback: &str) {
+        let body = json!({
+            "messaging_product": "whatsapp", "recipient_type": "individual", "to": to, "type": "template",
+            "biz_opaque_callback_data": callback,
+            "template": {"name": "eid_offer", "language": {"code": "en"}, "components": [
+                {"type": "body", "parameters": [{"type": "text", "text": "Mona"}, {"type": "text", "text": "20%"}]},
+                {"type": "button", "sub_type": "quick_reply", "index": "0",
+                 "parameters": [{"type": "payload", "payload": "another program's"}]},
+                {"type": "button", "sub_type": "quick_reply", "index": "1",
+                 "parameters": [{"type": "payload", "payload": "another program's"}]},
+            ]},
+        });
+        let url = format!("{}/v26.0/{number}/messages", self.simulator.graph_url());
+        let answer = self.http.post(url).bearer_auth(TOKEN).json(&body).send().await.expect("the simulator answers");
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
     }
 
     /// The verify token of the account.
@@ -454,16 +623,19 @@ impl World {
     /// When one was.
     pub async fn rules_were_kept(&self) {
         let report = self.simulator.report().await;
-        let rate = usize::try_from(self.rate).expect("a rate fits");
         let stall = self.simulator.longest_stall();
         // What an ordinary wait may be is the sender's to allow for.
-        let forgiven = if stall > ORDINARY_STALL { i64::try_from(stall.as_micros()).expect("a short time") } else { 0 };
+        let stalled = if stall > ORDINARY_STALL { stall } else { Duration::ZERO };
+        let forgiven = stalled.max(*self.forgiven.lock().expect("no story panics in here"));
+        let forgiven = i64::try_from(forgiven.as_micros()).expect("a short time");
         let mut arrivals: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         for row in self.simulator.ledger().await {
             arrivals.entry(row.phone_number_id).or_default().push(row.at_us);
         }
         for (number, mut times) in arrivals {
             times.sort_unstable();
+            let rate = self.rates.lock().expect("no story panics in here").get(&number).copied().unwrap_or(self.rate);
+            let rate = usize::try_from(rate).expect("a rate fits");
             // As many as the rate allows and one more lie a second apart, at the least.
             let closest = times.windows(rate + 1).map(|window| window[rate] - window[0]).min();
             assert!(
@@ -518,6 +690,20 @@ impl World {
     }
 }
 
+/// A signal is on its way for a moment.
+fn wait_until_stopped(process: &Serve) {
+    let stat = format!("/proc/{}/stat", process.pid());
+    for _ in 0..400 {
+        // The state stands behind the name, which is in brackets.
+        let text = std::fs::read_to_string(&stat).unwrap_or_default();
+        if text.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['T', 't'])) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("the process does not stand still");
+}
+
 /// Whether nothing of it is open any more.
 fn is_over(shown: &Value) -> bool {
     let open: u64 = ["planned", "queued", "submitting", "in_doubt"]
@@ -543,6 +729,17 @@ fn miscounted(shown: &Value, books: &Books) -> Vec<String> {
         }
     }
     found
+}
+
+/// `hudhud` in a mount namespace of its own, where a small disk in memory is mounted at this path. That needs no
+/// privilege on a kernel that gives user namespaces to everybody, and root needs none.
+fn on_a_disk_of_its_own(disk: &Path, mebibytes: u32) -> std::process::Command {
+    let mut command = tethered(Path::new("/usr/bin/unshare"));
+    command.args(if nix::unistd::geteuid().is_root() { &["--mount"][..] } else { &["--mount", "--map-root-user"] });
+    let mount = r#"mount -t tmpfs -o "size=$1m" tmpfs "$2" && shift 2 && exec "$@""#;
+    command.args(["--", "sh", "-c", mount, "sh", &mebibytes.to_string()]).arg(disk);
+    command.arg(executable(Executable::Hudhud));
+    command
 }
 
 /// Applies a JSON merge patch (RFC 7396).

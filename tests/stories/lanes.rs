@@ -51,3 +51,29 @@ async fn a_killed_workers_lane_is_taken_by_the_other_within_ten_seconds_and_each
     })
     .await;
 }
+
+#[tokio::test]
+async fn of_two_workers_only_the_owner_of_a_lane_sends_on_it() {
+    story(Duration::from_secs(120), async {
+        let world = World::new(Setup::on(Database::Postgres).with_private_redis()).await;
+        let _main = world.serve("main", &["api", "scheduler"]).await;
+        let workers = [world.serve("one", &["worker"]).await, world.serve("two", &["worker"]).await];
+        world.open_account().await;
+        world.import("spring", 0..400).await;
+        let campaign = world.launch("spring", "spring", &[]).await;
+        world.taken_in(100).await;
+        let owner = owner_of(&world, NUMBERS[0]).await;
+        world.settle(&campaign).await;
+        assert_eq!(owner_of(&world, NUMBERS[0]).await, owner, "the lane stayed with its owner");
+        let mut handed_over: Vec<u64> = workers.iter().map(e2e::Serve::handed_over).collect();
+        handed_over.sort_unstable();
+        assert_eq!(handed_over, [0, 400], "who never owned the lane never handed a message over");
+    })
+    .await;
+}
+
+async fn owner_of(world: &World, number: &str) -> String {
+    let queue = world.hudhud(&["queue"]).await.ok();
+    let lane = queue.as_array().into_iter().flatten().find(|lane| lane["phone_number_id"] == number);
+    lane.and_then(|lane| lane["owner"].as_str()).expect("the lane has an owner").to_owned()
+}

@@ -14,9 +14,14 @@ mod database;
 mod doubt;
 mod graph;
 mod import;
+mod kills;
 mod lanes;
 mod main_job;
+mod pace;
 mod redis;
+mod restore;
+mod scarcity;
+mod statuses;
 mod stop;
 
 /// Writes each story once and tells it on both databases: `name::sqlite` and `name::postgres`.

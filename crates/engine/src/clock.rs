@@ -5,6 +5,7 @@
 //! sleeps) measures how long something took: pacing, claims, leases.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
@@ -23,6 +24,8 @@ pub struct Clock(Source);
 #[derive(Clone, Debug)]
 enum Source {
     System,
+    /// The system's, whose wall time is off by so many milliseconds.
+    Stepped(Arc<AtomicI64>),
     /// Wall time at the start (epoch ms), and the microseconds that have passed since.
     Manual(i64, Arc<watch::Sender<u64>>),
 }
@@ -34,6 +37,12 @@ impl Clock {
         Self(Source::System)
     }
 
+    /// The machine's own clocks, with a wall time that [`Self::step_wall`] sets: as a machine's is set by hand or by NTP.
+    #[must_use]
+    pub fn steppable() -> Self {
+        Self(Source::Stepped(Arc::default()))
+    }
+
     /// A clock that stands at this wall time (epoch ms) and moves only by [`Self::advance`]. Boot time starts at 0.
     #[must_use]
     pub fn manual(now_ms: i64) -> Self {
@@ -42,13 +51,10 @@ impl Clock {
 
     /// Wall time: epoch milliseconds, UTC. May jump when the machine's clock is set.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine")]
     pub fn now_ms(&self) -> i64 {
         match &self.0 {
-            // A machine whose clock stands before 1970 gets 0: every time check then refuses, none overflows.
-            Source::System => SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
+            Source::System => wall_ms(),
+            Source::Stepped(step) => wall_ms().saturating_add(step.load(Ordering::Relaxed)),
             Source::Manual(start, passed) => start.saturating_add_unsigned(*passed.borrow() / 1000),
         }
     }
@@ -57,7 +63,7 @@ impl Clock {
     #[must_use]
     pub fn boot_us(&self) -> u64 {
         match &self.0 {
-            Source::System => {
+            Source::System | Source::Stepped(_) => {
                 let now = clock_gettime(BOOT_CLOCK).expect("the kernel has had this clock since 2.6.39");
                 u64::try_from(now.tv_sec()).unwrap_or(0) * 1_000_000 + u64::try_from(now.tv_nsec()).unwrap_or(0) / 1000
             }
@@ -74,7 +80,7 @@ impl Clock {
     /// Waits until boot time has reached `boot_us`. May wake up to a millisecond late (tokio's timer), never early.
     pub async fn sleep_until(&self, boot_us: u64) {
         match &self.0 {
-            Source::System => loop {
+            Source::System | Source::Stepped(_) => loop {
                 let now = self.boot_us();
                 if now >= boot_us {
                     return;
@@ -97,11 +103,24 @@ impl Clock {
         }
     }
 
+    /// Sets the wall time of a steppable clock forward, or back; boot time goes on. Does nothing to the other clocks.
+    pub fn step_wall(&self, by_ms: i64) {
+        if let Source::Stepped(step) = &self.0 {
+            step.fetch_add(by_ms, Ordering::Relaxed);
+        }
+    }
+
     /// Whether a hand moves it.
     #[must_use]
     pub fn is_manual(&self) -> bool {
         matches!(self.0, Source::Manual(..))
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine")]
+fn wall_ms() -> i64 {
+    // A machine whose clock stands before 1970 gets 0: every time check then refuses, none overflows.
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -121,6 +140,15 @@ mod tests {
         clock.advance(Duration::from_micros(1));
         sleeper.await.unwrap();
         assert_eq!((clock.now_ms(), clock.boot_us()), (1_700_000_002_000, 2_000_000));
+    }
+
+    #[test]
+    fn a_stepped_wall_leaves_boot_time_alone() {
+        let clock = Clock::steppable();
+        let (wall, boot) = (clock.now_ms(), clock.boot_us());
+        clock.clone().step_wall(-7_200_000);
+        assert!((wall - 7_200_000..wall - 7_140_000).contains(&clock.now_ms()));
+        assert!((boot..boot + 60_000_000).contains(&clock.boot_us()));
     }
 
     #[tokio::test]

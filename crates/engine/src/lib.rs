@@ -17,6 +17,7 @@ pub mod consequences;
 pub mod evidence;
 pub mod fault;
 pub mod feeder;
+pub mod high_water;
 pub mod host;
 pub mod importer;
 pub mod imports;

@@ -220,7 +220,18 @@ pub async fn pause_all(app: &App, reason: &str) -> Result<()> {
     Ok(())
 }
 
-/// Lifts the pause of everything. Numbers and campaigns that were paused by themselves stay so.
+/// Why nothing at all is sent, if so: this database is held, or everything was paused.
+///
+/// # Errors
+/// As the database's.
+pub async fn why_all_paused(app: &App) -> Result<Option<String>> {
+    let paused = app.store.paused_all().await?;
+    // A hold is never without a pause, and whoever paused for another reason must not hide it.
+    if paused.is_some() { Ok(app.store.held().await?.or(paused)) } else { Ok(None) }
+}
+
+/// Lifts the pause of everything, and the hold of a restored database. Numbers and campaigns that were paused by
+/// themselves stay so.
 ///
 /// # Errors
 /// As the database's.

@@ -50,7 +50,7 @@ pub async fn view(app: &App) -> Result<Vec<QueueRow>> {
         app.store.depths(now).await?.into_iter().map(|depth| (depth.number_id, depth)).collect();
     let in_flight: HashMap<i64, i64> =
         app.store.in_flight().await?.into_iter().map(|(number, n, _)| (number, n)).collect();
-    let all_paused = app.store.paused_all().await?;
+    let all_paused = numbers::why_all_paused(app).await?;
     let mut rows = Vec::new();
     for number in app.store.numbers().await? {
         let lease = leases

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lane::pause_for;
 use crate::worker::{AbortOnDrop, LEASE, STILL, stay_alive};
-use crate::{App, chores, feeder, host, intake, ledger, planner, presence};
+use crate::{App, chores, feeder, high_water, host, intake, ledger, planner, presence};
 
 /// The lease's name.
 const NAME: &str = "scheduler";
@@ -150,16 +150,36 @@ async fn lead(app: &Arc<App>, token: i64, shutdown: &CancellationToken) {
     }
     lost.cancel();
     while loops.join_next().await.is_some() {}
-    if let Err(error) = app.store.release_lease(NAME, token).await {
-        tracing::debug!(%error, "the scheduler's lease will run out by itself");
+    match app.store.release_lease(NAME, token).await {
+        Ok(Some(beat)) => note(app, token, beat),
+        Ok(None) => {}
+        Err(error) => tracing::debug!(%error, "the scheduler's lease will run out by itself"),
     }
 }
 
+/// Notes outside the database how far it has come.
+fn note(app: &App, token: i64, beat: i64) {
+    high_water::note(&app.data_dir, &app.install, NAME, token, beat, &app.clock);
+}
+
 async fn keep_leading(app: &App, token: i64, lost: &CancellationToken) {
+    let mut last_beat = 0;
     while pause_for(app, BEAT, lost).await {
-        if let Ok(false) = app.store.beat(NAME, token, "{}", app.clock.now_ms()).await {
-            tracing::info!("another process schedules now");
-            lost.cancel();
+        match app.store.beat(NAME, token, "{}", app.clock.now_ms()).await {
+            Ok(Some(beat)) if beat > last_beat => {
+                last_beat = beat;
+                note(app, token, beat);
+            }
+            Ok(Some(_)) => {
+                tracing::error!("{}", high_water::REPLACED);
+                lost.cancel();
+            }
+            Ok(None) => {
+                tracing::info!("another process schedules now");
+                lost.cancel();
+            }
+            // The next one may be heard.
+            Err(_) => {}
         }
     }
 }

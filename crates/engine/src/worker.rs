@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::journal::Journal;
 use crate::lane::{self, Recorder, Term};
-use crate::{App, host, presence};
+use crate::{App, high_water, host, presence};
 
 /// How often lanes are looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -57,7 +57,7 @@ pub async fn run(app: Arc<App>, shutdown: CancellationToken, instance: String) -
     let mut lanes = Lanes::default();
     let mut running: HashMap<tokio::task::Id, i64> = HashMap::new();
     let mut told = false;
-    while !shutdown.is_cancelled() && !recorder.is_gone() {
+    while !shutdown.is_cancelled() && !recorder.is_gone() && !lanes.replaced {
         while let Some(ended) = terms.try_join_next_with_id() {
             let (id, went_well) = match &ended {
                 Ok((id, went_well)) => (*id, *went_well),
@@ -106,7 +106,7 @@ pub async fn run(app: Arc<App>, shutdown: CancellationToken, instance: String) -
         }
     }
     let broken = recorder.is_gone();
-    if broken {
+    if broken || lanes.replaced {
         // Nothing may be sent whose outcome cannot be kept.
         terms.abort_all();
     }
@@ -117,6 +117,7 @@ pub async fn run(app: Arc<App>, shutdown: CancellationToken, instance: String) -
         () = app.clock.sleep(LAST_OUTCOMES) => false,
     };
     anyhow::ensure!(!broken, "the task that writes outcomes ended; start the process again");
+    anyhow::ensure!(!lanes.replaced, high_water::REPLACED);
     // Where something is not written yet, the next owner needs the journal.
     if all_written && let Err(error) = Journal::forget(&app.data_dir, &instance) {
         tracing::debug!(error = format!("{error:#}"), "the journal of a clean stop stays behind");
@@ -161,6 +162,8 @@ struct Lanes {
     seen: HashMap<String, Seen>,
     /// Left alone until then.
     resting: HashMap<i64, Micros>,
+    /// The database is older than it was: nothing of this process holds for it.
+    replaced: bool,
 }
 
 impl Lanes {
@@ -214,6 +217,10 @@ impl Lanes {
                 }
                 _ => continue,
             };
+            if high_water::is_older(&app.data_dir, &app.install, &name, lease) {
+                self.replaced = true;
+                return Ok(taken);
+            }
             let take = app.store.take_lease(&name, Some(number.id), owner, expected, app.clock.now_ms());
             if let Some(token) = take.await? {
                 self.seen.remove(&name);

@@ -114,7 +114,7 @@ store::on_both_databases! {
             // The thief lives: it beats, so that the lane stays its own.
             let (store, lane) = (world.app.store.clone(), lane.clone());
             tokio::spawn(async move {
-                while store.beat(&lane, token, "{}", 0).await.unwrap_or(true) {
+                while !matches!(store.beat(&lane, token, "{}", 0).await, Ok(None)) {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             })

@@ -87,6 +87,11 @@ impl Health {
         };
         // The schema was migrated before the process could be ready.
         parts.push(("database", database, true));
+        // Whatever is not known of it, the database's own line tells.
+        let paused = tokio::time::timeout(PATIENCE, engine::numbers::why_all_paused(app)).await;
+        if let Ok(Ok(Some(reason))) = paused {
+            parts.push(("sending", Err(reason), false));
+        }
         if let Some(redis) = &app.redis {
             let redis = match tokio::time::timeout(PATIENCE, redis.ping()).await {
                 Ok(answered) => answered.map_err(|error| format!("{error:#}")),

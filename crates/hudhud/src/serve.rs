@@ -1,8 +1,8 @@
 //! `hudhud serve`: starts the parts in order, stops them in reverse.
 //!
 //! Start: ports (a port that is taken should be said at once) · admin port (so that a wait for the database can be
-//! seen) · the data directory's lock (opening an embedded database writes it) · database · Redis · scheduler and worker
-//! · API and control socket · ready.
+//! seen) · the data directory's lock (opening an embedded database writes it) · database (held, if it is an older
+//! copy) · Redis · scheduler and worker · API and control socket · ready.
 //!
 //! Stop: not ready any more · API, scheduler and worker together, each finishing what is under way · Redis · database ·
 //! lock · admin port. All within [`DRAIN`]; a second signal ends the process at once, and nothing is lost even then.
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use engine::{App, host, scheduler, worker};
+use engine::{App, high_water, host, scheduler, worker};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -157,6 +157,9 @@ pub async fn start(
     lock::make_data_dir(&settings.data_dir)?;
     let lock = take_lock(settings).await?;
     let store = wiring::wait_for_store(settings).await?;
+    if let Some(reason) = high_water::hold_if_older(&store, &settings.data_dir).await? {
+        tracing::error!("{reason}");
+    }
     let (redis, redis_url) = match &settings.redis {
         RedisAt::Managed if needs_redis => {
             let redis = ManagedRedis::start(&settings.data_dir, launcher).await?;

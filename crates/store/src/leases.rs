@@ -127,30 +127,32 @@ impl Store {
         Ok(token)
     }
 
-    /// A sign of life with a note. `false`: the lease belongs to somebody else now.
+    /// A sign of life with a note. The lease's beat, which only grows; `None`: the lease belongs to somebody else now.
     ///
     /// # Errors
     /// As every write.
-    pub async fn beat(&self, name: &str, token: i64, note: &str, now: i64) -> Result<bool> {
+    pub async fn beat(&self, name: &str, token: i64, note: &str, now: i64) -> Result<Option<i64>> {
         let mut tx = self.write(Priority::Urgent).await?;
-        let hit: Option<i64> = on!(&mut tx, c => sqlx::query_scalar(
+        let beat: Option<i64> = on!(&mut tx, c => sqlx::query_scalar(
             "UPDATE leases SET beat = beat + 1, note = $3, beat_at = $4 WHERE name = $1 AND token = $2 AND owner <> ''
-             RETURNING token")
+             RETURNING beat")
             .bind(name).bind(token).bind(note).bind(now).fetch_optional(c).await)?;
         tx.commit().await?;
-        Ok(hit.is_some())
+        Ok(beat)
     }
 
-    /// Gives a lease back, so that the next owner need not wait for it to run out.
+    /// Gives a lease back, so that the next owner need not wait for it to run out. Its last beat; `None`: it was
+    /// somebody else's already.
     ///
     /// # Errors
     /// As every write.
-    pub async fn release_lease(&self, name: &str, token: i64) -> Result<()> {
+    pub async fn release_lease(&self, name: &str, token: i64) -> Result<Option<i64>> {
         let mut tx = self.write(Priority::Urgent).await?;
-        on!(&mut tx, c => sqlx::query(
-            "UPDATE leases SET owner = '', beat = beat + 1, note = '{}' WHERE name = $1 AND token = $2")
-            .bind(name).bind(token).execute(c).await.map(drop))?;
-        tx.commit().await
+        let beat: Option<i64> = on!(&mut tx, c => sqlx::query_scalar(
+            "UPDATE leases SET owner = '', beat = beat + 1, note = '{}' WHERE name = $1 AND token = $2 RETURNING beat")
+            .bind(name).bind(token).fetch_optional(c).await)?;
+        tx.commit().await?;
+        Ok(beat)
     }
 
     /// Earlier terms of a lane which still have sends on the wire, oldest first.

@@ -23,7 +23,7 @@ use crate::journal::Journal;
 use crate::queue::{BATCHES_IN_HAND, Redis};
 use crate::renderer::Renderer;
 use crate::worker::Before;
-use crate::{App, accounts, numbers};
+use crate::{App, accounts, high_water, numbers};
 
 /// How often the owner shows itself and looks for changed orders.
 const BEAT: Duration = Duration::from_millis(500);
@@ -66,7 +66,15 @@ pub async fn run(term: Term, shutdown: CancellationToken) -> bool {
         tracing::error!(number, error = format!("{error:#}"), "the lane stopped and will be taken again");
     }
     let given_back = tokio::select! {
-        given_back = term.app.store.release_lease(&term.lease, term.token) => given_back.is_ok(),
+        given_back = term.app.store.release_lease(&term.lease, term.token) => match given_back {
+            Ok(beat) => {
+                if let Some(beat) = beat {
+                    note(&term.app, &term.lease, term.token, beat);
+                }
+                true
+            }
+            Err(_) => false,
+        },
         () = term.app.clock.sleep(GIVE_BACK_WITHIN) => false,
     };
     if !given_back {
@@ -226,11 +234,21 @@ struct Keeper {
 async fn keep(keeper: Keeper) {
     let Keeper { app, number_id, lease, token, orders: out, showing, lost } = keeper;
     let mut known: Option<(Option<u32>, Vec<u8>)> = None;
-    while pause(&app, BEAT, &lost).await {
-        let note = serde_json::to_string(&*showing.borrow()).unwrap_or_else(|_| "{}".to_owned());
-        match app.store.beat(&lease, token, &note, app.clock.now_ms()).await {
-            Ok(true) => {}
-            Ok(false) => {
+    let (mut is_first, mut last_beat) = (true, 0);
+    // The first beat comes at once: what is sent before it would be beyond what is known of this database outside.
+    while std::mem::take(&mut is_first) || pause(&app, BEAT, &lost).await {
+        let said = serde_json::to_string(&*showing.borrow()).unwrap_or_else(|_| "{}".to_owned());
+        match app.store.beat(&lease, token, &said, app.clock.now_ms()).await {
+            Ok(Some(beat)) if beat > last_beat => {
+                last_beat = beat;
+                note(&app, &lease, token, beat);
+            }
+            Ok(Some(_)) => {
+                tracing::error!(number = number_id, "{}", high_water::REPLACED);
+                lost.cancel();
+                return;
+            }
+            Ok(None) => {
                 tracing::warn!(number = number_id, "another worker owns the lane now");
                 lost.cancel();
                 return;
@@ -249,6 +267,11 @@ async fn keep(keeper: Keeper) {
             }
         }
     }
+}
+
+/// Notes outside the database how far it has come.
+fn note(app: &App, lease: &str, token: i64, beat: i64) {
+    high_water::note(&app.data_dir, &app.install, lease, token, beat, &app.clock);
 }
 
 /// A campaign as a lane needs it.

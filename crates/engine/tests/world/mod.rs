@@ -319,6 +319,11 @@ impl World {
 }
 
 pub async fn open(db: &Database, simulator: &Simulator, redis: &str, data_dir: PathBuf) -> Arc<App> {
+    open_with(db, simulator, redis, data_dir, Clock::system()).await
+}
+
+/// An app with a clock of its own.
+pub async fn open_with(db: &Database, simulator: &Simulator, redis: &str, data_dir: PathBuf, clock: Clock) -> Arc<App> {
     let store = db.second_handle().await;
     let install = store.install_id().await.unwrap();
     let config = cloud_api::Config { base_url: simulator.base_url(), ..cloud_api::Config::default() };
@@ -326,7 +331,7 @@ pub async fn open(db: &Database, simulator: &Simulator, redis: &str, data_dir: P
         graph: cloud_api::Client::new(&config).unwrap(),
         graph_is_loopback: true,
         vault: Vault::new(&SecretString::from("0123456789abcdef0123456789abcdef")).unwrap(),
-        clock: Clock::system(),
+        clock,
         data_dir,
         redis: Some(Redis::open(redis, &install).unwrap()),
         install,

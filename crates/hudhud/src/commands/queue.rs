@@ -1,5 +1,7 @@
 //! `hudhud queue`.
 
+use std::collections::BTreeSet;
+
 use super::with_client;
 use crate::cli::Session;
 use crate::exit::Exit;
@@ -17,6 +19,12 @@ pub(super) async fn run(session: &Session) -> anyhow::Result<Exit> {
         ("STATE", "state"),
         ("OWNER", "owner"),
     ];
-    session.out.table(&columns, lanes.as_array().map_or(&[], Vec::as_slice))?;
+    let lanes = lanes.as_array().map_or(&[][..], Vec::as_slice);
+    session.out.table(&columns, lanes)?;
+    // Sentences would not fit into a table; one that holds for several numbers is said once.
+    let reasons: BTreeSet<&str> = lanes.iter().filter_map(|lane| lane["reason"].as_str()).collect();
+    for reason in reasons {
+        session.out.remark(reason);
+    }
     Ok(Exit::Done)
 }

@@ -40,24 +40,24 @@ on_both_databases! {
     async fn whoever_shows_life_cannot_be_taken_over_by_what_was_seen_before(db: Database) {
         let store = &db.store;
         let token = store.take_lease("lane:1", Some(1), &owner("one"), None, NOW).await.unwrap().unwrap();
-        assert!(store.beat("lane:1", token, "{\"pace\":3}", NOW + 1).await.unwrap());
+        assert_eq!(store.beat("lane:1", token, "{\"pace\":3}", NOW + 1).await.unwrap(), Some(2));
         assert_eq!(store.take_lease("lane:1", Some(1), &owner("two"), Some((token, 1)), NOW).await.unwrap(), None);
         let lease = store.lease("lane:1").await.unwrap().unwrap();
         assert_eq!((lease.owner.as_str(), lease.beat, lease.note.as_str(), lease.beat_at), ("one", 2, "{\"pace\":3}", NOW + 1));
         let next = store.take_lease("lane:1", Some(1), &owner("two"), Some((token, 2)), NOW).await.unwrap().unwrap();
-        assert!(!store.beat("lane:1", token, "{}", NOW).await.unwrap(), "the old owner learns that it lost");
-        assert!(store.beat("lane:1", next, "{}", NOW).await.unwrap());
+        assert_eq!(store.beat("lane:1", token, "{}", NOW).await.unwrap(), None, "the old owner learns that it lost");
+        assert_eq!(store.beat("lane:1", next, "{}", NOW).await.unwrap(), Some(4), "beats go on through owners");
     }
 
     async fn a_lease_given_back_has_no_owner_and_its_token_is_not_used_twice(db: Database) {
         let store = &db.store;
         let token = store.take_lease("scheduler", None, &owner("one"), None, NOW).await.unwrap().unwrap();
-        store.release_lease("scheduler", token + 1).await.unwrap();
+        assert_eq!(store.release_lease("scheduler", token + 1).await.unwrap(), None);
         assert_eq!(store.lease("scheduler").await.unwrap().unwrap().owner, "one", "only its owner gives it back");
-        store.release_lease("scheduler", token).await.unwrap();
+        assert_eq!(store.release_lease("scheduler", token).await.unwrap(), Some(2));
         let lease = store.lease("scheduler").await.unwrap().unwrap();
         assert_eq!(lease.owner, "");
-        assert!(!store.beat("scheduler", token, "{}", NOW).await.unwrap());
+        assert_eq!(store.beat("scheduler", token, "{}", NOW).await.unwrap(), None);
         let next = store.take_lease("scheduler", None, &owner("two"), Some((lease.token, lease.beat)), NOW).await.unwrap();
         assert_eq!(next, Some(token + 1));
         assert_eq!(store.leases().await.unwrap().len(), 1);
