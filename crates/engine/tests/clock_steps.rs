@@ -62,6 +62,7 @@ store::on_both_databases! {
             numbers: vec![NUMBER.into()],
             params: PARAMS.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect(),
             rate: None,
+            weight: None,
             at: Some(engine::views::iso(clock.now_ms() + HOUR)),
         };
         let id = campaigns::create(&app, &Actor::system(), &new).await.unwrap().id;
