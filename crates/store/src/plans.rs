@@ -14,8 +14,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::db::on;
 use crate::fixture::{Lane, NOW, Shop, exec, owner, plan, stop};
-use crate::testing::Database;
-use crate::{Arrival, Happening, Identity, NewInbound, Parked, PlanChunk, Priority, Stop, Store, wamid_hash};
+use crate::testing::{Database, entry};
+use crate::{
+    Arrival, Doubt, DoubtFilter, Happening, Identity, NewInbound, Parked, PlanChunk, Priority, SETTLED_BY_HAND, Stop,
+    Store, wamid_hash,
+};
 
 /// Tables that grow with every campaign, person or webhook. Nothing on the send path may read one through.
 const GROWING: [&str; 12] = [
@@ -130,8 +133,19 @@ async fn walk(store: &Store, shop: &Shop, campaign: i64, lists: &[i64]) {
     // What an owner left behind, and doubts.
     store.orphans(lane.number, lane.token + 1, 10).await.unwrap();
     store.unsettled_terms(lane.number, lane.token + 1).await.unwrap();
-    store.doubts(None, 10).await.unwrap();
-    store.doubts(Some(campaign), 10).await.unwrap();
+    let doubts = store.doubts(&DoubtFilter::ALL, Some((NOW - 1, 1, 1)), 10).await.unwrap();
+    let settled = |doubt: &Doubt| {
+        let key = (doubt.campaign_id, doubt.contact_id);
+        let event = SendEvent::SettledNotSent { replan: false };
+        let happening = Happening { reason: Some(SETTLED_BY_HAND.into()), ..Happening::new(key, None, event, NOW) };
+        (happening, entry("settled", NOW))
+    };
+    store.settle(doubts.iter().map(settled).collect()).await.unwrap();
+    let event = SendEvent::Status(Status::Sent, Current::Yes);
+    let overruled = Happening::new((campaign, doubts[0].contact_id), Some(1), event, NOW);
+    let evidence = |_: &Happening| Ok::<_, crate::Error>(entry("overruled", NOW));
+    let applied = store.apply_with_evidence(Priority::Urgent, &[overruled], evidence).await.unwrap();
+    assert_eq!(applied.overruled, [0]);
     store.doubt_count().await.unwrap();
     store.doubts_to("pnid-0", 15_550_000_001, NOW).await.unwrap();
     store.in_flight().await.unwrap();

@@ -11,6 +11,9 @@ use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
 use crate::tallies::{Deltas, marks};
 
+/// Our word for why a send stands where it does after a person settled its doubt.
+pub const SETTLED_BY_HAND: &str = "settled-by-hand";
+
 /// Which send: one person in one campaign.
 pub type SendKey = (i64, i64);
 
@@ -69,6 +72,8 @@ pub struct Applied {
     pub illegal: Vec<(usize, IllegalStep)>,
     /// Places of events whose send does not exist here.
     pub unknown: Vec<usize>,
+    /// Places of events by which Meta contradicted what a person had settled. They count as moved, too.
+    pub overruled: Vec<usize>,
 }
 
 /// A send as it is stored.
@@ -142,6 +147,12 @@ struct PastAttempt {
 impl SendRow {
     fn state(&self) -> Result<SendState> {
         SendState::try_from(self.state).map_err(|_| Error::bug(format!("a send in state {}", self.state)))
+    }
+
+    /// Whether a person settled its doubt, and nothing has come from Meta since: that would have replaced the reason.
+    fn is_settled_by_hand(&self) -> bool {
+        let is_settled = self.state == SendState::Accepted as i16 || self.state == SendState::Failed as i16;
+        is_settled && self.reason.as_deref() == Some(SETTLED_BY_HAND)
     }
 
     fn count(&self, deltas: &mut Deltas, n: i64) -> Result<()> {
@@ -229,6 +240,7 @@ impl SendRow {
             }
             SendState::Accepted => {
                 self.held = happening.held;
+                self.failed_at = None;
                 (self.code, self.reason) = (None, happening.reason.clone());
             }
             SendState::Sent | SendState::Delivered | SendState::Read => {
@@ -343,8 +355,20 @@ fn fold(
             }
             other => other,
         };
-        match row.state()?.next(&event) {
+        let state = row.state()?;
+        let is_settled = row.is_settled_by_hand();
+        let step = if is_settled { state.next_if_settled(&event) } else { state.next(&event) };
+        match step {
             Ok(Step::To(to)) => {
+                let went_out = !matches!(to, SendState::Failed | SendState::Planned);
+                let settled_unsent = state == SendState::Failed;
+                // A failure told by a status was a message that went out: it bears a person's "sent" out.
+                if is_settled
+                    && settled_unsent == went_out
+                    && !matches!(event, SendEvent::Status(Status::Failed { .. }, _))
+                {
+                    applied.overruled.push(place);
+                }
                 past.extend(row.step_to(to, happening));
                 row.learn(happening);
                 folding.touched = true;
