@@ -9,6 +9,7 @@ use sqlx::FromRow;
 
 use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
+use crate::limits::{self, Unreached};
 use crate::tallies::{Deltas, marks};
 
 /// Our word for why a send stands where it does after a person settled its doubt.
@@ -395,17 +396,24 @@ pub(crate) async fn apply_within(tx: &mut Link, happenings: &[Happening]) -> Res
         .collect::<HashMap<_, _>>()
         .into_keys()
         .collect();
+    limits::hold(tx, happenings).await?;
     let rows = lock_rows(tx, &keys).await?;
     let (foldings, past, applied) = fold(rows, happenings)?;
     let touched: Vec<&Folding> = foldings.values().filter(|folding| folding.touched).collect();
     let mut deltas = Deltas::default();
+    let mut unreached = Vec::new();
     for folding in &touched {
         folding.before.count(&mut deltas, -1)?;
         folding.row.count(&mut deltas, 1)?;
+        let (before, row) = (&folding.before, &folding.row);
+        if limits::is_unreached(before.state, row.state, row.is_settled_by_hand()) {
+            unreached.push(Unreached(row.contact_id, row.campaign_id, before.attempt));
+        }
     }
     write_past(tx, &past).await?;
     write_rows(tx, &touched.iter().map(|folding| &folding.row).collect::<Vec<_>>()).await?;
     deltas.write(tx).await?;
+    limits::give_back(tx, &unreached).await?;
     Ok(applied)
 }
 

@@ -26,7 +26,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::journal::{AttemptKey, Journal};
-use crate::{App, consequences};
+use crate::{App, consequences, limits};
 use hand::{Campaign, Hand, InHand, Ready, Task};
 use lessons::Follow;
 use outage::Circuit;
@@ -51,6 +51,9 @@ const FREE_IN_FLIGHT: usize = 512;
 const FREE_ROOM: usize = 64;
 /// While something forbids sending, look again after this.
 const HALTED_FOR: Micros = 250_000;
+/// A lane that waits for a place within the messaging limit looks again after this, at the soonest and at the latest.
+const LEAST_PLACE_WAIT: Duration = Duration::from_secs(1);
+const MOST_PLACE_WAIT: Duration = Duration::from_secs(10);
 /// POSTs under way when the process is asked to stop have so long to be answered. With what follows it stays within the
 /// 24 s that `serve` gives its workers.
 const DRAIN: Duration = Duration::from_secs(15);
@@ -346,6 +349,18 @@ impl Lane {
         Ok(tokio::spawn(claim_group(app, lease, token, batch, after, limit)))
     }
 
+    /// Waits for a place within the messaging limit, milliseconds; or less, since one may be given back, and the limit
+    /// may be raised. Not for single places of many that come free one after the other.
+    fn wait_for_a_place(&mut self, words: String, wait: i64) {
+        self.circuit.unprobe();
+        if self.halted.is_none() {
+            tracing::info!(number = self.number_id, reason = words, "sending waits; nothing is lost");
+        }
+        let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0)).clamp(LEAST_PLACE_WAIT, MOST_PLACE_WAIT);
+        let wait = Micros::try_from(wait.as_micros()).unwrap_or(IDLE);
+        self.halted = Some((self.now() + wait, words));
+    }
+
     /// A claim came back.
     async fn claimed(&mut self, done: ClaimDone) -> Option<Stopped> {
         let (claim, suppressed) = match done.claim {
@@ -371,6 +386,13 @@ impl Lane {
             Claim::Halted(Halt::AllPaused(reason)) => self.halt("everything is paused", &reason),
             Claim::Halted(Halt::AccountStopped(reason)) => self.halt("the account is stopped", &reason),
             Claim::Halted(Halt::NumberPaused(reason)) => self.halt("the number is paused", &reason),
+            Claim::Halted(Halt::LimitReached { people, free_at }) => {
+                let wait = free_at.saturating_sub(self.app.clock.now_ms());
+                self.wait_for_a_place(limits::reached(people, free_at), wait);
+            }
+            Claim::Halted(Halt::LimitUncounted { people }) => {
+                self.wait_for_a_place(limits::uncounted(people), i64::MAX);
+            }
             Claim::Made { sends, skipped, exhausted } => {
                 if self.halted.take().is_some() {
                     tracing::info!(number = self.number_id, "sending goes on");
