@@ -97,7 +97,7 @@ on_both_databases! {
                 let limit = db.store.limit_of(shop.numbers[0], now).await.unwrap().unwrap();
                 assert_eq!((limit.room(), limit.free_at), (0, Some(free_at)));
                 // A moment too early nothing is free.
-                assert_eq!(claim_all(&lanes[0], campaign, 7, free_at - 1).await, (vec![], Some(free_at)));
+                assert!(claim_all(&lanes[0], campaign, 7, free_at - 1).await.0.is_empty());
                 now = free_at;
             } else {
                 now += HOUR;
