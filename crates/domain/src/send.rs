@@ -177,6 +177,26 @@ impl SendState {
         Ok(Step::To(to))
     }
 
+    /// What `event` does to a send whose doubt a person settled ([`SendState::Accepted`] or [`SendState::Failed`]) and of
+    /// which Meta has said nothing since.
+    ///
+    /// A person's word holds until Meta's own comes. Then the send stands where it would had nobody spoken, so that a
+    /// message that went out is never kept as one that did not. But what a person closed is not sent again by itself.
+    ///
+    /// # Errors
+    /// As [`SendState::next`].
+    pub fn next_if_settled(self, event: &SendEvent) -> Result<Step, IllegalStep> {
+        use SendState::{Accepted, Failed, InDoubt};
+        match *event {
+            // Settled as sent, it is a message like any other that Meta took and could not deliver for now.
+            SendEvent::Status(Status::Failed { later: true }, Current::Yes) if self == Accepted => self.next(event),
+            SendEvent::Status(Status::Failed { .. }, Current::Yes) | SendEvent::Refused { .. } => Ok(Step::To(Failed)),
+            SendEvent::NotPosted { .. } => Ok(if self == Failed { Step::Stay } else { Step::To(Failed) }),
+            SendEvent::Status(_, Current::Yes) | SendEvent::Accepted => InDoubt.next(event),
+            _ => self.next(event),
+        }
+    }
+
     /// True while something may still happen by our own doing: planned, submitting or in doubt. A campaign with no
     /// open send is finished.
     pub const fn is_open(self) -> bool {

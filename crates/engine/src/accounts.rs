@@ -236,6 +236,7 @@ async fn sync_one(app: &App, account: &Account) -> Result<AccountSync> {
         templates.map_err(|error| graph_fault(account, error))?.into_iter().map(synced_template).collect();
     let now = app.clock.now_ms();
     app.store.sync_numbers(account.id, &numbers, now).await?;
+    app.store.count_reached(account.id, now).await?;
     let templates_gone = app.store.sync_templates(account.id, &templates, now).await?;
     app.store.mark_synced(account.id, now).await?;
     if account.stopped_reason.is_some() {

@@ -10,11 +10,11 @@ use domain::phone::PhoneNumber;
 use domain::send::{Current, SendEvent, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{Happening, Identity, NewInbound, Parked, Priority, Waiting};
+use store::{Happening, Identity, NewInbound, Parked, Waiting};
 
 use crate::journal::AttemptKey;
 use crate::refusals::{AWAITS_TEMPLATE, advice, class_of, least_pause};
-use crate::{App, callback, consequences};
+use crate::{App, callback, consequences, indoubt};
 
 /// Bodies applied in one round.
 const BODIES: i64 = 100;
@@ -181,7 +181,7 @@ async fn apply(app: &Arc<App>, round: Round) -> anyhow::Result<()> {
         happenings.extend(happening_of(key, &heard));
     }
     for group in happenings.chunks(GROUP) {
-        let applied = app.store.apply(Priority::Urgent, group).await?;
+        let applied = indoubt::apply(app, group).await?;
         for (place, illegal) in &applied.illegal {
             tracing::warn!(campaign = group[*place].campaign_id, %illegal, "a status does not fit its send");
             metrics::counter!("hudhud_reconcile_mismatches_total", "kind" => "illegal_step").increment(1);
@@ -451,7 +451,7 @@ async fn match_parked(app: &Arc<App>, parked: &[Parked], now: i64) -> anyhow::Re
             found.push((parked.wamid.clone(), parked.status.clone()));
         }
     }
-    app.store.apply(Priority::Urgent, &happenings).await?;
+    indoubt::apply(app, &happenings).await?;
     app.store.unpark(&found).await?;
     Ok(!found.is_empty())
 }

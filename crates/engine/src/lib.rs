@@ -27,6 +27,7 @@ pub mod intake;
 pub mod journal;
 pub mod lane;
 pub mod ledger;
+mod limits;
 pub mod lists;
 pub mod numbers;
 pub mod optouts;

@@ -56,7 +56,7 @@ pub(crate) use {
     campaigns::ReasonBody,
     numbers::RateBody,
     optouts::{NewOptOutBody, PersonBody},
-    sends::SettleBody,
+    sends::{SettleAllBody, SettleBody},
 };
 
 /// Which way requests come in; it decides who they are from.

@@ -8,6 +8,7 @@ use sqlx::FromRow;
 use crate::batches::{Batch, BatchKind};
 use crate::db::{Link, Priority, Store, on};
 use crate::error::Result;
+use crate::limits;
 use crate::tallies::Deltas;
 
 /// Why a skipped send was skipped at the claim: the person is suppressed.
@@ -41,6 +42,18 @@ pub enum Halt {
     AccountStopped(String),
     /// The number is paused.
     NumberPaused(String),
+    /// The portfolio has written to as many people as it may in 24 hours.
+    LimitReached {
+        /// How many people that is.
+        people: i64,
+        /// When the next place is free, epoch ms.
+        free_at: i64,
+    },
+    /// The portfolio has a messaging limit, and whom it wrote to in the last 24 hours is still being counted.
+    LimitUncounted {
+        /// How many people it may write to in 24 hours.
+        people: i64,
+    },
     /// The campaign is not running (its state), or is gone (`None`).
     CampaignNotRunning(Option<CampaignState>),
 }
@@ -103,12 +116,23 @@ impl Store {
     /// found by the lane's next sweep.
     pub async fn claim(&self, order: &ClaimOrder<'_>) -> Result<Claim> {
         let mut tx = self.write(Priority::Urgent).await?;
-        if let Some(halt) = forbidden(&mut tx, order).await? {
-            return Ok(Claim::Halted(halt));
-        }
+        let people = match permitted(&mut tx, order).await? {
+            Ok(people) => people,
+            Err(halt) => return Ok(Claim::Halted(halt)),
+        };
         let candidates = candidates(&mut tx, order).await?;
-        let exhausted = candidates.len() < order.limit;
+        let mut exhausted = candidates.len() < order.limit;
         let (suppressed, mut sends): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|send| send.is_suppressed);
+        if let Some(people) = people
+            && !sends.is_empty()
+            && let Some(halt) = limits::take(&mut tx, order, people, &mut sends).await?.halt(people)
+        {
+            if sends.is_empty() && suppressed.is_empty() {
+                tx.commit().await?;
+                return Ok(Claim::Halted(halt));
+            }
+            exhausted = false;
+        }
         let campaign_id = order.batch.campaign_id;
         let number_id = order.batch.number_id;
         let mut deltas = Deltas::default();
@@ -166,39 +190,40 @@ struct Permission {
     account_stopped: Option<String>,
     number_paused: Option<String>,
     campaign_state: Option<i16>,
+    people_limit: Option<i64>,
 }
 
 /// A lease that was given back is nobody's, though its token is still the old owner's.
 const FENCE: &str = "SELECT token FROM leases WHERE name = $1 AND owner <> ''";
 
 /// Everything that may forbid a claim, in one look. On PostgreSQL the lease row is locked, so that a new owner cannot
-/// come between this look and the commit.
-async fn forbidden(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<Option<Halt>> {
+/// come between this look and the commit. What is permitted may be limited to so many people in 24 hours.
+async fn permitted(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<std::result::Result<Option<i64>, Halt>> {
     let lock = tx.pick(FENCE, "SELECT token FROM leases WHERE name = $1 AND owner <> '' FOR SHARE");
     let fence: Option<i64> = on!(tx, c => sqlx::query_scalar(lock).bind(order.lane).fetch_optional(c).await)?;
     let permission: Option<Permission> = on!(tx, c => sqlx::query_as(
         "SELECT $3 AS fence,
                 (SELECT value FROM meta WHERE key = 'paused_all') AS all_paused,
-                a.stopped_reason AS account_stopped, n.paused_reason AS number_paused,
+                a.stopped_reason AS account_stopped, n.paused_reason AS number_paused, n.people_limit,
                 (SELECT state FROM campaigns WHERE id = $2) AS campaign_state
          FROM numbers n JOIN accounts a ON a.id = n.account_id WHERE n.id = $1")
         .bind(order.batch.number_id).bind(order.batch.campaign_id).bind(fence).fetch_optional(c).await)?;
     let Some(permission) = permission else {
-        return Ok(Some(Halt::LaneLost));
+        return Ok(Err(Halt::LaneLost));
     };
     let running = i16::from(CampaignState::Running);
     Ok(if permission.fence != Some(order.token) {
-        Some(Halt::LaneLost)
+        Err(Halt::LaneLost)
     } else if let Some(reason) = permission.all_paused {
-        Some(Halt::AllPaused(reason))
+        Err(Halt::AllPaused(reason))
     } else if let Some(reason) = permission.account_stopped {
-        Some(Halt::AccountStopped(reason))
+        Err(Halt::AccountStopped(reason))
     } else if let Some(reason) = permission.number_paused {
-        Some(Halt::NumberPaused(reason))
+        Err(Halt::NumberPaused(reason))
     } else if permission.campaign_state != Some(running) {
-        Some(Halt::CampaignNotRunning(permission.campaign_state.and_then(|state| CampaignState::try_from(state).ok())))
+        Err(Halt::CampaignNotRunning(permission.campaign_state.and_then(|state| CampaignState::try_from(state).ok())))
     } else {
-        None
+        Ok(permission.people_limit)
     })
 }
 

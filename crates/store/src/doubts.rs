@@ -2,8 +2,29 @@
 
 use sqlx::FromRow;
 
-use crate::db::{Store, on};
+use crate::db::{Priority, Store, on};
 use crate::error::Result;
+use crate::ledger::{self, NewEntry};
+use crate::sends::{Applied, Happening, apply_within};
+
+/// Which sends in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DoubtFilter {
+    /// Only those of this campaign.
+    pub campaign_id: Option<i64>,
+    /// Only those of this business number (our id).
+    pub number_id: Option<i64>,
+    /// Only those that were claimed by this time, epoch ms.
+    pub claimed_by: i64,
+}
+
+impl DoubtFilter {
+    /// All there are.
+    pub const ALL: Self = Self { campaign_id: None, number_id: None, claimed_by: i64::MAX };
+}
+
+/// A place in the order of doubts: when it was claimed, its campaign, its person.
+pub type DoubtPlace = (i64, i64, i64);
 
 /// A send in doubt.
 #[derive(Clone, Debug, FromRow)]
@@ -42,20 +63,69 @@ pub struct Orphan {
 }
 
 impl Store {
-    /// Sends in doubt, of one campaign or of all, oldest first.
+    /// A page of the sends in doubt, oldest first, after a place in that order.
     ///
     /// # Errors
     /// As every read.
-    pub async fn doubts(&self, campaign_id: Option<i64>, limit: i64) -> Result<Vec<Doubt>> {
+    pub async fn doubts(&self, filter: &DoubtFilter, after: Option<DoubtPlace>, limit: i64) -> Result<Vec<Doubt>> {
+        let (at, campaign, contact) = after.unwrap_or((i64::MIN, 0, 0));
         let mut link = self.read().await?;
+        // Ids begin with 1: 0 stands for all of them.
         Ok(on!(&mut link, c => sqlx::query_as(
             "SELECT s.campaign_id, k.name AS campaign, s.contact_id, p.phone, n.phone_number_id, s.attempt,
                     s.claimed_at, s.reason
              FROM sends s JOIN campaigns k ON k.id = s.campaign_id JOIN contacts p ON p.id = s.contact_id
              JOIN numbers n ON n.id = s.number_id
-             WHERE s.state IN (1, 2) AND s.state = 2 AND ($1 IS NULL OR s.campaign_id = $1)
-             ORDER BY s.claimed_at, s.campaign_id, s.contact_id LIMIT $2")
-            .bind(campaign_id).bind(limit).fetch_all(c).await)?)
+             WHERE s.state IN (1, 2) AND s.state = 2 AND (s.campaign_id = $1 OR $1 = 0) AND (s.number_id = $2 OR $2 = 0)
+               AND s.claimed_at <= $3 AND (s.claimed_at, s.campaign_id, s.contact_id) > ($4, $5, $6)
+             ORDER BY s.claimed_at, s.campaign_id, s.contact_id LIMIT $7")
+            .bind(filter.campaign_id.unwrap_or(0)).bind(filter.number_id.unwrap_or(0)).bind(filter.claimed_by)
+            .bind(at).bind(campaign).bind(contact).bind(limit).fetch_all(c).await)?)
+    }
+
+    /// Applies events with the evidence for each, in one transaction: the entry of an event that moved its send is
+    /// appended, and that of one that came too late is not. As [`Store::apply`] otherwise; keep groups as short.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn settle(&self, settled: Vec<(Happening, NewEntry)>) -> Result<Applied> {
+        let (happenings, mut entries): (Vec<_>, Vec<_>) = settled.into_iter().unzip();
+        let mut tx = self.write(Priority::Urgent).await?;
+        let applied = apply_within(&mut tx, &happenings).await?;
+        let came_late = |place: usize| {
+            applied.unknown.contains(&place) || applied.illegal.iter().any(|(illegal, _)| *illegal == place)
+        };
+        let mut place = 0..;
+        entries.retain(|_| !place.next().is_some_and(came_late));
+        ledger::append_all(&mut tx, &entries).await?;
+        tx.commit().await?;
+        Ok(applied)
+    }
+
+    /// As [`Store::apply`]; for each event that contradicts what a person had settled, `evidence` makes an entry, which
+    /// is appended in the same transaction.
+    ///
+    /// # Errors
+    /// As every write, and as `evidence`.
+    pub async fn apply_with_evidence<E: From<crate::Error>>(
+        &self,
+        priority: Priority,
+        happenings: &[Happening],
+        evidence: impl Fn(&Happening) -> std::result::Result<NewEntry, E>,
+    ) -> std::result::Result<Applied, E> {
+        if happenings.is_empty() {
+            return Ok(Applied::default());
+        }
+        let mut tx = self.write(priority).await?;
+        let applied = apply_within(&mut tx, happenings).await?;
+        let entries: Vec<NewEntry> = applied
+            .overruled
+            .iter()
+            .map(|place| evidence(&happenings[*place]))
+            .collect::<std::result::Result<_, E>>()?;
+        ledger::append_all(&mut tx, &entries).await?;
+        tx.commit().await?;
+        Ok(applied)
     }
 
     /// How many sends are in doubt in all.

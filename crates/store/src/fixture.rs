@@ -135,6 +135,22 @@ impl Shop {
         self.campaign("news", &[list]).await
     }
 
+    /// Meta says that the portfolio may write to so many people in 24 hours (`None`: as many as it likes), and whoever it
+    /// wrote to before is counted.
+    pub(crate) async fn limit(&self, people: Option<i64>, now: i64) {
+        self.sync_limit(people, now).await;
+        self.store.count_reached(self.account, now).await.unwrap();
+    }
+
+    /// As `limit`, before anybody is counted.
+    pub(crate) async fn sync_limit(&self, people: Option<i64>, now: i64) {
+        let words = people.map_or_else(|| "UNLIMITED".to_owned(), |people| people.to_string());
+        let synced: Vec<_> = (0..self.numbers.len())
+            .map(|index| SyncedNumber { messaging_limit: words.clone(), ..number(&format!("pnid-{index}")) })
+            .collect();
+        self.store.sync_numbers(self.account, &synced, now).await.unwrap();
+    }
+
     /// The lane of the first number.
     pub(crate) async fn lane(&self) -> Lane {
         Lane::take(&self.store, self.numbers[0], "one").await

@@ -45,6 +45,36 @@ pub(crate) async fn append(tx: &mut Link, entry: &NewEntry) -> Result<i64> {
         .fetch_one(c).await)?)
 }
 
+/// Appends entries within the caller's transaction, in their order and in one statement.
+pub(crate) async fn append_all(tx: &mut Link, entries: &[NewEntry]) -> Result<()> {
+    #[derive(Serialize)]
+    struct Row<'a>(i64, &'a str, &'a str, Option<i64>, Option<i64>, Option<i64>, &'a str, String, String);
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<Row<'_>> = entries
+        .iter()
+        .map(|entry| {
+            let (salt, commitment) = (hex::encode(&entry.salt), hex::encode(&entry.commitment));
+            let about = (entry.contact_id, entry.campaign_id, entry.import_id);
+            Row(entry.at, entry.kind, &entry.actor, about.0, about.1, about.2, &entry.detail, salt, commitment)
+        })
+        .collect();
+    let sql = tx.pick(
+        "INSERT INTO ledger (at, kind, actor, contact_id, campaign_id, import_id, detail, salt, commitment)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+                unhex(value ->> 7), unhex(value ->> 8)
+         FROM json_each($1) WHERE true ORDER BY key",
+        "INSERT INTO ledger (at, kind, actor, contact_id, campaign_id, import_id, detail, salt, commitment)
+         SELECT (v ->> 0)::bigint, v ->> 1, v ->> 2, (v ->> 3)::bigint, (v ->> 4)::bigint, (v ->> 5)::bigint, v ->> 6,
+                decode(v ->> 7, 'hex'), decode(v ->> 8, 'hex')
+         FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS e(v, o) ORDER BY o",
+    );
+    let json = serde_json::to_string(&rows)?;
+    on!(tx, c => sqlx::query(sql).bind(json).execute(c).await.map(drop))?;
+    Ok(())
+}
+
 /// An entry as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct EntryRow {

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::db::{Priority, Store, on};
 use crate::error::Result;
+use crate::limits;
 
 /// Our mark in [`BusinessNumber::status`] for a number that Meta no longer lists.
 pub const REMOVED: &str = "REMOVED";
@@ -142,6 +143,7 @@ impl Store {
         );
         on!(&mut tx, c => sqlx::query(vanished).bind(&json).bind(account_id).bind(REMOVED).bind(now)
             .execute(c).await.map(drop))?;
+        limits::follow(&mut tx, account_id).await?;
         tx.commit().await
     }
 

@@ -14,11 +14,14 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::db::on;
 use crate::fixture::{Lane, NOW, Shop, exec, owner, plan, stop};
-use crate::testing::Database;
-use crate::{Arrival, Happening, Identity, NewInbound, Parked, PlanChunk, Priority, Stop, Store, wamid_hash};
+use crate::testing::{Database, entry};
+use crate::{
+    Arrival, Claim, Doubt, DoubtFilter, Happening, Identity, NewInbound, Parked, PlanChunk, Priority, SETTLED_BY_HAND,
+    Stop, Store, wamid_hash,
+};
 
 /// Tables that grow with every campaign, person or webhook. Nothing on the send path may read one through.
-const GROWING: [&str; 12] = [
+const GROWING: [&str; 13] = [
     "sends",
     "past_attempts",
     "campaigns",
@@ -31,6 +34,7 @@ const GROWING: [&str; 12] = [
     "inbox",
     "inbound",
     "parked_statuses",
+    "reached",
 ];
 
 /// Indexes of what is open or recent: to read one through costs what is open, and nothing for what is over.
@@ -132,8 +136,19 @@ async fn walk(store: &Store, shop: &Shop, campaign: i64, lists: &[i64]) {
     // What an owner left behind, and doubts.
     store.orphans(lane.number, lane.token + 1, 10).await.unwrap();
     store.unsettled_terms(lane.number, lane.token + 1).await.unwrap();
-    store.doubts(None, 10).await.unwrap();
-    store.doubts(Some(campaign), 10).await.unwrap();
+    let doubts = store.doubts(&DoubtFilter::ALL, Some((NOW - 1, 1, 1)), 10).await.unwrap();
+    let settled = |doubt: &Doubt| {
+        let key = (doubt.campaign_id, doubt.contact_id);
+        let event = SendEvent::SettledNotSent { replan: false };
+        let happening = Happening { reason: Some(SETTLED_BY_HAND.into()), ..Happening::new(key, None, event, NOW) };
+        (happening, entry("settled", NOW))
+    };
+    store.settle(doubts.iter().map(settled).collect()).await.unwrap();
+    let event = SendEvent::Status(Status::Sent, Current::Yes);
+    let overruled = Happening::new((campaign, doubts[0].contact_id), Some(1), event, NOW);
+    let evidence = |_: &Happening| Ok::<_, crate::Error>(entry("overruled", NOW));
+    let applied = store.apply_with_evidence(Priority::Urgent, &[overruled], evidence).await.unwrap();
+    assert_eq!(applied.overruled, [0]);
     store.doubt_count().await.unwrap();
     store.doubts_to("pnid-0", 15_550_000_001, NOW).await.unwrap();
     store.in_flight().await.unwrap();
@@ -189,6 +204,18 @@ async fn walk(store: &Store, shop: &Shop, campaign: i64, lists: &[i64]) {
         received_at: NOW,
     };
     store.keep_inbound(&[inbound]).await.unwrap();
+    // Under a messaging limit.
+    shop.sync_limit(Some(1_000), NOW).await;
+    store.count_reached(shop.account, NOW).await.unwrap();
+    let batch = lane.batch(campaign, 20).await;
+    let limited = crate::fixture::made(lane.try_claim(&batch, 9, NOW).await);
+    let unposted = SendEvent::NotPosted { back_to_planned: true };
+    let back = Happening::new((campaign, limited[0].contact_id), Some(1), unposted, NOW);
+    store.apply(Priority::Urgent, &[back]).await.unwrap();
+    store.limit_of(lane.number, NOW).await.unwrap();
+    shop.limit(Some(1), NOW).await;
+    assert!(matches!(lane.try_claim(&batch, 9, NOW).await, Claim::Halted(_)));
+    shop.sync_limit(None, NOW).await;
     // The scheduler.
     store.campaigns_alive().await.unwrap();
     store.finished_with_open().await.unwrap();
@@ -245,6 +272,7 @@ async fn with_history(store: &Store) -> (Shop, i64, Vec<i64>) {
     let hash = if store.is_embedded() { "CAST(n AS BLOB)" } else { "decode(md5(CAST(n AS TEXT)), 'hex')" };
     for insert in [
         format!("INSERT INTO inbox (account_id, received_at, body_hash, signature, applied_at) SELECT 1, n, {hash}, 's', 1 FROM i"),
+        "INSERT INTO reached (contact_id, portfolio, at) SELECT n, 'account:9', n FROM i".into(),
         "INSERT INTO parked_statuses (wamid, status, account_id, event, at, parked_at) SELECT CAST(n AS TEXT), 'sent', 1, '{}', n, n FROM i".into(),
         "INSERT INTO inbound (wamid, account_id, kind, detail, at, received_at) SELECT CAST(n AS TEXT), 1, 'text', '{}', n, n FROM i".into(),
         "INSERT INTO ledger (at, kind, actor, detail, salt, commitment, sealed_seq) SELECT n, 'x', 'x', '{}', '', '', n FROM i".into(),
@@ -299,6 +327,13 @@ fn aliases(statement: &str, table: &str) -> BTreeSet<String> {
     names
 }
 
+/// What is asked when a campaign is launched, and when a portfolio gets its first limit.
+fn is_read_once(statement: &str) -> bool {
+    statement.starts_with("SELECT count(DISTINCT m.contact_id)")
+        || statement.starts_with("SELECT k.id FROM campaigns k JOIN accounts a")
+        || statement.starts_with("UPDATE portfolios SET counted")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_sqlite_nothing_on_the_send_path_reads_a_growing_table_through() {
     let db = Database::sqlite().await;
@@ -314,6 +349,9 @@ async fn on_sqlite_nothing_on_the_send_path_reads_a_growing_table_through() {
         else {
             panic!("no plan of {statement}");
         };
+        if is_read_once(statement) {
+            continue;
+        }
         let growing: BTreeSet<String> = GROWING.iter().flat_map(|table| aliases(statement, table)).collect();
         for (.., line) in &rows {
             let Some(scan) = line.strip_prefix("SCAN ") else { continue };
@@ -366,8 +404,7 @@ async fn on_postgres_nothing_on_the_send_path_reads_a_growing_table_through() {
         let rows = on!(&mut link, c => sqlx::raw_sql(explain).fetch_all(c).await
             .map(|rows| rows.iter().map(|row| sqlx::Row::get::<String, _>(row, 0)).collect::<Vec<_>>()))
         .unwrap();
-        // Read once, when a campaign is launched.
-        if statement.starts_with("SELECT count(DISTINCT m.contact_id)") {
+        if is_read_once(statement) {
             continue;
         }
         for (place, line) in rows.iter().enumerate() {

@@ -10,7 +10,11 @@ use sqlx::FromRow;
 use crate::accepted::apply_accepted;
 use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
+use crate::limits::{self, Unreached};
 use crate::tallies::{Deltas, marks};
+
+/// Our word for why a send stands where it does after a person settled its doubt.
+pub const SETTLED_BY_HAND: &str = "settled-by-hand";
 
 /// Which send: one person in one campaign.
 pub type SendKey = (i64, i64);
@@ -73,6 +77,8 @@ pub struct Applied {
     pub illegal: Vec<(usize, IllegalStep)>,
     /// Places of events whose send does not exist here.
     pub unknown: Vec<usize>,
+    /// Places of events by which Meta contradicted what a person had settled. They count as moved, too.
+    pub overruled: Vec<usize>,
 }
 
 /// A send as it is stored.
@@ -146,6 +152,12 @@ struct PastAttempt {
 impl SendRow {
     fn state(&self) -> Result<SendState> {
         SendState::try_from(self.state).map_err(|_| Error::bug(format!("a send in state {}", self.state)))
+    }
+
+    /// Whether a person settled its doubt, and nothing has come from Meta since: that would have replaced the reason.
+    fn is_settled_by_hand(&self) -> bool {
+        let is_settled = self.state == SendState::Accepted as i16 || self.state == SendState::Failed as i16;
+        is_settled && self.reason.as_deref() == Some(SETTLED_BY_HAND)
     }
 
     fn count(&self, deltas: &mut Deltas, n: i64) -> Result<()> {
@@ -233,6 +245,7 @@ impl SendRow {
             }
             SendState::Accepted => {
                 self.held = happening.held;
+                self.failed_at = None;
                 (self.code, self.reason) = (None, happening.reason.clone());
             }
             SendState::Sent | SendState::Delivered | SendState::Read => {
@@ -354,8 +367,20 @@ fn fold(
             }
             other => other,
         };
-        match row.state()?.next(&event) {
+        let state = row.state()?;
+        let is_settled = row.is_settled_by_hand();
+        let step = if is_settled { state.next_if_settled(&event) } else { state.next(&event) };
+        match step {
             Ok(Step::To(to)) => {
+                let went_out = !matches!(to, SendState::Failed | SendState::Planned);
+                let settled_unsent = state == SendState::Failed;
+                // A failure told by a status was a message that went out: it bears a person's "sent" out.
+                if is_settled
+                    && settled_unsent == went_out
+                    && !matches!(event, SendEvent::Status(Status::Failed { .. }, _))
+                {
+                    applied.overruled.push(place);
+                }
                 past.extend(row.step_to(to, happening));
                 row.learn(happening);
                 folding.touched = true;
@@ -385,17 +410,24 @@ pub(crate) async fn apply_within(tx: &mut Link, happenings: &[Happening]) -> Res
         .collect::<HashMap<_, _>>()
         .into_keys()
         .collect();
+    limits::hold(tx, happenings).await?;
     let rows = lock_rows(tx, &keys).await?;
     let (foldings, past, applied) = fold(rows, happenings)?;
     let touched: Vec<&Folding> = foldings.values().filter(|folding| folding.touched).collect();
     let mut deltas = Deltas::default();
+    let mut unreached = Vec::new();
     for folding in &touched {
         folding.before.count(&mut deltas, -1)?;
         folding.row.count(&mut deltas, 1)?;
+        let (before, row) = (&folding.before, &folding.row);
+        if limits::is_unreached(before.state, row.state, row.is_settled_by_hand()) {
+            unreached.push(Unreached(row.contact_id, row.campaign_id, before.attempt));
+        }
     }
     write_past(tx, &past).await?;
     write_rows(tx, &touched.iter().map(|folding| &folding.row).collect::<Vec<_>>()).await?;
     deltas.write(tx).await?;
+    limits::give_back(tx, &unreached).await?;
     Ok(applied)
 }
 

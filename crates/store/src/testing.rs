@@ -75,6 +75,61 @@ macro_rules! on_both_databases {
 }
 pub use on_both_databases;
 
+/// A campaign of `n` sends in doubt, and nothing else of it: made by hand, with what it needs. `claimed_at` tells when
+/// the first (0), second … was claimed. The campaign's id.
+pub async fn in_doubt(store: &Store, name: &str, n: i64, claimed_at: impl Fn(i64) -> i64) -> i64 {
+    let mut tx = store.write(Priority::Urgent).await.expect("a fresh database");
+    let run = async |tx: &mut crate::db::Link, sql: String| {
+        let sql = sqlx::AssertSqlSafe(sql);
+        on!(tx, c => sqlx::query(sql).execute(c).await.map(drop)).expect("a row of a test");
+    };
+    for (table, columns, row) in [
+        (
+            "accounts",
+            "id, name, waba_id, access_token, app_secret, verify_token, created_at",
+            "901, 'made', '901', '', '', '', 1",
+        ),
+        ("numbers", "id, account_id, phone_number_id, synced_at", "901, 901, '901', 1"),
+        (
+            "templates",
+            "id, account_id, name, language, status, category, components, synced_at",
+            "901, 901, 'made', 'en', 'APPROVED', 'MARKETING', '[]', 1",
+        ),
+    ] {
+        run(&mut tx, format!("INSERT INTO {table} ({columns}) VALUES ({row}) ON CONFLICT DO NOTHING")).await;
+    }
+    let campaign = on!(&mut tx, c => sqlx::query_scalar::<_, i64>("INSERT INTO campaigns
+        (name, state, account_id, template_id, template, params, created_by, created_at, audience, planned, launched_at)
+        VALUES ($1, 2, 901, 901, '{}', '{}', 'test', 1, $2, TRUE, 1) RETURNING id").bind(name).bind(n).fetch_one(c).await)
+    .expect("a campaign");
+    for place in 0..n {
+        let (person, phone, at) = (900_000 + place, 15_550_100_000 + place, claimed_at(place));
+        run(
+            &mut tx,
+            format!(
+                "INSERT INTO contacts (id, phone_key, phone, created_at, updated_at)
+            VALUES ({person}, {phone}, {phone}, 1, 1) ON CONFLICT DO NOTHING"
+            ),
+        )
+        .await;
+        run(
+            &mut tx,
+            format!(
+                "INSERT INTO sends (campaign_id, contact_id, number_id, state, attempt, claimed_at, term)
+            VALUES ({campaign}, {person}, 901, 2, 1, {at}, 1)"
+            ),
+        )
+        .await;
+    }
+    run(
+        &mut tx,
+        format!("INSERT INTO tallies (campaign_id, number_id, state, detail, n) VALUES ({campaign}, 901, 2, '', {n})"),
+    )
+    .await;
+    tx.commit().await.expect("rows of a test");
+    campaign
+}
+
 /// Adds an account of that name, with made-up secrets, and gives its id.
 pub async fn account(store: &Store, name: &str) -> i64 {
     let new = NewAccount {

@@ -91,6 +91,33 @@ fn a_passing_failure_is_planned_again_only_before_delivery() {
 }
 
 #[test]
+fn a_message_that_went_out_after_all_is_not_kept_as_settled_unsent() {
+    let status = |status| SendEvent::Status(status, Current::Yes);
+    for (event, to) in [
+        (SendEvent::Accepted, Accepted),
+        (status(Status::Sent), Sent),
+        (status(Status::Delivered), Delivered),
+        (status(Status::Read), Read),
+    ] {
+        assert_eq!(Failed.next_if_settled(&event), Ok(Step::To(to)), "{event:?}");
+        assert_eq!(Accepted.next_if_settled(&event), Ok(Step::To(to)), "{event:?}");
+    }
+    let earlier = SendEvent::Status(Status::Read, Current::No);
+    assert_eq!(Failed.next_if_settled(&earlier), Ok(Step::Stay));
+}
+
+#[test]
+fn what_a_person_settled_as_unsent_is_never_planned_or_claimed_again_by_itself() {
+    for (name, event) in events() {
+        let step = Failed.next_if_settled(&event);
+        assert!(!matches!(step, Ok(Step::To(Planned | Submitting | InDoubt | Skipped))), "{name}: {step:?}");
+    }
+    assert_eq!(Accepted.next_if_settled(&SendEvent::Refused { later: true }), Ok(Step::To(Failed)));
+    assert_eq!(Accepted.next_if_settled(&SendEvent::NotPosted { back_to_planned: true }), Ok(Step::To(Failed)));
+    assert!(Accepted.next_if_settled(&SendEvent::SettledNotSent { replan: true }).is_err(), "one person's word stands");
+}
+
+#[test]
 fn every_state_comes_back_from_its_number_and_no_other_number_does() {
     for state in SendState::ALL {
         assert_eq!(SendState::try_from(i16::from(state)), Ok(state));
@@ -141,6 +168,23 @@ proptest! {
     fn any_statuses_end_alike_in_whatever_order_they_come((one, other) in the_same_statuses_twice()) {
         for from in SendState::ALL {
             prop_assert_eq!(apply(from, &one), apply(from, &other));
+        }
+    }
+
+    #[test]
+    fn a_persons_word_leaves_no_trace_once_meta_has_spoken((one, other) in the_same_statuses_twice()) {
+        // As the store does: the first word of Meta's is reckoned with the person's, the others by themselves.
+        let after = |settled: SendState, statuses: &[Status]| {
+            let Some((first, rest)) = statuses.split_first() else { return settled };
+            let event = SendEvent::Status(*first, Current::Yes);
+            let Ok(Step::To(first)) = settled.next_if_settled(&event) else { panic!("{settled} stays") };
+            apply(first, rest)
+        };
+        for settled in [Accepted, Failed] {
+            prop_assert_eq!(after(settled, &one), after(settled, &other));
+            if !one.is_empty() {
+                prop_assert_eq!(after(settled, &one), apply(InDoubt, &one));
+            }
         }
     }
 

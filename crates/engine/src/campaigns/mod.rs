@@ -5,6 +5,7 @@ mod export;
 mod preflight;
 mod steer;
 
+use domain::campaign::CampaignState;
 use serde::Serialize;
 use store::CampaignRow;
 use utoipa::ToSchema;
@@ -14,9 +15,9 @@ pub use export::export;
 pub use preflight::{CostEstimate, MarketCost, Preflight, preflight};
 pub use steer::{LaunchOrder, cancel, launch, pause, resume, start};
 
-use crate::App;
 use crate::fault::{Fault, Result};
 use crate::views::iso;
+use crate::{App, limits};
 
 /// How many sends stand where; they sum to the total. `queued` are planned ones whose batch is out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -139,15 +140,18 @@ async fn view(app: &App, row: CampaignRow) -> Result<CampaignView> {
     let unplanned = if row.planned { 0 } else { (row.audience - tally.total()).max(0) };
     let (lists, excluded_lists) = app.store.campaign_list_names(row.id).await?;
     let mut numbers = Vec::new();
-    for id in app.store.campaign_number_ids(row.id).await? {
-        numbers.extend(app.store.number(id).await?.map(|number| number.phone_number_id));
+    let number_ids = app.store.campaign_number_ids(row.id).await?;
+    for id in &number_ids {
+        numbers.extend(app.store.number(*id).await?.map(|number| number.phone_number_id));
     }
+    let waits = row.reason.is_none() && row.state()? == CampaignState::Running && tally.planned > 0;
+    let reason = if waits { limits::why_waiting(app, &number_ids).await? } else { row.reason.clone() };
     let template: crate::renderer::KeptTemplate = serde_json::from_str(&row.template).map_err(Fault::internal)?;
     Ok(CampaignView {
         id: row.id,
         state: row.state()?.as_str().to_owned(),
         name: row.name,
-        reason: row.reason,
+        reason,
         total: tally.total() + unplanned,
         counts: Counts {
             planned: tally.planned - queued + unplanned,

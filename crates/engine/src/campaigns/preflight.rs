@@ -13,7 +13,7 @@ use crate::fault::Result;
 use crate::planner::NO_ADDRESS;
 use crate::renderer::{KeptTemplate, Renderer};
 use crate::views::iso;
-use crate::{App, campaigns, numbers};
+use crate::{App, campaigns, limits, numbers};
 
 /// People read at once.
 const PAGE: i64 = 2_000;
@@ -121,8 +121,15 @@ pub async fn preflight(app: &App, id: i64) -> Result<Preflight> {
     }
     let seconds = rate.map(|rate| audience.eligible.div_euclid(i64::from(rate.max(1))) + 1);
     let from = row.start_at.unwrap_or(0).max(app.clock.now_ms());
+    let (delay, limit) = match scarcest(app, id, from, audience.eligible).await? {
+        Some((delay, people)) => {
+            let words = format!("the portfolio's messaging limit: {} people in 24 hours", limits::grouped(people));
+            (delay, Some(limit.map_or_else(|| words.clone(), |pace| format!("{words}; {pace}"))))
+        }
+        None => (0, limit),
+    };
     Ok(Preflight {
-        estimated_finish: seconds.filter(|_| audience.eligible > 0).map(|seconds| iso(from + seconds * 1_000)),
+        estimated_finish: seconds.filter(|_| audience.eligible > 0).map(|seconds| iso(from + seconds * 1_000 + delay)),
         binding_limit: limit,
         eligible: audience.eligible,
         excluded: audience.excluded,
@@ -130,6 +137,22 @@ pub async fn preflight(app: &App, id: i64) -> Result<Preflight> {
         blockers,
         warnings,
     })
+}
+
+/// The messaging limit that delays these people the most, if one does: by how much (ms), and its people. A
+/// campaign's numbers are of one account, and so of one portfolio.
+async fn scarcest(app: &App, id: i64, from: i64, eligible: i64) -> Result<Option<(i64, i64)>> {
+    let numbers = app.store.campaign_number_ids(id).await?;
+    let mut scarcest = None;
+    for number in numbers {
+        if let Some(limit) = app.store.limit_of(number, from).await? {
+            let delay = limits::delay(&limit, eligible);
+            if delay > 0 {
+                scarcest = scarcest.max(Some((delay, limit.people)));
+            }
+        }
+    }
+    Ok(scarcest)
 }
 
 fn offers_a_way_out(template: &Template) -> bool {

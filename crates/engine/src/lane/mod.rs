@@ -29,7 +29,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::journal::{AttemptKey, Journal};
-use crate::{App, consequences};
+use crate::{App, consequences, limits};
 use hand::{Ask, Campaign, Hand, InHand, Ready, Task};
 use lessons::Follow;
 use meters::Meters;
@@ -45,6 +45,8 @@ pub const CLAIM_VALID: Micros = 250_000;
 const GROUP_TIME: Micros = 100_000;
 /// A slow lane claims so long before its turn, so that the claim is committed when the turn comes and valid after it.
 const AHEAD: Micros = 60_000;
+/// From when a send may go that never left: whatever the wall clock does meanwhile.
+const AT_ONCE: i64 = 0;
 /// With nothing to do, look again after this.
 const IDLE: Micros = 200_000;
 /// The group of a lane without a rate.
@@ -57,6 +59,9 @@ const FREE_AFTER_OUTAGE: u32 = 1_000;
 const FREE_ROOM: usize = 64;
 /// While something forbids sending, look again after this.
 const HALTED_FOR: Micros = 250_000;
+/// A lane that waits for a place within the messaging limit looks again after this, at the soonest and at the latest.
+const LEAST_PLACE_WAIT: Duration = Duration::from_secs(1);
+const MOST_PLACE_WAIT: Duration = Duration::from_secs(10);
 /// POSTs under way when the process is asked to stop have so long to be answered. With what follows it stays within the
 /// 24 s that `serve` gives its workers.
 const DRAIN: Duration = Duration::from_secs(15);
@@ -364,6 +369,18 @@ impl Lane {
         Ok(tokio::spawn(claim_group(app, lease, token, batch, after, limit)))
     }
 
+    /// Waits for a place within the messaging limit, milliseconds; or less, since one may be given back, and the limit
+    /// may be raised. Not for single places of many that come free one after the other.
+    fn wait_for_a_place(&mut self, words: String, wait: i64) {
+        self.circuit.unprobe();
+        if self.halted.is_none() {
+            tracing::info!(number = self.number_id, reason = words, "sending waits; nothing is lost");
+        }
+        let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0)).clamp(LEAST_PLACE_WAIT, MOST_PLACE_WAIT);
+        let wait = Micros::try_from(wait.as_micros()).unwrap_or(IDLE);
+        self.halted = Some((self.now() + wait, words));
+    }
+
     /// A claim came back.
     async fn claimed(&mut self, done: ClaimDone) -> Option<Stopped> {
         let (claim, suppressed) = match done.claim {
@@ -389,6 +406,13 @@ impl Lane {
             Claim::Halted(Halt::AllPaused(reason)) => self.halt("everything is paused", &reason),
             Claim::Halted(Halt::AccountStopped(reason)) => self.halt("the account is stopped", &reason),
             Claim::Halted(Halt::NumberPaused(reason)) => self.halt("the number is paused", &reason),
+            Claim::Halted(Halt::LimitReached { people, free_at }) => {
+                let wait = free_at.saturating_sub(self.app.clock.now_ms());
+                self.wait_for_a_place(limits::reached(people, free_at), wait);
+            }
+            Claim::Halted(Halt::LimitUncounted { people }) => {
+                self.wait_for_a_place(limits::uncounted(people), i64::MAX);
+            }
             Claim::Made { sends, skipped, exhausted } => {
                 if self.halted.take().is_some() {
                     tracing::info!(number = self.number_id, "sending goes on");
@@ -516,7 +540,7 @@ impl Lane {
         let at = self.app.clock.now_ms();
         let event = SendEvent::NotPosted { back_to_planned: skip.is_none() };
         let mut happening = Happening::new((key.campaign_id, key.contact_id), Some(key.attempt), event, at);
-        happening.not_before = Some(at);
+        happening.not_before = Some(AT_ONCE);
         happening.reason = skip;
         // Claims leave room for a place each, so this one is free; holding it lets a drain wait for the writing.
         let place = Arc::clone(&self.places).try_acquire_owned().ok();

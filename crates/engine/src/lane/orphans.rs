@@ -79,7 +79,7 @@ fn read_journal(app: &App, instance: &str) -> Option<Past> {
 
 fn happening(orphan: &Orphan, event: SendEvent, reason: Option<&str>, now: i64) -> Happening {
     let mut happening = Happening::new((orphan.campaign_id, orphan.contact_id), Some(orphan.attempt), event, now);
-    happening.not_before = Some(now);
+    happening.not_before = Some(super::AT_ONCE);
     happening.reason = reason.map(str::to_owned);
     happening
 }

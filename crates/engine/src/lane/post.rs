@@ -217,7 +217,7 @@ pub(super) fn judge(
             }
             let mut happening = happened(SendEvent::NotPosted { back_to_planned: back });
             happening.reason = word.map(str::to_owned);
-            happening.not_before = Some(now + pause);
+            happening.not_before = Some(if pause > 0 { now + pause } else { super::AT_ONCE });
             happening
         }
     };

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::{Happening, Priority};
+use store::Happening;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use crate::App;
+use crate::{App, indoubt};
 
 /// The most outcomes of one transaction.
 const GROUP: usize = 400;
@@ -92,7 +92,7 @@ async fn write(app: &App, happenings: &[Happening]) -> bool {
     let mut pause = Duration::from_millis(50);
     let mut away = false;
     loop {
-        match app.store.apply(Priority::Urgent, happenings).await {
+        match indoubt::apply(app, happenings).await {
             Ok(applied) => {
                 for (place, illegal) in &applied.illegal {
                     let happening = &happenings[*place];

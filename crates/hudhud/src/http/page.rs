@@ -22,10 +22,15 @@ pub(super) struct Page {
 impl Page {
     /// The key to begin after, and how many rows.
     pub(super) fn read<K: std::str::FromStr>(&self) -> Result<(Option<K>, u32), Problem> {
+        self.read_or(DEFAULT)
+    }
+
+    /// As [`Self::read`], for a list with a default of its own.
+    pub(super) fn read_or<K: std::str::FromStr>(&self, limit: u32) -> Result<(Option<K>, u32), Problem> {
         let after = self.after.as_deref().map(str::parse).transpose().map_err(|_| {
             Problem::new(Kind::Unreadable, "`after` is not a cursor of this list.", "Pass `next` of the page before.")
         })?;
-        Ok((after, self.limit.unwrap_or(DEFAULT).clamp(1, MOST)))
+        Ok((after, self.limit.unwrap_or(limit).clamp(1, MOST)))
     }
 }
 

@@ -56,6 +56,7 @@ pub(super) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::POST, "/api/v1/campaigns/{campaign}/cancel", Needs(RunCampaigns)),
     (Method::GET, "/api/v1/campaigns/{campaign}/export", Needs(LookAtPersons)),
     (Method::GET, "/api/v1/sends/in-doubt", Needs(LookAtPersons)),
+    (Method::POST, "/api/v1/sends/in-doubt/settle", Needs(Operate)),
     (Method::POST, "/api/v1/sends/in-doubt/{send}/settle", Needs(Operate)),
     (Method::GET, "/api/v1/optouts", Needs(LookAtPersons)),
     (Method::POST, "/api/v1/optouts", Needs(OptOut)),

@@ -249,6 +249,42 @@ async fn two_callers_may_use_the_same_idempotency_key() {
 }
 
 #[tokio::test]
+async fn sends_in_doubt_are_paged_chosen_and_settled_together() {
+    let api = Api::new().await;
+    store::testing::in_doubt(&api.app.store, "spring", 5, |_| 1).await;
+    store::testing::in_doubt(&api.app.store, "autumn", 120, |_| 1).await;
+    let ids = async |path: &str| {
+        let page = ask(&api.local, get(path)).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+        let items = page.body["items"].as_array().unwrap().len();
+        (items, page.body["next"].as_str().map(str::to_owned))
+    };
+    assert_eq!(ids("/api/v1/sends/in-doubt").await, (125, None));
+    assert_eq!(ids("/api/v1/sends/in-doubt?campaign=spring&older_than=2h").await, (5, None));
+    assert_eq!(ids("/api/v1/sends/in-doubt?number=901&older_than=50000d").await, (0, None));
+    let (items, next) = ids("/api/v1/sends/in-doubt?limit=100").await;
+    assert_eq!(items, 100);
+    assert_eq!(ids(&format!("/api/v1/sends/in-doubt?limit=100&after={}", next.unwrap())).await, (25, None));
+    for wrong in ["?after=12", "?older_than=soon", "?campaign=winter", "?number=902"] {
+        let refused = ask(&api.local, get(&format!("/api/v1/sends/in-doubt{wrong}"))).await;
+        assert!(refused.status.is_client_error(), "{wrong}: {}", refused.body);
+    }
+    let settle = async |body: Value| ask(&api.local, post("/api/v1/sends/in-doubt/settle", &body)).await;
+    let all = settle(json!({"as": "not-sent", "reason": "lost"})).await;
+    assert!(problem(&all) == "invalid" && all.body["detail"].as_str().unwrap().contains("125"), "{}", all.body);
+    let some = settle(json!({"as": "sent", "reason": "seen", "campaign": "spring"})).await;
+    assert_eq!(some.body, json!({"settled": 5, "settled_as": "sent"}));
+    let all = settle(json!({"as": "not-sent", "reason": "lost", "yes": true})).await;
+    assert_eq!(all.body, json!({"settled": 120, "settled_as": "not-sent"}));
+    assert_eq!(api.app.store.unsealed(200).await.unwrap().len(), 125);
+    // Who may look at persons may not settle.
+    let key = api.key(Role::Compliance).await;
+    let body = json!({"as": "sent", "reason": "seen"});
+    let refused = ask(&api.network, bearer(post("/api/v1/sends/in-doubt/settle", &body), &key)).await;
+    assert_eq!(problem(&refused), "forbidden");
+}
+
+#[tokio::test]
 async fn every_answer_carries_the_headers_that_browsers_obey() {
     let api = Api::new().await;
     for path in ["/", "/api/openapi.json", "/api/v1/nothing"] {

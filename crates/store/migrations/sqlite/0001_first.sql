@@ -33,12 +33,37 @@ CREATE TABLE numbers (
     messaging_limit TEXT    NOT NULL DEFAULT '',
     status          TEXT    NOT NULL DEFAULT '',
     on_biz_app      BOOLEAN NOT NULL DEFAULT FALSE,
+    -- people per moving 24 hours that its whole portfolio may write to; NULL: no limit known. Kept by the sync, so that
+    -- a claim finds it in the row that it reads anyway
+    people_limit    BIGINT,
     set_rate        BIGINT,
     paused_reason   TEXT,
     paused_at       BIGINT,
     synced_at       BIGINT  NOT NULL
 );
 CREATE INDEX numbers_account ON numbers (account_id);
+
+-- Who shares a messaging limit: the accounts of one business portfolio, or one account whose portfolio nobody named.
+-- people NULL: no limit known. used: how many rows of reached are its own. counted: FALSE until whoever was written to
+-- before the limit was known is in reached, too; nothing is claimed before.
+CREATE TABLE portfolios (
+    name    TEXT    PRIMARY KEY,
+    people  BIGINT,
+    used    BIGINT  NOT NULL DEFAULT 0,
+    counted BOOLEAN NOT NULL DEFAULT FALSE
+) WITHOUT ROWID;
+
+-- Whom a portfolio with a limit wrote to in the last 24 hours, each person once, at the last time. campaign_id and
+-- attempt name the claim that took the place, where the place is free again if that attempt did not reach the person.
+CREATE TABLE reached (
+    contact_id  BIGINT NOT NULL,
+    portfolio   TEXT   NOT NULL,
+    at          BIGINT NOT NULL,
+    campaign_id BIGINT,
+    attempt     BIGINT,
+    PRIMARY KEY (contact_id, portfolio)
+) WITHOUT ROWID;
+CREATE INDEX reached_age ON reached (portfolio, at);
 
 CREATE TABLE templates (
     id               INTEGER PRIMARY KEY,
