@@ -83,6 +83,9 @@ async fn plan_chunk(app: &App, campaign: &CampaignRow, skip_all: Option<&str>) -
         skip_all,
     };
     let planned = app.store.plan_chunk(&chunk).await?;
+    if planned && last {
+        tracing::info!(campaign = campaign.id, audience = campaign.audience, "the campaign's audience is planned");
+    }
     Ok(planned && !last)
 }
 

@@ -1,16 +1,12 @@
 //! What is away comes back, and nobody pays for it: the Graph API, the token, Redis, and the time to stop.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a story stops at the first surprise")]
-
-mod world;
-
 use std::time::Duration;
 
+use crate::world::World;
 use engine::{accounts, queue_view};
 use secrecy::SecretString;
 use simulator::Outage;
 use store::testing::Database;
-use world::World;
 
 async fn graph_goes_and_comes(db: Database, outage: Outage, in_doubt_at_most: i64) {
     let mut world = World::new(db).await;

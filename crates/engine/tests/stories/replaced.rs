@@ -1,16 +1,12 @@
 //! A database that is put back from a copy under a worker that runs.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a story stops at the first surprise")]
-
-mod world;
-
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::world::{NUMBER, World};
 use engine::{host, worker};
 use store::testing::Database;
 use tokio_util::sync::CancellationToken;
-use world::{NUMBER, World};
 
 store::on_both_databases! {
     async fn a_worker_whose_database_was_replaced_by_an_older_one_sends_nothing_and_ends(db: Database) {

@@ -1,15 +1,11 @@
 //! The main job against real parts: both databases, a private Redis, and the simulator across a socket.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a story stops at the first surprise")]
-
-mod world;
-
 use std::time::Duration;
 
+use crate::world::{NUMBER, PARAMS, World};
 use engine::campaigns::{self, LaunchOrder};
 use engine::{Actor, numbers, optouts};
 use store::testing::Database;
-use world::{NUMBER, PARAMS, World};
 
 store::on_both_databases! {
     async fn a_campaign_reaches_everyone_once(db: Database) {

@@ -1,16 +1,12 @@
 //! A machine whose wall clock is set while it sends: an hour back, and forward again.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a story stops at the first surprise")]
-
-mod world;
-
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::world::{NUMBER, PARAMS, World};
 use engine::campaigns::{self, LaunchOrder, NewCampaign};
 use engine::{Actor, App, Clock};
 use store::testing::Database;
-use world::{NUMBER, PARAMS, World};
 
 const HOUR: i64 = 3_600_000;
 
@@ -18,7 +14,7 @@ const HOUR: i64 = 3_600_000;
 async fn stepped(world: &World) -> (Arc<App>, Clock) {
     let clock = Clock::steppable();
     let dir = world.dir.path().to_owned();
-    (world::open_with(&world.db, &world.simulator, &world.redis.url, dir, clock.clone()).await, clock)
+    (crate::world::open_with(&world.db, &world.simulator, &world.redis.url, dir, clock.clone()).await, clock)
 }
 
 store::on_both_databases! {

@@ -1,14 +1,10 @@
 //! Pausing, resuming, cancelling, and campaigns side by side: counted, not timed.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a story stops at the first surprise")]
-
-mod world;
-
 use std::time::Duration;
 
+use crate::world::{PARAMS, World};
 use engine::{Actor, campaigns};
 use store::testing::Database;
-use world::{PARAMS, World};
 
 store::on_both_databases! {
     async fn after_a_pause_nothing_is_claimed_and_a_resume_goes_on_where_it_was(db: Database) {

@@ -1,12 +1,8 @@
 //! The messaging limit from the sync to the simulator's ledger: what leaves, and what people are told.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a story stops at the first surprise")]
-
-mod world;
-
+use crate::world::World;
 use engine::{accounts, campaigns, queue_view};
 use store::testing::Database;
-use world::World;
 
 async fn allow(world: &World, tier: &str) {
     let tier = tier.to_owned();

@@ -1,16 +1,12 @@
 //! Owners that die, lose their lease, or stand still: nobody gets a message twice and nobody is forgotten.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a story stops at the first surprise")]
-
-mod world;
-
 use std::time::Duration;
 
+use crate::world::{NUMBER, World};
 use engine::journal::{AttemptKey, Journal};
 use engine::{host, worker};
 use store::testing::Database;
 use store::{Claim, ClaimOrder, Owner};
-use world::{NUMBER, World};
 
 /// Claims the first sends of a campaign as a worker would that dies right after its commit. Their keys.
 async fn claim_and_die(world: &World, campaign: i64, owner: &Owner, count: usize) -> Vec<AttemptKey> {

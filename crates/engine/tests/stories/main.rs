@@ -1,0 +1,14 @@
+//! Stories of the engine in one process: real databases, Redis and simulator.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a story stops at the first surprise")]
+
+mod clock_steps;
+mod main_job;
+mod messaging_limit;
+mod outage;
+mod replaced;
+mod steering;
+mod takeover;
+mod webhooks;
+#[path = "../world/mod.rs"]
+mod world;
