@@ -10,13 +10,11 @@ use std::sync::LazyLock;
 
 use domain::send::{SendEvent, SendState};
 
+use crate::chunks::Chunks;
 use crate::db::Link;
 use crate::error::Result;
 use crate::sends::{Happening, SendKey, wamid_hash};
 use crate::tallies::Deltas;
-
-/// Rows of one statement on SQLite, largest first: few texts, so that each is prepared once.
-const CHUNKS: [usize; 4] = [128, 32, 8, 1];
 
 /// One of them.
 struct Accepted<'a> {
@@ -79,16 +77,12 @@ async fn write(tx: &mut Link, campaign_id: i64, number_id: i64, group: &[Accepte
     match tx {
         Link::Sqlite(held, _) => {
             let mut written = 0;
-            let mut rest = group;
-            while let Some((size, statement)) = SQLITE.iter().find(|(size, _)| *size <= rest.len()) {
-                let (chunk, more) = rest.split_at(*size);
-                rest = more;
-                let mut query = sqlx::query(statement.as_str());
-                for row in chunk {
+            for (statement, rows) in SQLITE.over(group) {
+                let mut query = sqlx::query(statement);
+                for row in rows {
                     query = query.bind(row.contact_id).bind(row.attempt).bind(row.wamid).bind(row.hash).bind(row.at);
                 }
-                let done = query.bind(campaign_id).bind(number_id).execute(&mut **held).await?;
-                written += done.rows_affected();
+                written += query.bind(campaign_id).bind(number_id).execute(&mut **held).await?.rows_affected();
             }
             Ok(written)
         }
@@ -123,19 +117,18 @@ pub(crate) const POSTGRES: &str = "WITH locked AS MATERIALIZED (
          n(contact_id, attempt, wamid, hash, at) ON n.contact_id = l.contact_id
      WHERE s.campaign_id = $1 AND s.contact_id = ANY ($3) AND s.contact_id = l.contact_id AND s.attempt = n.attempt";
 
-/// The statement for each size of chunk.
-static SQLITE: LazyLock<[(usize, String); 4]> = LazyLock::new(|| CHUNKS.map(|rows| (rows, sqlite_statement(rows))));
-
 /// An upsert of rows that are there: the form for which SQLite looks each row up by its key. A plain UPDATE … FROM goes
-/// through the campaign once for each. Parameters have no names: looking up hundreds of names costs more than the rows.
-pub(crate) fn sqlite_statement(rows: usize) -> String {
-    let values = vec!["(?,?,?,?,?)"; rows].join(",");
-    format!(
-        "INSERT INTO sends (campaign_id, contact_id, number_id, state, attempt, wamid, wamid_hash, accepted_at)
-         SELECT s.campaign_id, s.contact_id, s.number_id, 3, s.attempt, n.column3, n.column4, n.column5
-         FROM (VALUES {values}) n CROSS JOIN sends s ON s.campaign_id = ? AND s.contact_id = n.column1
-         WHERE s.number_id = ? AND s.attempt = n.column2 AND s.state = 1 AND s.wamid IS NULL AND s.accepted_at IS NULL
-         ON CONFLICT (campaign_id, contact_id) DO UPDATE SET state = excluded.state, wamid = excluded.wamid,
-             wamid_hash = excluded.wamid_hash, accepted_at = excluded.accepted_at"
-    )
-}
+/// through the campaign once for each.
+static SQLITE: LazyLock<Chunks> = LazyLock::new(|| {
+    Chunks::new(5, |values| {
+        format!(
+            "INSERT INTO sends (campaign_id, contact_id, number_id, state, attempt, wamid, wamid_hash, accepted_at)
+             SELECT s.campaign_id, s.contact_id, s.number_id, 3, s.attempt, n.column3, n.column4, n.column5
+             FROM (VALUES {values}) n CROSS JOIN sends s ON s.campaign_id = ? AND s.contact_id = n.column1
+             WHERE s.number_id = ? AND s.attempt = n.column2 AND s.state = 1
+               AND s.wamid IS NULL AND s.accepted_at IS NULL
+             ON CONFLICT (campaign_id, contact_id) DO UPDATE SET state = excluded.state, wamid = excluded.wamid,
+                 wamid_hash = excluded.wamid_hash, accepted_at = excluded.accepted_at"
+        )
+    })
+});

@@ -10,6 +10,7 @@ mod accounts;
 mod api_keys;
 mod batches;
 mod campaigns;
+mod chunks;
 mod claims;
 mod contacts;
 mod db;

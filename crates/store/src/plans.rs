@@ -389,7 +389,7 @@ async fn on_postgres_nothing_on_the_send_path_reads_a_growing_table_through() {
     .await;
     let mut wrong = Vec::new();
     for statement in &statements {
-        let count = (1..=9).filter(|n| statement.contains(&format!("${n}"))).count();
+        let count = (1..=20).rev().find(|n| statement.contains(&format!("${n}"))).unwrap_or(0);
         let nulls = vec!["NULL"; count].join(", ");
         let arguments = if count == 0 { String::new() } else { format!("({nulls})") };
         let mut link = db.store.read().await.unwrap();

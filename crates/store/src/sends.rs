@@ -2,12 +2,14 @@
 //! of a group under lock, folds every event in order, and writes each row once, with its tallies.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use domain::send::{Current, IllegalStep, SendEvent, SendState, Status, Step};
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
 use crate::accepted::apply_accepted;
+use crate::chunks::Chunks;
 use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
 use crate::limits::{self, Unreached};
@@ -276,35 +278,66 @@ async fn write_rows(tx: &mut Link, rows: &[&SendRow]) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    // SQLite takes the upsert form: UPDATE … FROM json_each would scan the campaign for each row.
-    let sql = tx.pick(
-        "INSERT INTO sends (campaign_id, contact_id, number_id, state, attempt, tries, not_before, claimed_at, term,
-             code, reason, held, expired, wamid, wamid_hash, accepted_at, sent_at, delivered_at, read_at, failed_at)
-         SELECT value ->> 'campaign_id', value ->> 'contact_id', value ->> 'number_id', value ->> 'state',
-             value ->> 'attempt', value ->> 'tries', value ->> 'not_before', value ->> 'claimed_at', value ->> 'term',
-             value ->> 'code', value ->> 'reason', value ->> 'held', value ->> 'expired', value ->> 'wamid',
-             value ->> 'wamid_hash', value ->> 'accepted_at', value ->> 'sent_at', value ->> 'delivered_at',
-             value ->> 'read_at', value ->> 'failed_at'
-         FROM json_each($1) WHERE true
-         ON CONFLICT (campaign_id, contact_id) DO UPDATE SET state = excluded.state, attempt = excluded.attempt,
-             tries = excluded.tries, not_before = excluded.not_before, code = excluded.code, reason = excluded.reason,
-             held = excluded.held, expired = excluded.expired, wamid = excluded.wamid,
-             wamid_hash = excluded.wamid_hash, accepted_at = excluded.accepted_at, sent_at = excluded.sent_at,
-             delivered_at = excluded.delivered_at, read_at = excluded.read_at, failed_at = excluded.failed_at",
-        "UPDATE sends s SET state = n.state, attempt = n.attempt, tries = n.tries, not_before = n.not_before,
-             code = n.code, reason = n.reason, held = n.held, expired = n.expired, wamid = n.wamid,
-             wamid_hash = n.wamid_hash, accepted_at = n.accepted_at, sent_at = n.sent_at,
-             delivered_at = n.delivered_at, read_at = n.read_at, failed_at = n.failed_at
-         FROM jsonb_to_recordset($1::jsonb) AS n(campaign_id bigint, contact_id bigint, state smallint, attempt bigint,
-             tries bigint, not_before bigint, code bigint, reason text, held boolean, expired boolean, wamid text,
-             wamid_hash bigint, accepted_at bigint, sent_at bigint, delivered_at bigint, read_at bigint,
-             failed_at bigint)
-         WHERE s.campaign_id = n.campaign_id AND s.contact_id = n.contact_id",
-    );
-    let json = serde_json::to_string(rows)?;
-    on!(tx, c => sqlx::query(sql).bind(json).execute(c).await.map(drop))?;
+    match tx {
+        Link::Sqlite(held, _) => {
+            for (statement, rows) in WRITE_SQLITE.over(rows) {
+                let mut query = sqlx::query(statement);
+                for row in rows {
+                    query = query
+                        .bind(row.campaign_id)
+                        .bind(row.contact_id)
+                        .bind(row.number_id)
+                        .bind(row.state)
+                        .bind(row.attempt)
+                        .bind(row.tries)
+                        .bind(row.not_before)
+                        .bind(row.code)
+                        .bind(row.reason.as_deref())
+                        .bind(row.held)
+                        .bind(row.expired)
+                        .bind(row.wamid.as_deref())
+                        .bind(row.wamid_hash)
+                        .bind(row.accepted_at)
+                        .bind(row.sent_at)
+                        .bind(row.delivered_at)
+                        .bind(row.read_at)
+                        .bind(row.failed_at);
+                }
+                query.execute(&mut **held).await?;
+            }
+        }
+        Link::Postgres(held) => {
+            let json = serde_json::to_string(rows)?;
+            sqlx::query(WRITE_POSTGRES).bind(json).execute(&mut **held).await?;
+        }
+    }
     Ok(())
 }
+
+/// An upsert of rows that are there: see [`crate::accepted`].
+static WRITE_SQLITE: LazyLock<Chunks> = LazyLock::new(|| {
+    Chunks::new(18, |values| {
+        format!(
+            "INSERT INTO sends (campaign_id, contact_id, number_id, state, attempt, tries, not_before, code, reason,
+                 held, expired, wamid, wamid_hash, accepted_at, sent_at, delivered_at, read_at, failed_at)
+             VALUES {values}
+             ON CONFLICT (campaign_id, contact_id) DO UPDATE SET state = excluded.state, attempt = excluded.attempt,
+                 tries = excluded.tries, not_before = excluded.not_before, code = excluded.code,
+                 reason = excluded.reason, held = excluded.held, expired = excluded.expired, wamid = excluded.wamid,
+                 wamid_hash = excluded.wamid_hash, accepted_at = excluded.accepted_at, sent_at = excluded.sent_at,
+                 delivered_at = excluded.delivered_at, read_at = excluded.read_at, failed_at = excluded.failed_at"
+        )
+    })
+});
+
+const WRITE_POSTGRES: &str = "UPDATE sends s SET state = n.state, attempt = n.attempt, tries = n.tries,
+         not_before = n.not_before, code = n.code, reason = n.reason, held = n.held, expired = n.expired,
+         wamid = n.wamid, wamid_hash = n.wamid_hash, accepted_at = n.accepted_at, sent_at = n.sent_at,
+         delivered_at = n.delivered_at, read_at = n.read_at, failed_at = n.failed_at
+     FROM jsonb_to_recordset($1::jsonb) AS n(campaign_id bigint, contact_id bigint, state smallint, attempt bigint,
+         tries bigint, not_before bigint, code bigint, reason text, held boolean, expired boolean, wamid text,
+         wamid_hash bigint, accepted_at bigint, sent_at bigint, delivered_at bigint, read_at bigint, failed_at bigint)
+     WHERE s.campaign_id = n.campaign_id AND s.contact_id = n.contact_id";
 
 async fn write_past(tx: &mut Link, past: &[PastAttempt]) -> Result<()> {
     if past.is_empty() {
