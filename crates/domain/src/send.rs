@@ -158,6 +158,8 @@ impl SendState {
 
             // The webhook was quicker than the answer to our own POST.
             (Sent | Delivered | Read | Failed, SendEvent::Accepted) => return Ok(Step::Stay),
+            // The answer was lost, and a webhook has told already what it would have said.
+            (Sent | Delivered | Read | Failed, SendEvent::Unknown) => return Ok(Step::Stay),
 
             (_, SendEvent::Status(_, Current::No)) => return Ok(Step::Stay),
             // Also before our own answer is recorded, or the end would depend on which of the two was quicker.

@@ -71,6 +71,14 @@ fn an_answer_that_comes_after_its_webhook_changes_nothing() {
 }
 
 #[test]
+fn a_lost_answer_puts_nothing_in_doubt_that_a_webhook_has_told() {
+    for told in [Sent, Delivered, Read, Failed] {
+        assert_eq!(told.next(&SendEvent::Unknown), Ok(Step::Stay));
+    }
+    assert!(Accepted.next(&SendEvent::Unknown).is_err(), "its own answer was there");
+}
+
+#[test]
 fn a_status_of_an_earlier_attempt_changes_nothing_anywhere() {
     for state in SendState::ALL {
         for status in [Status::Sent, Status::Delivered, Status::Read, Status::Failed { later: true }] {
