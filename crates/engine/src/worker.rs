@@ -211,8 +211,9 @@ impl Lanes {
                     if !(ours || is_gone || still_for >= LEASE) {
                         continue;
                     }
-                    // One process at a time has the embedded database, and our own terms end before they are missed.
-                    let certain = ours || app.store.is_embedded();
+                    // One process at a time has the embedded database. A term of our own that ended badly may have left
+                    // a claim that is valid for a moment.
+                    let certain = !ours && app.store.is_embedded();
                     (Some((lease.token, lease.beat)), if certain { Before::Gone } else { Before::Silent })
                 }
                 _ => continue,

@@ -1,11 +1,11 @@
-//! The common outcome, on a short way: a claimed send that Meta accepted.
+//! The common outcome, on a short way: claimed sends that Meta accepted.
 //!
 //! Nearly every event of a campaign is this one. The state machine's answer to it is known beforehand as long as the
 //! send is still submitting, in the attempt that was accepted, and nothing else was heard of it; the statement asks for
 //! just that. Where it does not find it so for every send of the group, the group takes the long way
 //! ([`crate::sends::apply_within`]), which looks at each row.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use domain::send::{SendEvent, SendState};
@@ -16,73 +16,88 @@ use crate::error::Result;
 use crate::sends::{Happening, SendKey, wamid_hash};
 use crate::tallies::Deltas;
 
-/// One of them.
-struct Accepted<'a> {
+impl Happening {
+    /// Whether it is an acceptance by a lane's own answer with nothing else to say: groups of only such events are
+    /// written quickest.
+    #[must_use]
+    pub fn is_plain_acceptance(&self) -> bool {
+        Accepted::of(self).is_some()
+    }
+}
+
+/// A plain acceptance.
+pub(crate) struct Accepted<'a> {
     contact_id: i64,
+    number_id: i64,
     attempt: i64,
     wamid: &'a str,
     hash: i64,
     at: i64,
 }
 
-/// Applies the acceptances among the events whose sends have no other event in the group. The places of the events that
-/// are left, or `None` when some send was not as expected: then the transaction must be rolled back.
-pub(crate) async fn apply_accepted(tx: &mut Link, happenings: &[Happening]) -> Result<Option<Vec<usize>>> {
-    let mut events: HashMap<SendKey, u32> = HashMap::with_capacity(happenings.len());
-    for happening in happenings {
-        *events.entry((happening.campaign_id, happening.contact_id)).or_default() += 1;
+impl Accepted<'_> {
+    fn of(happening: &Happening) -> Option<Accepted<'_>> {
+        let is_plain = happening.event == SendEvent::Accepted && !happening.held && happening.reason.is_none();
+        let wamid = happening.wamid.as_deref().filter(|_| is_plain)?;
+        Some(Accepted {
+            contact_id: happening.contact_id,
+            number_id: happening.number_id?,
+            attempt: happening.attempt?,
+            wamid,
+            hash: wamid_hash(wamid),
+            at: happening.at,
+        })
     }
-    let mut lanes: BTreeMap<(i64, i64), Vec<Accepted<'_>>> = BTreeMap::new();
-    let mut left = Vec::new();
-    for (place, happening) in happenings.iter().enumerate() {
-        let is_alone = events.get(&(happening.campaign_id, happening.contact_id)) == Some(&1);
-        match expected(happening).filter(|_| is_alone) {
-            Some((number_id, accepted)) => {
-                lanes.entry((happening.campaign_id, number_id)).or_default().push(accepted);
-            }
-            None => left.push(place),
-        }
-    }
-    let mut deltas = Deltas::default();
-    for ((campaign_id, number_id), mut group) in lanes {
-        // In the order of the table, as every writer takes its rows.
-        group.sort_unstable_by_key(|accepted| accepted.contact_id);
-        if write(tx, campaign_id, number_id, &group).await? != group.len() as u64 {
-            return Ok(None);
-        }
-        let n = i64::try_from(group.len()).unwrap_or(i64::MAX);
-        deltas.add(campaign_id, number_id, SendState::Submitting as i16, "", -n);
-        deltas.add(campaign_id, number_id, SendState::Accepted as i16, "", n);
-    }
-    deltas.write(tx).await?;
-    Ok(Some(left))
 }
 
-/// An acceptance with nothing remarkable about it, and the number it was sent from.
-fn expected(happening: &Happening) -> Option<(i64, Accepted<'_>)> {
-    let is_plain = happening.event == SendEvent::Accepted && !happening.held && happening.reason.is_none();
-    let wamid = happening.wamid.as_deref().filter(|_| is_plain)?;
-    let accepted = Accepted {
-        contact_id: happening.contact_id,
-        attempt: happening.attempt?,
-        wamid,
-        hash: wamid_hash(wamid),
-        at: happening.at,
-    };
-    Some((happening.number_id?, accepted))
+/// The events by their sends, if all of them are plain acceptances and each of another send.
+pub(crate) fn plain(happenings: &[Happening]) -> Option<BTreeMap<SendKey, Accepted<'_>>> {
+    let mut group = BTreeMap::new();
+    for happening in happenings {
+        let key = (happening.campaign_id, happening.contact_id);
+        if group.insert(key, Accepted::of(happening)?).is_some() {
+            return None;
+        }
+    }
+    Some(group)
+}
+
+/// Applies them, with their tallies. `false`: some send was not as expected; then the transaction must be rolled back.
+pub(crate) async fn apply(tx: &mut Link, group: BTreeMap<SendKey, Accepted<'_>>) -> Result<bool> {
+    let mut deltas = Deltas::default();
+    let mut campaigns: BTreeMap<i64, Vec<Accepted<'_>>> = BTreeMap::new();
+    // In the order of the table, as every writer takes its rows.
+    for ((campaign_id, _), accepted) in group {
+        deltas.add(campaign_id, accepted.number_id, SendState::Submitting as i16, "", -1);
+        deltas.add(campaign_id, accepted.number_id, SendState::Accepted as i16, "", 1);
+        campaigns.entry(campaign_id).or_default().push(accepted);
+    }
+    for (campaign_id, group) in campaigns {
+        if write(tx, campaign_id, &group).await? != group.len() as u64 {
+            return Ok(false);
+        }
+    }
+    deltas.write(tx).await?;
+    Ok(true)
 }
 
 /// How many rows were as expected and are accepted now.
-async fn write(tx: &mut Link, campaign_id: i64, number_id: i64, group: &[Accepted<'_>]) -> Result<u64> {
+async fn write(tx: &mut Link, campaign_id: i64, group: &[Accepted<'_>]) -> Result<u64> {
     match tx {
         Link::Sqlite(held, _) => {
             let mut written = 0;
             for (statement, rows) in SQLITE.over(group) {
                 let mut query = sqlx::query(statement);
                 for row in rows {
-                    query = query.bind(row.contact_id).bind(row.attempt).bind(row.wamid).bind(row.hash).bind(row.at);
+                    query = query
+                        .bind(row.contact_id)
+                        .bind(row.number_id)
+                        .bind(row.attempt)
+                        .bind(row.wamid)
+                        .bind(row.hash)
+                        .bind(row.at);
                 }
-                written += query.bind(campaign_id).bind(number_id).execute(&mut **held).await?.rows_affected();
+                written += query.bind(campaign_id).execute(&mut **held).await?.rows_affected();
             }
             Ok(written)
         }
@@ -91,8 +106,8 @@ async fn write(tx: &mut Link, campaign_id: i64, number_id: i64, group: &[Accepte
             let wamids: Vec<&str> = group.iter().map(|row| row.wamid).collect();
             Ok(sqlx::query(POSTGRES)
                 .bind(campaign_id)
-                .bind(number_id)
                 .bind(column(|row| row.contact_id))
+                .bind(column(|row| row.number_id))
                 .bind(column(|row| row.attempt))
                 .bind(wamids)
                 .bind(column(|row| row.hash))
@@ -106,26 +121,26 @@ async fn write(tx: &mut Link, campaign_id: i64, number_id: i64, group: &[Accepte
 
 /// The rows are locked in the table's order before any is changed: as every other writer does, so that no two wait for
 /// each other.
-pub(crate) const POSTGRES: &str = "WITH locked AS MATERIALIZED (
+const POSTGRES: &str = "WITH locked AS MATERIALIZED (
          SELECT contact_id FROM sends
-         WHERE campaign_id = $1 AND contact_id = ANY ($3) AND number_id = $2 AND state = 1
-           AND wamid IS NULL AND accepted_at IS NULL
+         WHERE campaign_id = $1 AND contact_id = ANY ($2) AND state = 1 AND wamid IS NULL AND accepted_at IS NULL
          ORDER BY contact_id FOR UPDATE)
      UPDATE sends s SET state = 3, wamid = n.wamid, wamid_hash = n.hash, accepted_at = n.at
      FROM locked l
-     JOIN unnest($3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[]) AS
-         n(contact_id, attempt, wamid, hash, at) ON n.contact_id = l.contact_id
-     WHERE s.campaign_id = $1 AND s.contact_id = ANY ($3) AND s.contact_id = l.contact_id AND s.attempt = n.attempt";
+     JOIN unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[]) AS
+         n(contact_id, number_id, attempt, wamid, hash, at) ON n.contact_id = l.contact_id
+     WHERE s.campaign_id = $1 AND s.contact_id = ANY ($2) AND s.contact_id = l.contact_id
+       AND s.number_id = n.number_id AND s.attempt = n.attempt";
 
 /// An upsert of rows that are there: the form for which SQLite looks each row up by its key. A plain UPDATE … FROM goes
 /// through the campaign once for each.
 static SQLITE: LazyLock<Chunks> = LazyLock::new(|| {
-    Chunks::new(5, |values| {
+    Chunks::new(6, |values| {
         format!(
             "INSERT INTO sends (campaign_id, contact_id, number_id, state, attempt, wamid, wamid_hash, accepted_at)
-             SELECT s.campaign_id, s.contact_id, s.number_id, 3, s.attempt, n.column3, n.column4, n.column5
+             SELECT s.campaign_id, s.contact_id, s.number_id, 3, s.attempt, n.column4, n.column5, n.column6
              FROM (VALUES {values}) n CROSS JOIN sends s ON s.campaign_id = ? AND s.contact_id = n.column1
-             WHERE s.number_id = ? AND s.attempt = n.column2 AND s.state = 1
+             WHERE s.number_id = n.column2 AND s.attempt = n.column3 AND s.state = 1
                AND s.wamid IS NULL AND s.accepted_at IS NULL
              ON CONFLICT (campaign_id, contact_id) DO UPDATE SET state = excluded.state, wamid = excluded.wamid,
                  wamid_hash = excluded.wamid_hash, accepted_at = excluded.accepted_at"

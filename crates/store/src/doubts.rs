@@ -116,8 +116,7 @@ impl Store {
         if happenings.is_empty() {
             return Ok(Applied::default());
         }
-        let mut tx = self.write(priority).await?;
-        let applied = apply_within(&mut tx, happenings).await?;
+        let (mut tx, applied) = self.begin_to_apply(priority, happenings).await?;
         let entries: Vec<NewEntry> = applied
             .overruled
             .iter()

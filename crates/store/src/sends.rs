@@ -8,7 +8,7 @@ use domain::send::{Current, IllegalStep, SendEvent, SendState, Status, Step};
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
-use crate::accepted::apply_accepted;
+use crate::accepted;
 use crate::chunks::Chunks;
 use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
@@ -434,9 +434,6 @@ fn fold(
 }
 
 pub(crate) async fn apply_within(tx: &mut Link, happenings: &[Happening]) -> Result<Applied> {
-    if happenings.is_empty() {
-        return Ok(Applied::default());
-    }
     let keys: Vec<SendKey> = happenings
         .iter()
         .map(|happening| ((happening.campaign_id, happening.contact_id), ()))
@@ -473,25 +470,23 @@ impl Store {
         if happenings.is_empty() {
             return Ok(Applied::default());
         }
-        if happenings.iter().any(|happening| happening.number_id.is_some()) {
+        let (tx, applied) = self.begin_to_apply(priority, happenings).await?;
+        tx.commit().await?;
+        Ok(applied)
+    }
+
+    /// Applies events within a transaction that is still to be committed.
+    pub(crate) async fn begin_to_apply(&self, priority: Priority, happenings: &[Happening]) -> Result<(Link, Applied)> {
+        if let Some(group) = accepted::plain(happenings) {
             let mut tx = self.write(priority).await?;
-            // Else some send is not as an acceptance finds it as a rule: nothing is kept of this way, and all of them
-            // take the long one.
-            if let Some(left) = apply_accepted(&mut tx, happenings).await? {
-                let rest: Vec<Happening> = left.iter().map(|place| happenings[*place].clone()).collect();
-                let mut applied = apply_within(&mut tx, &rest).await?;
-                tx.commit().await?;
-                applied.moved += happenings.len() - rest.len();
-                for place in applied.illegal.iter_mut().map(|(place, _)| place).chain(&mut applied.unknown) {
-                    *place = left[*place];
-                }
-                return Ok(applied);
+            if accepted::apply(&mut tx, group).await? {
+                return Ok((tx, Applied { moved: happenings.len(), ..Applied::default() }));
             }
+            // Dropped here, and with it what was written of this way.
         }
         let mut tx = self.write(priority).await?;
         let applied = apply_within(&mut tx, happenings).await?;
-        tx.commit().await?;
-        Ok(applied)
+        Ok((tx, applied))
     }
 
     /// One send.

@@ -74,7 +74,17 @@ async fn write_all(app: Arc<App>, mut waiting: mpsc::Receiver<Outcome>) {
 }
 
 async fn write_group(app: &App, group: &[Outcome]) {
-    let happenings: Vec<Happening> = group.iter().map(|outcome| outcome.happening.clone()).collect();
+    // Plain acceptances by themselves: they are written quickest, and the few others do not slow them down.
+    let happenings = group.iter().map(|outcome| outcome.happening.clone());
+    let (plain, others): (Vec<Happening>, Vec<Happening>) = happenings.partition(Happening::is_plain_acceptance);
+    for happenings in [plain, others] {
+        if !happenings.is_empty() {
+            write_together(app, happenings).await;
+        }
+    }
+}
+
+async fn write_together(app: &App, happenings: Vec<Happening>) {
     if write(app, &happenings).await {
         return;
     }
