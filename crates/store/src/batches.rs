@@ -7,7 +7,7 @@ use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
 
 /// An open batch.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug, Default, FromRow)]
 pub struct Batch {
     /// Names the task in Redis.
     pub id: i64,
