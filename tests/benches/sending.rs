@@ -6,17 +6,21 @@
 //! first arrival to the last. Processor time and memory are those of Hudhud with its Redis, and of the PostgreSQL
 //! server, whose commits are durable.
 
-#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+#![expect(
+    clippy::print_stdout,
+    clippy::panic,
+    reason = "a benchmark prints its figures, and stops at what it cannot do"
+)]
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use e2e::{Database, LedgerRow, NUMBER, NUMBERS, Setup, Usage, World, phone, until, usage_of_tree};
+use e2e::{Database, LedgerRow, NUMBER, Setup, Usage, World, until, usage_of_tree};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
-/// Requests of the bare loop under way at once; a lane without a rate has as many.
-const IN_FLIGHT: usize = 256;
+mod measure;
+
+use measure::{bare, pace};
+
 /// What one in-flight campaign may take at the most.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -105,58 +109,4 @@ async fn measure(database: Database, messages: u32) -> Round {
     let report: Value = world.simulator.report().await;
     assert_eq!(report["duplicates"], 0);
     Round { bare: f64::midpoint(before, after), ours: pace(&ours), cpu, megabytes }
-}
-
-/// Arrivals a second, from the first to the last.
-fn pace(rows: &[&LedgerRow]) -> f64 {
-    let (first, last) = (rows.iter().map(|row| row.at_us).min(), rows.iter().map(|row| row.at_us).max());
-    let span = last.zip(first).map_or(1, |(last, first)| (last - first).max(1));
-    rows.len() as f64 / (span as f64 / 1e6)
-}
-
-/// The bare loop: the same client, the same bodies, nothing kept.
-async fn bare(world: &World, messages: u32, run: u32) -> f64 {
-    let http = reqwest::Client::builder()
-        .no_proxy()
-        .tcp_nodelay(true)
-        .http1_only()
-        .pool_max_idle_per_host(IN_FLIGHT)
-        .build()
-        .expect("a client");
-    let url = format!("{}/v26.0/{}/messages", world.simulator.graph_url(), NUMBERS[1]);
-    let places = Arc::new(Semaphore::new(IN_FLIGHT));
-    for n in 0..messages {
-        let place = Arc::clone(&places).acquire_owned().await.expect("never closed");
-        let (http, url) = (http.clone(), url.clone());
-        let body = body(n, run);
-        tokio::spawn(async move {
-            let _place = place;
-            let request =
-                http.post(url).bearer_auth("simulated-access-token").header("content-type", "application/json");
-            let answer = request.body(body).send().await.expect("the simulator answers");
-            let answer: Value = serde_json::from_slice(&answer.bytes().await.expect("an answer")).expect("JSON");
-            assert!(answer["messages"][0]["id"].is_string(), "{answer}");
-        });
-    }
-    let _ = places.acquire_many(u32::try_from(IN_FLIGHT).expect("a small number")).await;
-    let prefix = format!("bare.{run}.");
-    let rows = world.simulator.ledger().await;
-    let rows: Vec<&LedgerRow> = rows.iter().filter(|row| row.callback.starts_with(&prefix)).collect();
-    assert_eq!(rows.len(), messages as usize);
-    pace(&rows)
-}
-
-fn body(n: u32, run: u32) -> String {
-    json!({
-        "messaging_product": "whatsapp", "recipient_type": "individual", "to": phone(n), "type": "template",
-        "biz_opaque_callback_data": format!("bare.{run}.{n}.1.1"),
-        "template": {"name": "eid_offer", "language": {"code": "en"}, "components": [
-            {"type": "body", "parameters": [{"type": "text", "text": "Mona"}, {"type": "text", "text": "20%"}]},
-            {"type": "button", "sub_type": "quick_reply", "index": "0",
-             "parameters": [{"type": "payload", "payload": "HH1:c1:b0:REPLY"}]},
-            {"type": "button", "sub_type": "quick_reply", "index": "1",
-             "parameters": [{"type": "payload", "payload": "HH1:c1:b1:OPTOUT"}]},
-        ]},
-    })
-    .to_string()
 }

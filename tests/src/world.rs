@@ -459,6 +459,12 @@ impl World {
         VERIFY_TOKEN
     }
 
+    /// The app secret of the account, for who signs webhooks of their own.
+    #[must_use]
+    pub fn app_secret(&self) -> &'static str {
+        APP_SECRET
+    }
+
     /// Writes a secret to a file, whose path it gives.
     pub fn secret(&self, name: &str, secret: &str) -> String {
         self.file(name, &format!("{secret}\n"))

@@ -115,7 +115,7 @@ async fn lead(app: &Arc<App>, token: i64, shutdown: &CancellationToken) {
     );
     every(
         "taking webhooks in",
-        Duration::from_millis(50),
+        Duration::from_millis(100),
         false,
         Box::new(|app| Box::pin(async move { intake::tick(&app).await })),
     );

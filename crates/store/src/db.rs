@@ -21,6 +21,9 @@ use crate::error::{Error, Result};
 /// How long a statement waits for a free connection or SQLite's lock before it is [`Error::Unavailable`].
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long urgent work may go before what is to be done soon.
+const PUT_OFF: Duration = Duration::from_millis(50);
+
 /// Every statement of Hudhud goes through this handle. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -38,6 +41,9 @@ pub(crate) enum Db {
 pub enum Priority {
     /// Claims, outcomes, webhooks, commands of a person.
     Urgent,
+    /// Statuses: in short transactions, after whatever urgent work waits, but never put off for long. They would pile up
+    /// while a campaign keeps the writer busy.
+    Soon,
     /// Imports, planning, exports, sealing: in chunks, and after whatever urgent work waits.
     Bulk,
 }
@@ -53,26 +59,36 @@ pub(crate) struct Turns {
 impl Turns {
     async fn take(&self, priority: Priority) -> OwnedMutexGuard<()> {
         match priority {
-            Priority::Urgent => {
-                self.urgent_waiting.fetch_add(1, Ordering::SeqCst);
-                // Dropping the future while it waits must not leave the counter up.
-                let waiting = Waiting(self);
-                let guard = Arc::clone(&self.writer).lock_owned().await;
-                drop(waiting);
-                guard
-            }
-            Priority::Bulk => loop {
-                let calm = self.calm.notified();
-                if self.urgent_waiting.load(Ordering::SeqCst) > 0 {
-                    // The timeout is a safety net against a wake-up that came between the two lines above.
-                    let _ = tokio::time::timeout(Duration::from_millis(20), calm).await;
-                    continue;
-                }
-                let guard = Arc::clone(&self.writer).lock_owned().await;
-                if self.urgent_waiting.load(Ordering::SeqCst) == 0 {
-                    return guard;
-                }
+            Priority::Urgent => self.take_now().await,
+            Priority::Soon => match tokio::time::timeout(PUT_OFF, self.take_when_calm()).await {
+                Ok(turn) => turn,
+                Err(_) => self.take_now().await,
             },
+            Priority::Bulk => self.take_when_calm().await,
+        }
+    }
+
+    async fn take_now(&self) -> OwnedMutexGuard<()> {
+        self.urgent_waiting.fetch_add(1, Ordering::SeqCst);
+        // Dropping the future while it waits must not leave the counter up.
+        let waiting = Waiting(self);
+        let guard = Arc::clone(&self.writer).lock_owned().await;
+        drop(waiting);
+        guard
+    }
+
+    async fn take_when_calm(&self) -> OwnedMutexGuard<()> {
+        loop {
+            let calm = self.calm.notified();
+            if self.urgent_waiting.load(Ordering::SeqCst) > 0 {
+                // The timeout is a safety net against a wake-up that came between the two lines above.
+                let _ = tokio::time::timeout(Duration::from_millis(20), calm).await;
+                continue;
+            }
+            let guard = Arc::clone(&self.writer).lock_owned().await;
+            if self.urgent_waiting.load(Ordering::SeqCst) == 0 {
+                return guard;
+            }
         }
     }
 }
@@ -107,6 +123,7 @@ impl Stopwatch {
     fn since(asked: Instant, priority: Priority) -> Self {
         let kind = match priority {
             Priority::Urgent => "urgent",
+            Priority::Soon => "soon",
             Priority::Bulk => "bulk",
         };
         let began = Instant::now();
@@ -241,6 +258,8 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(PATIENCE)
             .pragma("journal_size_limit", "67108864")
+            // 16 MiB instead of 4: what is written again soon, as rows of sends are, is copied back less often.
+            .pragma("wal_autocheckpoint", "4000")
             .pragma("cache_size", "-16384")
             .pragma("temp_store", "MEMORY");
         let write = SqlitePoolOptions::new()

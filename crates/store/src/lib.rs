@@ -30,6 +30,7 @@ mod numbers;
 mod planning;
 #[cfg(test)]
 mod plans;
+mod progress;
 mod sends;
 mod statuses;
 mod suppressions;

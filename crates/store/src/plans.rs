@@ -182,10 +182,17 @@ async fn walk(store: &Store, shop: &Shop, campaign: i64, lists: &[i64]) {
     };
     store.keep_arrivals(&[arrival]).await.unwrap();
     store.inbox_depth().await.unwrap();
-    let waiting = store.waiting_bodies(10).await.unwrap();
+    let waiting = store.waiting_bodies(10, 1_000_000).await.unwrap();
     store.mark_applied(&[waiting[0].id], &[], NOW).await.unwrap();
     store.forget_arrivals(NOW - 1, 10).await.unwrap();
     let accepted = claimed.iter().find(|person| *person % 3 == 0).expect("every third was accepted");
+    let read = |person: &i64| {
+        let event = SendEvent::Status(Status::Read, Current::Yes);
+        Happening::new((campaign, *person), Some(1), event, NOW)
+    };
+    // Those that were not accepted are left for the long way.
+    let left = store.apply_progress(Priority::Soon, &claimed.iter().map(read).collect::<Vec<_>>()).await.unwrap();
+    assert!(!left.is_empty() && left.len() < claimed.len());
     let wamids = ["old.1.5".to_owned(), format!("new.{accepted}")];
     let wamids: Vec<&str> = wamids.iter().map(String::as_str).collect();
     assert_eq!(store.sends_of_wamids(&wamids).await.unwrap().len(), 2);

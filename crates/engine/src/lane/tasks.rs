@@ -188,7 +188,6 @@ impl Missed {
 mod tests {
     use super::*;
 
-    #[expect(clippy::field_reassign_with_default, reason = "its kind is the store's own")]
     fn batch(id: i64) -> Batch {
         let mut batch = Batch::default();
         batch.id = id;
