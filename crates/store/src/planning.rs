@@ -188,7 +188,7 @@ impl Store {
         // A page comes as one row with a list for each column: a row for each person costs more than what is in it.
         let lists =
             |gather: &str| columns.iter().map(|name| format!("{gather}(r.{name})")).collect::<Vec<_>>().join(", ");
-        let page = page_of(audience, detail, link.pick("CROSS JOIN", "JOIN"));
+        let page = page_of(audience, detail, matches!(link, Link::Sqlite(..)));
         let mut people = match &mut link {
             Link::Sqlite(held, _) => {
                 let sql = sqlx::AssertSqlSafe(format!("SELECT {} FROM ({page}) r", lists("json_group_array")));
@@ -353,7 +353,10 @@ impl Store {
 }
 
 /// The people of one page: `$1` after, `$2` frozen at, `$3` how many.
-fn page_of(audience: &Audience, detail: Detail, join: &str) -> String {
+///
+/// Each person is looked up by a key. LATERAL, LIMIT and + 0 keep PostgreSQL from what it would rather do: reading every
+/// contact, block, excluded member or user id there is, for each page anew.
+fn page_of(audience: &Audience, detail: Detail, is_embedded: bool) -> String {
     // One list is read in the order of its key; several are merged, each read no further than needed.
     let parts: Vec<String> = audience
         .included
@@ -370,25 +373,29 @@ fn page_of(audience: &Audience, detail: Detail, join: &str) -> String {
         lists => {
             let lists: Vec<String> = lists.iter().map(ToString::to_string).collect();
             format!(
-                "CASE WHEN EXISTS (SELECT 1 FROM list_members m WHERE m.list_id IN ({}) AND m.contact_id = c.id)
+                "CASE WHEN (SELECT m.contact_id FROM list_members m
+                            WHERE m.list_id IN ({}) AND m.contact_id = c.id LIMIT 1) IS NOT NULL
                  THEN {IS_EXCLUDED} ELSE 0 END",
                 lists.join(", ")
             )
         }
     };
+    let people = if is_embedded {
+        "CROSS JOIN contacts c ON c.id = page.contact_id"
+    } else {
+        "CROSS JOIN LATERAL (SELECT * FROM contacts WHERE id = page.contact_id LIMIT 1) c"
+    };
     let fields = if detail == Detail::Fields { ", c.name, c.language, c.attributes" } else { "" };
-    // LIMIT and + 0 keep PostgreSQL from reading every user id there is, for each page or even each person: it would, if
-    // there were few when it last counted them.
     format!(
         "SELECT c.id, c.phone{fields},
                 CAST({excluded}
-                    + CASE WHEN EXISTS (SELECT 1 FROM suppressions p WHERE p.contact_id = c.id)
+                    + CASE WHEN (SELECT p.contact_id FROM suppressions p WHERE p.contact_id = c.id LIMIT 1) IS NOT NULL
                            THEN {IS_SUPPRESSED} ELSE 0 END
                     + CASE WHEN c.phone IS NULL AND (SELECT i.contact_id FROM identities i
                                WHERE i.contact_id = c.id AND i.kind + 0 = 2 LIMIT 1) IS NULL
                            THEN {IS_UNREACHABLE} ELSE 0 END AS BIGINT) AS bars
          FROM (SELECT contact_id FROM ({}) u ORDER BY contact_id LIMIT $3) page
-         {join} contacts c ON c.id = page.contact_id ORDER BY c.id",
+         {people} ORDER BY page.contact_id",
         parts.join(" UNION ")
     )
 }
