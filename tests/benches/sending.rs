@@ -43,12 +43,13 @@ fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
     let messages: u32 = arguments.next().map_or(20_000, |text| text.parse().expect("a number of messages"));
     let rounds: u32 = arguments.next().map_or(3, |text| text.parse().expect("a number of rounds"));
-    let databases = match arguments.next().as_deref() {
-        None => vec![Database::Sqlite, Database::DurablePostgres],
-        Some("sqlite") => vec![Database::Sqlite],
-        Some("postgres") => vec![Database::DurablePostgres],
-        Some(other) => panic!("{other} is neither sqlite nor postgres"),
-    };
+    let chosen = arguments.next();
+    let databases: Vec<Database> = [("sqlite", Database::Sqlite), ("postgres", Database::DurablePostgres)]
+        .into_iter()
+        .filter(|(name, _)| chosen.as_deref().is_none_or(|chosen| chosen == *name))
+        .map(|(_, database)| database)
+        .collect();
+    assert!(!databases.is_empty(), "a database is sqlite or postgres");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime");
     runtime.block_on(async {
