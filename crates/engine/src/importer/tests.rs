@@ -5,6 +5,8 @@ use store::on_both_databases;
 use store::testing::Database;
 
 use super::*;
+use crate::FaultKind;
+use crate::ledger::{commitment, tree};
 use crate::testing::{NOW, TestApp, app};
 
 fn order(list: &str) -> ImportOrder {
@@ -14,6 +16,7 @@ fn order(list: &str) -> ImportOrder {
         region: Some("EG".to_owned()),
         mapping: Vec::new(),
         opt_in_source: "web shop, newsletter box".to_owned(),
+        opt_in_wording: "Send me offers by WhatsApp".to_owned(),
         opt_in_at: Some(OptInTime::Fixed(NOW - 86_400_000)),
         encoding: None,
         delimiter: None,
@@ -126,7 +129,8 @@ on_both_databases! {
             let evidence = app.store.opt_ins(id).await.unwrap().remove(0);
             assert_eq!((evidence.import_id, evidence.chunk), (entry.import_id, Some(1)));
             let salt = evidence.salt.unwrap().try_into().unwrap();
-            leaves.push(tree::leaf(&salt, person.phone_key.unwrap(), evidence.at, &evidence.source));
+            let text = store::ConsentText { source: evidence.source, wording: evidence.wording };
+            leaves.push(tree::leaf(&salt, person.phone_key.unwrap(), evidence.at, &text));
         }
         assert_eq!(detail["root"], hex::encode(tree::root(leaves)));
         assert_eq!(detail["people"], 3);

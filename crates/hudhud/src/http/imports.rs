@@ -36,6 +36,8 @@ struct ImportParams {
     list: String,
     /// Where their consent comes from, in words.
     opt_in_source: String,
+    /// The words in which they were asked.
+    opt_in_wording: Option<String>,
     /// When they consented: RFC 3339, or `@COLUMN`.
     opt_in_at: String,
     /// The country of numbers without a country code, ISO 3166 alpha-2.
@@ -60,6 +62,7 @@ fn order(query: Vec<(String, String)>, actor: Actor) -> Result<ImportOrder, Faul
         region: None,
         mapping: Vec::new(),
         opt_in_source: String::new(),
+        opt_in_wording: String::new(),
         opt_in_at: None,
         encoding: None,
         delimiter: None,
@@ -72,6 +75,7 @@ fn order(query: Vec<(String, String)>, actor: Actor) -> Result<ImportOrder, Faul
             "file_name" => order.file_name = value,
             "region" => order.region = Some(value),
             "opt_in_source" => order.opt_in_source = value,
+            "opt_in_wording" => order.opt_in_wording = value,
             "opt_in_at" => order.opt_in_at = Some(value.parse()?),
             "encoding" => order.encoding = Some(value),
             "delimiter" => order.delimiter = Some(value),
