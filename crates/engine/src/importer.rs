@@ -332,7 +332,7 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
         let leaves = new
             .iter()
             .filter_map(|new| chunk.people.get(new.index))
-            .map(|person| tree::leaf(&person.salt, person.phone_key, person.opt_in_at, chunk.opt_in_source));
+            .map(|person| leaf(person, person.opt_in_source.as_deref().unwrap_or(chunk.opt_in_source)));
         let detail = json!({
             "list": self.order.list.as_str(),
             "file": self.order.file_name,
@@ -411,6 +411,14 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
             seconds: took.as_secs_f64(),
             rejects_file,
         })
+    }
+}
+
+/// The leaf of one person's consent: of their number, or of their user id where they have none.
+fn leaf(person: &Arriving, source: &str) -> tree::Hash {
+    match (person.phone_key, &person.user_id) {
+        (None, Some(user_id)) => tree::leaf_by_user_id(&person.salt, user_id, person.opt_in_at, source),
+        (phone_key, _) => tree::leaf(&person.salt, phone_key.unwrap_or_default(), person.opt_in_at, source),
     }
 }
 

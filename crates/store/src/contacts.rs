@@ -1,5 +1,7 @@
 //! People, as imports bring them: in chunks of a thousand or two, each one short transaction.
 
+mod user_ids;
+
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
@@ -13,10 +15,12 @@ use crate::ledger::{self, NewEntry};
 /// A person as an import brings them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Arriving {
-    /// The number's canonical key, one for all national variants.
-    pub phone_key: i64,
-    /// The number as dialled, digits without the plus sign.
-    pub phone: i64,
+    /// The number's canonical key, one for all national variants. `None` for somebody known by a user id only.
+    pub phone_key: Option<i64>,
+    /// The number as dialled, digits without the plus sign; there whenever its key is.
+    pub phone: Option<i64>,
+    /// The business-scoped user id (`EG.1349…`). There if the number is not.
+    pub user_id: Option<String>,
     /// `None` keeps the name that is there.
     pub name: Option<String>,
     /// `None` keeps the language that is there.
@@ -25,6 +29,10 @@ pub struct Arriving {
     pub attributes: BTreeMap<String, String>,
     /// When they consented, epoch ms.
     pub opt_in_at: i64,
+    /// Where this person's consent comes from, where the file has a column for it; `None`: as the whole import's.
+    pub opt_in_source: Option<String>,
+    /// The words that this person agreed to, where the file has a column for them; `None`: as the whole import's.
+    pub opt_in_wording: Option<String>,
     /// Makes this piece of evidence's leaf unguessable; erased with the person's data.
     pub salt: [u8; 16],
 }
@@ -43,7 +51,7 @@ pub struct Chunk<'a> {
     pub target: Option<ImportTarget>,
     /// Counts from 1 within the import.
     pub number: i64,
-    /// The people. Each phone key at most once.
+    /// The people. Each phone key and each user id at most once.
     pub people: &'a [Arriving],
     /// Where the consent comes from.
     pub opt_in_source: &'a str,
@@ -186,8 +194,9 @@ impl Store {
         let rows: Vec<_> = chunk
             .people
             .iter()
-            .map(|p| Row(p.phone_key, p.phone, p.name.as_deref(), p.language.as_deref(), &p.attributes))
+            .filter_map(|p| Some(Row(p.phone_key?, p.phone?, p.name.as_deref(), p.language.as_deref(), &p.attributes)))
             .collect();
+        let with_number = i64::try_from(rows.len()).unwrap_or(i64::MAX);
         let rows = serde_json::to_string(&rows)?;
         let mut tx = self.write(Priority::Bulk).await?;
         if let Some(target) = chunk.target
@@ -196,9 +205,13 @@ impl Store {
             return Ok(ChunkEnd::ListGone);
         }
         let created = write_people(&mut tx, CREATE, &rows, chunk.now).await?;
-        let known_before = i64::try_from(chunk.people.len()).unwrap_or(i64::MAX) - created;
+        let known_before = with_number - created;
         let updated = if known_before > 0 { write_people(&mut tx, UPDATE, &rows, chunk.now).await? } else { 0 };
-        let ids = ids_of(&mut tx, chunk.people).await?;
+        let mut ids = ids_of(&mut tx, chunk.people).await?;
+        user_ids::give(&mut tx, chunk.people, &ids).await?;
+        let by_user_id = user_ids::write_people(&mut tx, chunk.people, chunk.now).await?;
+        let (created, updated) = (created + by_user_id.created, updated + by_user_id.updated);
+        ids.extend(by_user_id.ids);
         let id_list = serde_json::to_string(&ids.iter().map(|(_, id)| id).collect::<Vec<_>>())?;
         let suppressed = count_suppressed(&mut tx, &id_list).await?;
         let Some(target) = chunk.target else {
@@ -313,21 +326,22 @@ async fn keep_evidence(
     for &(index, id) in ids {
         if let Some((index, person)) = at_index(index) {
             index_of.insert(id, index);
-            rows.push((id, person.opt_in_at, hex::encode(person.salt)));
+            let source = person.opt_in_source.as_deref().unwrap_or(chunk.opt_in_source);
+            rows.push((id, person.opt_in_at, hex::encode(person.salt), source));
         }
     }
     let sql = tx.pick(
         "INSERT INTO opt_ins (contact_id, at, source, import_id, chunk, salt)
-         SELECT value ->> 0, value ->> 1, $2, $3, $4, unhex(value ->> 2) FROM json_each($1) WHERE true
+         SELECT value ->> 0, value ->> 1, value ->> 3, $2, $3, unhex(value ->> 2) FROM json_each($1) WHERE true
          ON CONFLICT (contact_id, at, source) DO NOTHING RETURNING contact_id",
         "INSERT INTO opt_ins (contact_id, at, source, import_id, chunk, salt)
-         SELECT (v ->> 0)::bigint, (v ->> 1)::bigint, $2, $3, $4, decode(v ->> 2, 'hex')
+         SELECT (v ->> 0)::bigint, (v ->> 1)::bigint, v ->> 3, $2, $3, decode(v ->> 2, 'hex')
          FROM jsonb_array_elements($1::jsonb) AS e(v) ORDER BY 1
          ON CONFLICT (contact_id, at, source) DO NOTHING RETURNING contact_id",
     );
     let json = serde_json::to_string(&rows)?;
     let new: Vec<i64> = on!(tx, c => sqlx::query_scalar(sql)
-        .bind(json).bind(chunk.opt_in_source).bind(target.import_id).bind(chunk.number).fetch_all(c).await)?;
+        .bind(json).bind(target.import_id).bind(chunk.number).fetch_all(c).await)?;
     Ok(new
         .into_iter()
         .filter_map(|contact_id| Some(NewEvidence { index: *index_of.get(&contact_id)?, contact_id }))
@@ -340,12 +354,13 @@ mod tests {
     use crate::imports::NewImport;
     use crate::testing::{Database, entry, on_both_databases};
 
-    const NOW: i64 = 1_700_000_000_000;
+    pub(super) const NOW: i64 = 1_700_000_000_000;
 
-    fn person(n: i64) -> Arriving {
+    pub(super) fn person(n: i64) -> Arriving {
         Arriving {
-            phone_key: 201_000_000_000 + n,
-            phone: 201_000_000_000 + n,
+            phone_key: Some(201_000_000_000 + n),
+            phone: Some(201_000_000_000 + n),
+            user_id: None,
             name: Some(format!("Person \"{n}\" \\ مريم")),
             language: None,
             attributes: BTreeMap::from([
@@ -353,11 +368,13 @@ mod tests {
                 ("b".to_owned(), "1".to_owned()),
             ]),
             opt_in_at: NOW - 1000,
+            opt_in_source: None,
+            opt_in_wording: None,
             salt: [7; 16],
         }
     }
 
-    async fn target(store: &Store) -> ImportTarget {
+    pub(super) async fn target(store: &Store) -> ImportTarget {
         let list_id = store.ensure_list("people", NOW).await.unwrap();
         let new = NewImport {
             list_id,
@@ -371,7 +388,12 @@ mod tests {
         ImportTarget { import_id: store.begin_import(new).await.unwrap(), list_id }
     }
 
-    async fn take(store: &Store, target: ImportTarget, people: &[Arriving], now: i64) -> (ChunkEnd, Vec<NewEvidence>) {
+    pub(super) async fn take(
+        store: &Store,
+        target: ImportTarget,
+        people: &[Arriving],
+        now: i64,
+    ) -> (ChunkEnd, Vec<NewEvidence>) {
         let mut seen = Vec::new();
         let chunk = Chunk {
             target: Some(target),
@@ -391,7 +413,7 @@ mod tests {
         (end, seen)
     }
 
-    fn kept(created: i64, updated: i64) -> ChunkEnd {
+    pub(super) fn kept(created: i64, updated: i64) -> ChunkEnd {
         ChunkEnd::Kept { created, updated, suppressed: 0 }
     }
 
@@ -401,7 +423,7 @@ mod tests {
             let people: Vec<_> = (0..1500).map(person).collect();
             let (end, evidence) = take(&db.store, target, &people, NOW).await;
             assert_eq!((end, evidence.len()), (kept(1500, 0), 1500));
-            let before = db.store.contact_of_phone(people[3].phone_key).await.unwrap().unwrap();
+            let before = db.store.contact_of_phone(people[3].phone_key.unwrap()).await.unwrap().unwrap();
             let (end, evidence) = take(&db.store, target, &people, NOW + 5000).await;
             assert_eq!((end, evidence.len()), (kept(0, 0), 0));
             assert_eq!(db.store.contact(before.id).await.unwrap().unwrap(), before);
@@ -421,7 +443,7 @@ mod tests {
             let (end, evidence) = take(&db.store, target, &[changed.clone(), person(2), person(3)], NOW + 1).await;
             assert_eq!((end, evidence.len()), (kept(1, 1), 1));
             assert_eq!(evidence[0].index, 2);
-            let now = db.store.contact_of_phone(changed.phone_key).await.unwrap().unwrap();
+            let now = db.store.contact_of_phone(changed.phone_key.unwrap()).await.unwrap().unwrap();
             assert_eq!((now.name, now.language.as_deref(), now.updated_at), (person(1).name, Some("ar"), NOW + 1));
             let attributes: BTreeMap<String, String> = serde_json::from_str(&now.attributes).unwrap();
             assert_eq!(attributes["b"], "2");
@@ -450,8 +472,8 @@ mod tests {
             let dry = Chunk { target: None, number: 1, people: &people, opt_in_source: "shop", so_far: ImportCounts::default(), now: NOW };
             let end = db.store.take_in(&dry, |_| entry("opt-in", NOW)).await.unwrap();
             assert_eq!(end, kept(2, 1));
-            assert!(db.store.contact_of_phone(person(2).phone_key).await.unwrap().is_none());
-            assert_eq!(db.store.contact_of_phone(person(1).phone_key).await.unwrap().unwrap().name, person(1).name);
+            assert!(db.store.contact_of_phone(person(2).phone_key.unwrap()).await.unwrap().is_none());
+            assert_eq!(db.store.contact_of_phone(person(1).phone_key.unwrap()).await.unwrap().unwrap().name, person(1).name);
         }
 
         async fn a_chunk_for_a_list_that_was_removed_is_not_kept(db: Database) {
@@ -459,7 +481,7 @@ mod tests {
             assert!(db.store.remove_list(target.list_id).await.unwrap());
             let (end, _) = take(&db.store, target, &[person(1)], NOW).await;
             assert_eq!(end, ChunkEnd::ListGone);
-            assert!(db.store.contact_of_phone(person(1).phone_key).await.unwrap().is_none());
+            assert!(db.store.contact_of_phone(person(1).phone_key.unwrap()).await.unwrap().is_none());
         }
 
         async fn two_imports_of_the_same_people_at_once_create_each_person_once(db: Database) {

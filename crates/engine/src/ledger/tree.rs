@@ -25,6 +25,14 @@ pub fn leaf(salt: &[u8; 16], phone_key: i64, at: i64, source: &str) -> Hash {
     sha256(&[&[0], salt, &phone_key.to_be_bytes(), &at.to_be_bytes(), source.as_bytes()])
 }
 
+/// The leaf of somebody who has no number that we know: as [`leaf`], by the business-scoped user id. The first byte
+/// keeps it apart from every leaf and node.
+#[must_use]
+pub fn leaf_by_user_id(salt: &[u8; 16], user_id: &str, at: i64, source: &str) -> Hash {
+    let length = u64::try_from(user_id.len()).unwrap_or(u64::MAX);
+    sha256(&[&[2], salt, &length.to_be_bytes(), user_id.as_bytes(), &at.to_be_bytes(), source.as_bytes()])
+}
+
 /// The root over leaves in the order of their bytes, so that it does not depend on the order of the rows.
 #[must_use]
 pub fn root(mut leaves: Vec<Hash>) -> Hash {

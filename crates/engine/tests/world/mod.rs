@@ -183,12 +183,15 @@ impl World {
             .unwrap();
         let people: Vec<Arriving> = (0..count)
             .map(|n| Arriving {
-                phone_key: 201_000_000_000 + n,
-                phone: 201_000_000_000 + n,
+                phone_key: Some(201_000_000_000 + n),
+                phone: Some(201_000_000_000 + n),
+                user_id: None,
                 name: named(n).then(|| format!("Mona {n}")),
                 language: None,
                 attributes: BTreeMap::from([("city".to_owned(), "Cairo".to_owned())]),
                 opt_in_at: now - 1_000,
+                opt_in_source: None,
+                opt_in_wording: None,
                 salt: [0; 16],
             })
             .collect();
