@@ -6,6 +6,7 @@
 
 mod fresh;
 mod known;
+mod user_ids;
 
 use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
@@ -22,10 +23,12 @@ const QUIET: i64 = 8;
 /// A person as an import brings them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Arriving {
-    /// The number's canonical key, one for all national variants.
-    pub phone_key: i64,
-    /// The number as dialled, digits without the plus sign.
-    pub phone: i64,
+    /// The number's canonical key, one for all national variants. `None` for somebody known by a user id only.
+    pub phone_key: Option<i64>,
+    /// The number as dialled, digits without the plus sign; there whenever its key is.
+    pub phone: Option<i64>,
+    /// The business-scoped user id (`EG.1349…`). There if the number is not.
+    pub user_id: Option<String>,
     /// `None` keeps the name that is there.
     pub name: Option<String>,
     /// `None` keeps the language that is there.
@@ -34,10 +37,20 @@ pub struct Arriving {
     pub attributes: String,
     /// When they consented, epoch ms.
     pub opt_in_at: i64,
+    /// Where this person's consent comes from, where the file has a column for it; `None`: as the whole import's.
+    pub opt_in_source: Option<String>,
+    /// The words that this person agreed to, where the file has a column for them; `None`: as the whole import's.
+    pub opt_in_wording: Option<String>,
     /// Makes this piece of evidence's leaf unguessable; erased with the person's data.
     pub salt: [u8; 16],
-    /// Their own source and wording of consent, where the file has them; `None`: the import's.
-    pub consent: Option<Box<ConsentText>>,
+}
+
+impl Arriving {
+    /// Their place in a chunk: people without a number first, then by number.
+    #[must_use]
+    pub fn place(&self) -> (Option<i64>, Option<&str>) {
+        (self.phone_key, self.user_id.as_deref().filter(|_| self.phone_key.is_none()))
+    }
 }
 
 impl std::fmt::Debug for Arriving {
@@ -63,7 +76,7 @@ pub struct Chunk<'a> {
     pub target: Option<ImportTarget>,
     /// Counts from 1 within the import.
     pub number: i64,
-    /// The people, in the order of their phone keys, each at most once.
+    /// The people, in the order of [`Arriving::place`]. Each phone key and each user id at most once.
     pub people: &'a [Arriving],
     /// The id of each one's [`ConsentText`], from [`Store::consent_text_ids`]; of no meaning in a dry run.
     pub text_ids: &'a [i64],
@@ -110,6 +123,23 @@ pub struct NewEvidence {
     pub contact_id: i64,
 }
 
+/// What writing a chunk found beyond what was looked up before.
+#[derive(Default)]
+struct Extra {
+    /// Known people who were changed.
+    updated: i64,
+    /// People without a number who were known.
+    known: i64,
+    /// Of all people with a user id: opted out, and not counted by the survey.
+    suppressed: i64,
+    /// Known people without a number of whom nothing is to be written.
+    unchanged: i64,
+    /// People without a number who are not on the list.
+    joining: Vec<i64>,
+    /// And those the evidence of whose consent is not there.
+    evidence: Vec<NewEvidence>,
+}
+
 impl Store {
     /// Takes in a chunk of an import: people, their membership of the list, the evidence of their consent, and the
     /// counts of the import, all or nothing. When the chunk brings evidence that was not there, `entry` makes the one
@@ -118,17 +148,18 @@ impl Store {
     /// # Errors
     /// As every write. The same chunk may be given again: it is kept once.
     pub async fn take_in(&self, chunk: &Chunk<'_>, entry: impl Fn(&[NewEvidence]) -> NewEntry) -> Result<ChunkEnd> {
-        let Some(target) = chunk.target else {
-            let survey = self.survey(chunk, None).await?;
-            return Ok(survey.end(chunk, survey.changed()));
-        };
-        let mut look = chunk.look_first;
+        let by_user_id = chunk.people.iter().any(|person| person.user_id.is_some());
+        if chunk.target.is_none() && !by_user_id {
+            return Ok(self.survey(chunk).await?.would_end(chunk));
+        }
+        // Without a target everything is tried, and taken back.
+        let mut look = chunk.look_first || chunk.target.is_none();
         for _ in 0..TRIES {
-            let survey = if look { self.survey(chunk, Some(target)).await? } else { Survey::default() };
-            if survey.needs_nothing(chunk) && chunk.number % QUIET != 0 {
-                return Ok(survey.end(chunk, 0));
+            let survey = if look { self.survey(chunk).await? } else { Survey::default() };
+            if survey.needs_nothing(chunk) && !by_user_id && chunk.number % QUIET != 0 {
+                return Ok(survey.end(chunk, &Extra::default()));
             }
-            match self.write_chunk(chunk, target, &survey, &entry).await {
+            match self.write_chunk(chunk, &survey, &entry).await {
                 // Somebody of the chunk is known, or somebody else has just written the same.
                 Err(Error::Conflict(_)) => look = true,
                 done => return done,
@@ -140,31 +171,36 @@ impl Store {
     async fn write_chunk(
         &self,
         chunk: &Chunk<'_>,
-        target: ImportTarget,
         survey: &Survey,
         entry: impl Fn(&[NewEvidence]) -> NewEntry,
     ) -> Result<ChunkEnd> {
         let mut tx = self.write(Priority::Bulk).await?;
-        if !hold_list(&mut tx, target.list_id).await? {
+        if let Some(target) = chunk.target
+            && !hold_list(&mut tx, target.list_id).await?
+        {
             return Ok(ChunkEnd::ListGone);
         }
-        let updated = known::update(&mut tx, chunk, target, survey).await?;
+        let mut extra = Extra { updated: known::update(&mut tx, chunk, survey).await?, ..Extra::default() };
         let new = survey.unknown(chunk);
-        let ids = fresh::people(&mut tx, chunk, target, &new).await?;
+        let ids = fresh::people(&mut tx, chunk, &new).await?;
         // New people have greater ids than whoever was known, so that both follow each other in order.
         let mut joining: Vec<i64> = survey.strangers_to_the_list().collect();
         let mut evidence: Vec<NewEvidence> = survey.without_evidence().collect();
-        evidence.sort_unstable_by_key(|one| one.contact_id);
         joining.sort_unstable();
         joining.extend(&ids);
-        evidence.extend(new.iter().zip(&ids).map(|(&index, &contact_id)| NewEvidence { index, contact_id }));
+        evidence.sort_unstable_by_key(|one| one.contact_id);
+        let created = new.iter().zip(&ids).map(|(&index, &contact_id)| NewEvidence { index, contact_id });
+        evidence.extend(created);
+        user_ids::take_in(&mut tx, chunk, survey, &new, &ids, &mut extra).await?;
+        joining.append(&mut extra.joining);
+        evidence.append(&mut extra.evidence);
+        let end = survey.end(chunk, &extra);
+        let (Some(target), ChunkEnd::Kept { counts, .. }) = (chunk.target, &end) else { return Ok(end) };
         fresh::members(&mut tx, target, &joining, chunk.now).await?;
         fresh::evidence(&mut tx, chunk, target, &evidence).await?;
         if !evidence.is_empty() {
             ledger::append(&mut tx, &entry(&evidence)).await?;
         }
-        let end = survey.end(chunk, updated);
-        let ChunkEnd::Kept { counts, .. } = end else { return Ok(end) };
         match counts.note(&mut tx, target.import_id, chunk.number).await? {
             Noted::Now => {
                 tx.commit().await?;

@@ -35,15 +35,25 @@ impl CopyRows {
         self.field(&value.to_be_bytes())
     }
 
+    /// A `bigint` that may be NULL.
+    pub(crate) fn maybe_int(&mut self, value: Option<i64>) -> &mut Self {
+        match value {
+            Some(value) => self.int(value),
+            None => self.null(),
+        }
+    }
+
     /// A `text`.
     pub(crate) fn text(&mut self, value: Option<&str>) -> &mut Self {
         match value {
             Some(text) => self.field(text.as_bytes()),
-            None => {
-                self.bytes.extend(NULL.to_be_bytes());
-                self
-            }
+            None => self.null(),
         }
+    }
+
+    fn null(&mut self) -> &mut Self {
+        self.bytes.extend(NULL.to_be_bytes());
+        self
     }
 
     /// A `bytea`, or whatever else the bytes are.

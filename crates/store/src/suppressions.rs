@@ -8,7 +8,7 @@ use crate::ledger::{self, NewEntry};
 use crate::sends::{SendKey, wamid_hash};
 
 /// [`Stop::user_id`] in `identities`.
-const USER_ID: i16 = 2;
+pub(crate) const USER_ID: i16 = 2;
 /// [`Stop::parent_user_id`] in `identities`.
 const PARENT_USER_ID: i16 = 3;
 
@@ -307,7 +307,7 @@ async fn insert_names(tx: &mut Link, json: &str) -> Result<()> {
 }
 
 /// Learns names within the caller's transaction. The people who became suppressed by it.
-async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Result<Vec<i64>> {
+pub(crate) async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Result<Vec<i64>> {
     let people: Vec<i64> = identities.iter().map(|identity| identity.contact_id).collect();
     let sql = tx.pick(
         "SELECT id FROM contacts WHERE id IN (SELECT value FROM json_each($1))",

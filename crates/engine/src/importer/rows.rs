@@ -287,15 +287,17 @@ impl Sorting {
 fn arriving(contact: NewContact) -> Arriving {
     Arriving {
         // At most fifteen digits, so both fit.
-        phone_key: contact.phone.key().cast_signed(),
-        phone: contact.phone.e164().cast_signed(),
+        phone_key: Some(contact.phone.key().cast_signed()),
+        phone: Some(contact.phone.e164().cast_signed()),
+        user_id: None,
         name: contact.name,
         language: contact.language,
         // A map of texts has always a JSON form.
         attributes: serde_json::to_string(&contact.attributes).unwrap_or_default(),
         opt_in_at: contact.opt_in_at,
+        opt_in_source: None,
+        opt_in_wording: None,
         salt: rand::random(),
-        consent: None,
     }
 }
 

@@ -185,7 +185,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
     async fn write_gathered(&mut self) -> Result<()> {
         let mut people = std::mem::take(&mut self.gathered);
         let people = tokio::task::spawn_blocking(move || {
-            people.sort_unstable_by_key(|person| person.phone_key);
+            people.sort_unstable_by(|one, other| one.place().cmp(&other.place()));
             people
         });
         let people = people.await.map_err(anyhow::Error::from)?;
@@ -230,30 +230,22 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
     /// The id of each person's text of consent.
     async fn text_ids(&mut self, people: &[Arriving]) -> Result<Vec<i64>> {
         let order = self.order;
-        let text = |person: &'_ Arriving| person.consent.as_deref().unwrap_or(&order.consent).clone();
-        let mut missing: Vec<ConsentText> = Vec::new();
-        let all = people.iter().filter_map(|person| person.consent.as_deref()).chain([&order.consent]);
-        for text in all {
-            if !self.texts.contains_key(text) {
-                missing.push(text.clone());
-            }
+        let own = people.iter().filter(|person| person.opt_in_source.is_some() || person.opt_in_wording.is_some());
+        let mut wanted: Vec<ConsentText> = own.map(|person| text_of(person, order)).collect();
+        wanted.push(order.consent.clone());
+        wanted.sort_unstable();
+        wanted.dedup();
+        if self.texts.len() > TEXTS {
+            self.texts.clear();
         }
-        if !missing.is_empty() {
-            missing.sort_unstable();
-            missing.dedup();
-            let ids = self.app.store.consent_text_ids(&missing).await?;
-            if self.texts.len() + missing.len() > TEXTS {
-                self.texts.clear();
-                // Those of this chunk are asked for once more, all of them.
-                let mut all: Vec<ConsentText> = people.iter().map(text).collect();
-                all.sort_unstable();
-                all.dedup();
-                let ids = self.app.store.consent_text_ids(&all).await?;
-                self.texts.extend(all.into_iter().zip(ids));
-            }
-            self.texts.extend(missing.into_iter().zip(ids));
-        }
-        let id = |person: &Arriving| self.texts.get(person.consent.as_deref().unwrap_or(&order.consent)).copied();
+        wanted.retain(|text| !self.texts.contains_key(text));
+        let ids = self.app.store.consent_text_ids(&wanted).await?;
+        self.texts.extend(wanted.into_iter().zip(ids));
+        let common = self.texts.get(&order.consent).copied();
+        let id = |person: &Arriving| match (&person.opt_in_source, &person.opt_in_wording) {
+            (None, None) => common,
+            _ => self.texts.get(&text_of(person, order)).copied(),
+        };
         let ids: Option<Vec<i64>> = people.iter().map(id).collect();
         ids.ok_or_else(|| Fault::internal(anyhow::anyhow!("a text of consent has no id")))
     }
@@ -287,10 +279,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
     /// The one ledger entry for a chunk's new evidence: who consented is in the root over their leaves.
     fn evidence(&self, chunk: &Chunk<'_>, new: &[NewEvidence], salt: [u8; 16]) -> NewEntry {
         let people = new.iter().filter_map(|new| chunk.people.get(new.index));
-        let leaves = people.map(|person| {
-            let text = person.consent.as_deref().unwrap_or(&self.order.consent);
-            tree::leaf(&person.salt, person.phone_key, person.opt_in_at, text)
-        });
+        let leaves = people.map(|person| leaf(person, &text_of(person, self.order)));
         let detail = json!({
             "list": self.order.list.as_str(),
             "file": self.order.file_name,
@@ -378,6 +367,22 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
                 target.import_id, self.counts.accepted, self.counts.rows
             )),
         }
+    }
+}
+
+/// Where this person's consent comes from, in which words: their row's own, else the import's.
+fn text_of(person: &Arriving, order: &Checked) -> ConsentText {
+    ConsentText {
+        source: person.opt_in_source.as_ref().unwrap_or(&order.consent.source).clone(),
+        wording: person.opt_in_wording.as_ref().unwrap_or(&order.consent.wording).clone(),
+    }
+}
+
+/// The leaf of one person's consent: of their number, or of their user id where they have none.
+fn leaf(person: &Arriving, text: &ConsentText) -> tree::Hash {
+    match (person.phone_key, &person.user_id) {
+        (None, Some(user_id)) => tree::leaf_by_user_id(&person.salt, user_id, person.opt_in_at, text),
+        (phone_key, _) => tree::leaf(&person.salt, phone_key.unwrap_or_default(), person.opt_in_at, text),
     }
 }
 

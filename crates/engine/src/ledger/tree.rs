@@ -28,6 +28,15 @@ pub fn leaf(salt: &[u8; 16], phone_key: i64, at: i64, text: &ConsentText) -> Has
     sha256(&[&[0], salt, &phone_key.to_be_bytes(), &at.to_be_bytes(), &length, source, wording])
 }
 
+/// The leaf of somebody who has no number that we know: as [`leaf`], by the business-scoped user id. The first byte
+/// keeps it apart from every leaf and node.
+#[must_use]
+pub fn leaf_by_user_id(salt: &[u8; 16], user_id: &str, at: i64, text: &ConsentText) -> Hash {
+    let lengths = [user_id, &text.source].map(|part| (part.len() as u64).to_be_bytes());
+    let (source, wording) = (text.source.as_bytes(), text.wording.as_bytes());
+    sha256(&[&[2], salt, &lengths[0], user_id.as_bytes(), &at.to_be_bytes(), &lengths[1], source, wording])
+}
+
 /// The root over leaves in the order of their bytes, so that it does not depend on the order of the rows.
 #[must_use]
 pub fn root(mut leaves: Vec<Hash>) -> Hash {

@@ -188,14 +188,16 @@ impl World {
         let text_id = self.app.store.consent_text_ids(&[text]).await.unwrap()[0];
         let people: Vec<Arriving> = (0..count)
             .map(|n| Arriving {
-                phone_key: 201_000_000_000 + n,
-                phone: 201_000_000_000 + n,
+                phone_key: Some(201_000_000_000 + n),
+                phone: Some(201_000_000_000 + n),
+                user_id: None,
                 name: named(n).then(|| format!("Mona {n}")),
                 language: None,
                 attributes: r#"{"city":"Cairo"}"#.to_owned(),
                 opt_in_at: now - 1_000,
+                opt_in_source: None,
+                opt_in_wording: None,
                 salt: [0; 16],
-                consent: None,
             })
             .collect();
         for (place, people) in people.chunks(1_000).enumerate() {

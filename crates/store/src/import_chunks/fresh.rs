@@ -39,15 +39,15 @@ static EVIDENCE: LazyLock<Chunks> = LazyLock::new(|| {
 pub(super) async fn people(
     tx: &mut Link,
     chunk: &Chunk<'_>,
-    target: ImportTarget,
     new: &[usize],
 ) -> Result<Vec<i64>> {
+    let import_id = chunk.target.map(|target| target.import_id);
     let ids = new_ids(tx, new.len()).await?;
     let rows: Vec<_> = ids.iter().copied().zip(new.iter().filter_map(|index| chunk.people.get(*index))).collect();
     match tx {
         Link::Sqlite(held, _) => {
             for (statement, rows) in PEOPLE.over(&rows) {
-                let mut query = sqlx::query(statement).bind(target.import_id).bind(chunk.now).bind(chunk.now);
+                let mut query = sqlx::query(statement).bind(import_id).bind(chunk.now).bind(chunk.now);
                 for (id, person) in rows {
                     query = query
                         .bind(id)
@@ -66,12 +66,12 @@ pub(super) async fn people(
             for (id, person) in &rows {
                 copy.row()
                     .int(*id)
-                    .int(person.phone_key)
-                    .int(person.phone)
+                    .maybe_int(person.phone_key)
+                    .maybe_int(person.phone)
                     .text(person.name.as_deref())
                     .text(person.language.as_deref())
                     .text(Some(&person.attributes))
-                    .int(target.import_id)
+                    .maybe_int(import_id)
                     .int(chunk.now)
                     .int(chunk.now);
             }
@@ -87,7 +87,7 @@ pub(super) async fn people(
 }
 
 /// Ids that nobody has or had, ascending.
-async fn new_ids(tx: &mut Link, count: usize) -> Result<Vec<i64>> {
+pub(super) async fn new_ids(tx: &mut Link, count: usize) -> Result<Vec<i64>> {
     let wanted = i64::try_from(count).unwrap_or(i64::MAX);
     match tx {
         _ if count == 0 => Ok(Vec::new()),

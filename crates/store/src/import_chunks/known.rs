@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde::Serialize;
 
-use super::{Arriving, Chunk, ChunkEnd, ImportTarget, NewEvidence};
+use super::{Arriving, Chunk, ChunkEnd, Extra, NewEvidence};
 use crate::chunks::Chunks;
 use crate::db::{Link, Store, on};
 use crate::error::Result;
@@ -42,18 +42,19 @@ impl Survey {
         self.unchanged == count(chunk.people.len())
     }
 
-    /// Known people of whom something would change.
-    pub(super) fn changed(&self) -> i64 {
-        self.changed
-    }
-
     /// Which of the chunk's people are not known.
     pub(super) fn unknown(&self, chunk: &Chunk<'_>) -> Vec<usize> {
         if self.needs_nothing(chunk) {
             return Vec::new();
         }
         let mut known = self.rows.iter().map(|row| row.index).peekable();
-        (0..chunk.people.len()).filter(|index| known.next_if_eq(index).is_none()).collect()
+        let with_number = chunk.people.iter().enumerate().filter(|(_, person)| person.phone_key.is_some());
+        with_number.map(|(index, _)| index).filter(|index| known.next_if_eq(index).is_none()).collect()
+    }
+
+    /// Known people with a number: which of the chunk's, and our id of them.
+    pub(super) fn known(&self) -> impl Iterator<Item = (usize, i64)> {
+        self.rows.iter().map(|row| (row.index, row.contact_id))
     }
 
     /// Known people who are not on the list.
@@ -68,13 +69,19 @@ impl Survey {
     }
 
     /// The counts of the import with this chunk.
-    pub(super) fn end(&self, chunk: &Chunk<'_>, updated: i64) -> ChunkEnd {
+    pub(super) fn end(&self, chunk: &Chunk<'_>, extra: &Extra) -> ChunkEnd {
+        let known = self.known + extra.known;
         let mut counts = chunk.so_far;
-        counts.created += count(chunk.people.len()) - self.known;
-        counts.updated += updated;
-        counts.suppressed += self.suppressed;
-        counts.unchanged += self.unchanged;
-        ChunkEnd::Kept { counts, met_known: self.known > 0 }
+        counts.created += count(chunk.people.len()) - known;
+        counts.updated += extra.updated;
+        counts.suppressed += self.suppressed + extra.suppressed;
+        counts.unchanged += self.unchanged + extra.unchanged;
+        ChunkEnd::Kept { counts, met_known: known > 0 }
+    }
+
+    /// The same for a dry run, of which nothing is written.
+    pub(super) fn would_end(&self, chunk: &Chunk<'_>) -> ChunkEnd {
+        self.end(chunk, &Extra { updated: self.changed, ..Extra::default() })
     }
 }
 
@@ -129,8 +136,8 @@ fn sqlite(what: &str) -> Chunks {
 impl Store {
     /// Looks who of a chunk is known, and what of them is there. Reads only, and outside any transaction: what changes
     /// afterwards is found as a conflict when the chunk is written.
-    pub(super) async fn survey(&self, chunk: &Chunk<'_>, target: Option<ImportTarget>) -> Result<Survey> {
-        let list_id = target.map_or(0, |target| target.list_id);
+    pub(super) async fn survey(&self, chunk: &Chunk<'_>) -> Result<Survey> {
+        let list_id = chunk.target.map_or(0, |target| target.list_id);
         let mut link = self.read().await?;
         let sums: Vec<(i64, i64, i64, i64)> =
             ask(&mut link, (&SQLITE_SUMS, POSTGRES_SUMS.as_str()), list_id, chunk).await?;
@@ -141,12 +148,14 @@ impl Store {
             survey.suppressed += suppressed;
             survey.unchanged += unchanged;
         }
-        if target.is_none() || survey.known == 0 || survey.needs_nothing(chunk) {
+        let by_user_id = chunk.people.iter().any(|person| person.user_id.is_some());
+        let is_told = survey.known == 0 || survey.needs_nothing(chunk) || chunk.target.is_none();
+        if is_told && !by_user_id {
             return Ok(survey);
         }
         let rows: Vec<(i64, i64, bool, bool, bool)> =
             ask(&mut link, (&SQLITE_ROWS, POSTGRES_ROWS.as_str()), list_id, chunk).await?;
-        let place = |key: i64| chunk.people.binary_search_by_key(&key, |person| person.phone_key).ok();
+        let place = |key: i64| chunk.people.binary_search_by_key(&Some(key), |person| person.phone_key).ok();
         survey.rows = rows
             .into_iter()
             .filter_map(|(key, contact_id, changed, member, evident)| {
@@ -192,7 +201,7 @@ where
             Ok(answers)
         }
         Link::Postgres(held) => {
-            let numbers = |value: fn(&Arriving) -> i64| chunk.people.iter().map(value).collect::<Vec<_>>();
+            let numbers = |value: fn(&Arriving) -> Option<i64>| chunk.people.iter().map(value).collect::<Vec<_>>();
             let texts = |value: fn(&Arriving) -> Option<&str>| chunk.people.iter().map(value).collect::<Vec<_>>();
             Ok(sqlx::query_as(postgres)
                 .bind(list_id)
@@ -201,7 +210,7 @@ where
                 .bind(texts(|person| person.name.as_deref()))
                 .bind(texts(|person| person.language.as_deref()))
                 .bind(texts(|person| Some(&person.attributes)))
-                .bind(numbers(|person| person.opt_in_at))
+                .bind(numbers(|person| Some(person.opt_in_at)))
                 .bind(chunk.text_ids)
                 .fetch_all(&mut **held)
                 .await?)
@@ -246,11 +255,11 @@ const UPDATE: [&str; 2] = [
 pub(super) async fn update(
     tx: &mut Link,
     chunk: &Chunk<'_>,
-    target: ImportTarget,
     survey: &Survey,
 ) -> Result<i64> {
+    let import_id = chunk.target.map_or(0, |target| target.import_id);
     #[derive(Serialize)]
-    struct Row<'a>(i64, i64, Option<&'a str>, Option<&'a str>, &'a str);
+    struct Row<'a>(Option<i64>, Option<i64>, Option<&'a str>, Option<&'a str>, &'a str);
     let changed = survey.rows.iter().filter(|row| row.changed).filter_map(|row| chunk.people.get(row.index));
     let rows: Vec<_> = changed
         .map(|p| Row(p.phone_key, p.phone, p.name.as_deref(), p.language.as_deref(), &p.attributes))
@@ -260,8 +269,8 @@ pub(super) async fn update(
     }
     let json = serde_json::to_string(&rows)?;
     let (keep, update) = (tx.pick(KEEP[0], KEEP[1]), tx.pick(UPDATE[0], UPDATE[1]));
-    on!(tx, c => sqlx::query(keep).bind(&json).bind(target.import_id).execute(c).await.map(drop))?;
-    let updated = on!(tx, c => sqlx::query(update).bind(&json).bind(target.import_id).bind(chunk.now)
+    on!(tx, c => sqlx::query(keep).bind(&json).bind(import_id).execute(c).await.map(drop))?;
+    let updated = on!(tx, c => sqlx::query(update).bind(&json).bind(import_id).bind(chunk.now)
         .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(i64::try_from(updated).unwrap_or(i64::MAX))
 }

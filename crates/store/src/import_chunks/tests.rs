@@ -3,23 +3,25 @@ use crate::imports::NewImport;
 use crate::leases::Owner;
 use crate::testing::{Database, entry, on_both_databases};
 
-const NOW: i64 = 1_700_000_000_000;
+pub(super) const NOW: i64 = 1_700_000_000_000;
 
 fn attributes(pairs: &[(&str, &str)]) -> String {
     let map: std::collections::BTreeMap<_, _> = pairs.iter().copied().collect();
     serde_json::to_string(&map).unwrap()
 }
 
-fn person(n: i64) -> Arriving {
+pub(super) fn person(n: i64) -> Arriving {
     Arriving {
-        phone_key: 201_000_000_000 + n,
-        phone: 201_000_000_000 + n,
+        phone_key: Some(201_000_000_000 + n),
+        phone: Some(201_000_000_000 + n),
+        user_id: None,
         name: Some(format!("Person \"{n}\" \\ مريم")),
         language: None,
         attributes: attributes(&[("city", "القاهرة 🌙 \"q\" \\n"), ("b", "1")]),
         opt_in_at: NOW - 1000,
+        opt_in_source: None,
+        opt_in_wording: None,
         salt: [7; 16],
-        consent: None,
     }
 }
 
@@ -50,7 +52,7 @@ fn chunk<'a>(target: Option<ImportTarget>, people: &'a [Arriving], text_ids: &'a
 }
 
 /// Takes people in as the only chunk of an import of their own.
-async fn take(store: &Store, people: &[Arriving], now: i64) -> (ChunkEnd, Vec<NewEvidence>) {
+pub(super) async fn take(store: &Store, people: &[Arriving], now: i64) -> (ChunkEnd, Vec<NewEvidence>) {
     take_into(store, target(store).await, people, now, true).await
 }
 
@@ -61,6 +63,7 @@ async fn take_into(
     now: i64,
     look_first: bool,
 ) -> (ChunkEnd, Vec<NewEvidence>) {
+    assert!(people.is_sorted_by_key(Arriving::place));
     let seen = std::cell::RefCell::new(Vec::new());
     let id = store.consent_text_ids(&[shop()]).await.unwrap()[0];
     let ids = vec![id; people.len()];
@@ -75,9 +78,17 @@ async fn take_into(
 }
 
 /// Created and updated people of a kept chunk.
-fn done(end: &ChunkEnd) -> (i64, i64) {
+pub(super) fn done(end: &ChunkEnd) -> (i64, i64) {
     match end {
         ChunkEnd::Kept { counts, .. } => (counts.created, counts.updated),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Opted-out people of a kept chunk.
+pub(super) fn suppressed(end: &ChunkEnd) -> i64 {
+    match end {
+        ChunkEnd::Kept { counts, .. } => counts.suppressed,
         other => panic!("{other:?}"),
     }
 }
@@ -87,7 +98,7 @@ on_both_databases! {
         let people: Vec<_> = (0..1500).map(person).collect();
         let (end, evidence) = take(&db.store, &people, NOW).await;
         assert_eq!((done(&end), evidence.len()), ((1500, 0), 1500));
-        let before = db.store.contact_of_phone(people[3].phone_key).await.unwrap().unwrap();
+        let before = db.store.contact_of_phone(people[3].phone_key.unwrap()).await.unwrap().unwrap();
         for look_first in [true, false] {
             let again = target(&db.store).await;
             let (end, evidence) = take_into(&db.store, again, &people, NOW + 5000, look_first).await;
@@ -117,7 +128,7 @@ on_both_databases! {
         db.store.interrupt_imports("gone", NOW).await.unwrap();
         let (end, _) = take_into(&db.store, target, &[person(1)], NOW, false).await;
         assert_eq!(end, ChunkEnd::Interrupted);
-        assert!(db.store.contact_of_phone(person(1).phone_key).await.unwrap().is_none());
+        assert!(db.store.contact_of_phone(person(1).phone_key.unwrap()).await.unwrap().is_none());
     }
 
     async fn people_have_their_own_words_of_consent_where_the_file_tells_them(db: Database) {
@@ -127,7 +138,7 @@ on_both_databases! {
         assert_eq!((ids[0], db.store.consent_text_ids(&[other.clone()]).await.unwrap()), (ids[2], vec![ids[1]]));
         let people = [person(1), person(2)];
         db.store.take_in(&chunk(Some(target), &people, &ids[..2], NOW), |_| entry("opt-in", NOW)).await.unwrap();
-        let second = db.store.contact_of_phone(people[1].phone_key).await.unwrap().unwrap();
+        let second = db.store.contact_of_phone(people[1].phone_key.unwrap()).await.unwrap().unwrap();
         let evidence = db.store.opt_ins(second.id).await.unwrap().remove(0);
         assert_eq!((evidence.source, evidence.wording), (other.source, other.wording));
     }
@@ -141,7 +152,7 @@ on_both_databases! {
         let (end, evidence) = take(&db.store, &[changed.clone(), person(2), person(3)], NOW + 1).await;
         assert_eq!((done(&end), evidence.len()), ((1, 1), 1));
         assert_eq!(evidence[0].index, 2);
-        let now = db.store.contact_of_phone(changed.phone_key).await.unwrap().unwrap();
+        let now = db.store.contact_of_phone(changed.phone_key.unwrap()).await.unwrap().unwrap();
         assert_eq!((now.name, now.language.as_deref(), now.updated_at), (person(1).name, Some("ar"), NOW + 1));
         let kept: std::collections::BTreeMap<String, String> = serde_json::from_str(&now.attributes).unwrap();
         assert_eq!(kept["b"], "2");
@@ -167,8 +178,8 @@ on_both_databases! {
         let people = [changed, person(2), person(3)];
         let end = db.store.take_in(&chunk(None, &people, &[0; 3], NOW), |_| entry("opt-in", NOW)).await.unwrap();
         assert_eq!(done(&end), (2, 1));
-        assert!(db.store.contact_of_phone(person(2).phone_key).await.unwrap().is_none());
-        assert_eq!(db.store.contact_of_phone(person(1).phone_key).await.unwrap().unwrap().name, person(1).name);
+        assert!(db.store.contact_of_phone(person(2).phone_key.unwrap()).await.unwrap().is_none());
+        assert_eq!(db.store.contact_of_phone(person(1).phone_key.unwrap()).await.unwrap().unwrap().name, person(1).name);
     }
 
     async fn a_chunk_for_a_list_that_was_removed_is_not_kept(db: Database) {
@@ -176,7 +187,7 @@ on_both_databases! {
         assert!(db.store.remove_list(target.list_id).await.unwrap());
         let (end, _) = take_into(&db.store, target, &[person(1)], NOW, true).await;
         assert_eq!(end, ChunkEnd::ListGone);
-        assert!(db.store.contact_of_phone(person(1).phone_key).await.unwrap().is_none());
+        assert!(db.store.contact_of_phone(person(1).phone_key.unwrap()).await.unwrap().is_none());
     }
 
     async fn two_imports_of_the_same_people_at_once_create_each_person_once(db: Database) {
