@@ -167,8 +167,11 @@ impl World {
             Database::Sqlite => (None, None),
             Database::Postgres => (None, Some(Cluster::of_this_process().fresh_database())),
             Database::PostgresOfItsOwn | Database::DurablePostgres => {
-                let cluster =
-                    if setup.database == Database::DurablePostgres { Cluster::start_durable() } else { Cluster::start() };
+                let cluster = if setup.database == Database::DurablePostgres {
+                    Cluster::start_durable()
+                } else {
+                    Cluster::start()
+                };
                 let url = cluster.fresh_database();
                 (Some(cluster), Some(url))
             }

@@ -198,7 +198,11 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
         (self.counts.duplicates, self.counts.rejected) = self.passed_over;
         self.counts.rows = self.counts.accepted + self.counts.duplicates + self.counts.rejected;
         if self.counts.rows != self.read {
-            return Err(Fault::internal(anyhow::anyhow!("{} rows were read, and {} counted", self.read, self.counts.rows)));
+            return Err(Fault::internal(anyhow::anyhow!(
+                "{} rows were read, and {} counted",
+                self.read,
+                self.counts.rows
+            )));
         }
         self.tell();
         Ok(())
@@ -254,6 +258,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
     /// kept once.
     async fn keep_people(&self, people: &[Arriving], text_ids: &[i64], so_far: ImportCounts) -> Result<ChunkEnd> {
         let mut waits = WAITS.iter();
+        let mut again = false;
         loop {
             let salt = self.app.vault.random_bytes::<16>()?;
             let chunk = Chunk {
@@ -262,6 +267,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
                 people,
                 text_ids,
                 look_first: self.met_known,
+                again,
                 so_far,
                 now: self.app.clock.now_ms(),
             };
@@ -269,6 +275,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
             match (written, waits.next()) {
                 (Err(error), Some(wait)) if error.is_unavailable() => {
                     tracing::warn!(%error, "an import waits for the database");
+                    again = true;
                     self.app.clock.sleep(*wait).await;
                 }
                 (written, _) => return Ok(written?),
@@ -406,4 +413,3 @@ async fn create_private(path: &Path, beginning: &[u8]) -> std::io::Result<File> 
     file.write_all(beginning).await?;
     Ok(file)
 }
-
