@@ -16,7 +16,7 @@ use super::lines::{Framed, Frames, LONGEST_ROW, Shape};
 use crate::fault::{Fault, Result};
 
 /// People in one parcel.
-pub(super) const PEOPLE: usize = 1_024;
+pub(super) const PEOPLE: usize = 1_000;
 /// Bytes of rejects in one parcel.
 const REJECTS: usize = 256 * 1024;
 /// Rows in one parcel, whatever became of them, so that progress is seen in a file of repeats.
