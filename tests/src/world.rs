@@ -329,7 +329,9 @@ impl World {
         self.database_url().is_some()
     }
 
-    fn database_url(&self) -> Option<&str> {
+    /// Where the database is; `None` for the embedded one.
+    #[must_use]
+    pub fn database_url(&self) -> Option<&str> {
         self.environment.iter().find(|(key, _)| key == "HUDHUD_DATABASE_URL").map(|(_, url)| url.as_str())
     }
 

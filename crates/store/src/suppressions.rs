@@ -12,7 +12,7 @@ use crate::ledger::{self, NewEntry};
 use crate::sends::{SendKey, wamid_hash};
 
 /// [`Stop::user_id`] in `identities`.
-const USER_ID: i16 = 2;
+pub(crate) const USER_ID: i16 = 2;
 /// [`Stop::parent_user_id`] in `identities`.
 const PARENT_USER_ID: i16 = 3;
 
@@ -397,7 +397,7 @@ async fn insert_names(tx: &mut Link, json: &str) -> Result<()> {
 }
 
 /// Learns names within the caller's transaction. The people who became suppressed by it.
-async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Result<Vec<i64>> {
+pub(crate) async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Result<Vec<i64>> {
     if identities.is_empty() {
         return Ok(Vec::new());
     }

@@ -15,8 +15,8 @@ use tokio::sync::mpsc;
 use super::lines::{Framed, Frames, LONGEST_ROW, Shape};
 use crate::fault::{Fault, Result};
 
-/// People in one parcel: what SQLite writes in some 20 ms.
-const PEOPLE: usize = 1_000;
+/// People in one parcel.
+pub(super) const PEOPLE: usize = 1_000;
 /// Bytes of rejects in one parcel.
 const REJECTS: usize = 256 * 1024;
 /// Rows in one parcel, whatever became of them, so that progress is seen in a file of repeats.
@@ -287,12 +287,16 @@ impl Sorting {
 fn arriving(contact: NewContact) -> Arriving {
     Arriving {
         // At most fifteen digits, so both fit.
-        phone_key: contact.phone.key().cast_signed(),
-        phone: contact.phone.e164().cast_signed(),
+        phone_key: Some(contact.phone.key().cast_signed()),
+        phone: Some(contact.phone.e164().cast_signed()),
+        user_id: None,
         name: contact.name,
         language: contact.language,
-        attributes: contact.attributes,
+        // A map of texts has always a JSON form.
+        attributes: serde_json::to_string(&contact.attributes).unwrap_or_default(),
         opt_in_at: contact.opt_in_at,
+        opt_in_source: None,
+        opt_in_wording: None,
         salt: rand::random(),
     }
 }

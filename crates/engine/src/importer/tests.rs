@@ -5,6 +5,8 @@ use store::on_both_databases;
 use store::testing::Database;
 
 use super::*;
+use crate::FaultKind;
+use crate::ledger::{commitment, tree};
 use crate::testing::{NOW, TestApp, app};
 
 fn order(list: &str) -> ImportOrder {
@@ -14,6 +16,7 @@ fn order(list: &str) -> ImportOrder {
         region: Some("EG".to_owned()),
         mapping: Vec::new(),
         opt_in_source: "web shop, newsletter box".to_owned(),
+        opt_in_wording: "Send me offers by WhatsApp".to_owned(),
         opt_in_at: Some(OptInTime::Fixed(NOW - 86_400_000)),
         encoding: None,
         delimiter: None,
@@ -93,8 +96,8 @@ on_both_databases! {
         let short = found.values().find(|row| row["code"] == "phone-too-short").unwrap();
         assert_eq!((short["phone"].as_str(), short["name"].as_str(), short["value"].as_str()), ("010012", "Short", "010012"));
 
-        // One ledger entry per chunk of a thousand, and a name for the first of the repeats.
-        assert_eq!(app.store.ledger_size().await.unwrap(), 2);
+        // One ledger entry per chunk of two thousand, and a name for the first of the repeats.
+        assert_eq!(app.store.ledger_size().await.unwrap(), 1);
         let key = domain::phone::parse("+201001000000", None).unwrap().key().cast_signed();
         let person = app.store.contact_of_phone(key).await.unwrap().unwrap();
         assert_eq!(person.name.as_deref(), Some("Person 0"));
@@ -103,7 +106,7 @@ on_both_databases! {
         app.clock.advance(Duration::from_secs(60));
         let again = run(&app, order("people"), &file).await.unwrap();
         assert_eq!(counts(&again), [2_028, 2_000, 0, 0, 7, 21]);
-        assert_eq!(app.store.ledger_size().await.unwrap(), 2);
+        assert_eq!(app.store.ledger_size().await.unwrap(), 1);
         assert_eq!(app.store.contact_of_phone(key).await.unwrap().unwrap(), person);
         assert_eq!(crate::lists::show(&app, "people").await.unwrap().members, 2_000);
 
@@ -126,7 +129,8 @@ on_both_databases! {
             let evidence = app.store.opt_ins(id).await.unwrap().remove(0);
             assert_eq!((evidence.import_id, evidence.chunk), (entry.import_id, Some(1)));
             let salt = evidence.salt.unwrap().try_into().unwrap();
-            leaves.push(tree::leaf(&salt, person.phone_key.unwrap(), evidence.at, &evidence.source));
+            let text = store::ConsentText { source: evidence.source, wording: evidence.wording };
+            leaves.push(tree::leaf(&salt, person.phone_key.unwrap(), evidence.at, &text));
         }
         assert_eq!(detail["root"], hex::encode(tree::root(leaves)));
         assert_eq!(detail["people"], 3);
@@ -358,7 +362,7 @@ async fn progress_is_told_and_never_goes_back() {
     assert!(seen.windows(2).all(|pair| pair[0].rows <= pair[1].rows));
     assert_eq!(seen.last().unwrap().rows, 2_028);
     assert!(seen.iter().all(|p| p.rows == p.accepted + p.duplicates + p.rejected));
-    assert!(seen.len() >= 3);
+    assert!(seen.len() >= 2);
 }
 
 #[tokio::test]
@@ -369,4 +373,115 @@ async fn rejects_are_readable_by_their_owner_alone() {
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let file = std::path::PathBuf::from(summary.rejects_file.unwrap());
     assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
+}
+
+on_both_databases! {
+    async fn the_same_file_is_told_with_its_day_and_undoing_asks_who_used_it(db: Database) {
+        let app = app(db).await;
+        let file = b"phone,name\n01001000001,A\n01001000002,B\n";
+        let first = run(&app, order("people"), file).await.unwrap();
+        assert_eq!(first.same_as, None);
+        let at = app.clock.now_ms();
+        app.clock.advance(Duration::from_secs(60));
+        let again = run(&app, order("people"), file).await.unwrap();
+        let same = again.same_as.clone().unwrap();
+        assert_eq!((same.import_id, same.at), (first.import_id.unwrap(), at));
+        let dry = run(&app, ImportOrder { dry_run: true, ..order("people") }, file).await.unwrap();
+        assert_eq!(dry.same_as.unwrap().import_id, again.import_id.unwrap());
+        assert_eq!(crate::imports::ls(&app, None, 10).await.unwrap()[0].summary.same_as, again.same_as);
+
+        let (first, again) = (first.import_id.unwrap(), again.import_id.unwrap());
+        let actor = Actor::cli("amr");
+        let fault = crate::imports::undo(&app, first, &actor).await.unwrap_err();
+        assert!(fault.kind == FaultKind::WrongState && fault.detail.contains(&format!("imports {again}")), "{fault}");
+        crate::imports::undo(&app, again, &actor).await.unwrap();
+        let undone = crate::imports::undo(&app, first, &actor).await.unwrap();
+        assert_eq!((undone.removed, undone.left_list, undone.evidence), (2, 2, 2));
+        assert_eq!(crate::lists::show(&app, "people").await.unwrap().members, 0);
+        assert_eq!(crate::imports::undo(&app, first, &actor).await.unwrap_err().kind, FaultKind::WrongState);
+        // One entry for the consents, two for what was undone; the evidence is gone with them, and that is in order.
+        while crate::ledger::seal_next(&app, 100).await.unwrap() > 0 {}
+        let check = crate::ledger::verify(&app).await.unwrap();
+        assert_eq!((check.ok, check.entries, check.evidence), (true, 3, 0));
+    }
+
+    async fn evidence_of_consent_that_was_changed_breaks_the_ledger(db: Database) {
+        let app = app(db).await;
+        run(&app, order("other"), b"phone\n01001000009\n").await.unwrap();
+        run(&app, order("people"), b"phone\n01001000001\n01001000002\n01001000003\n").await.unwrap();
+        while crate::ledger::seal_next(&app, 100).await.unwrap() > 0 {}
+        let check = crate::ledger::verify(&app).await.unwrap();
+        assert_eq!((check.ok, check.evidence), (true, 4));
+        for (tampering, back) in [
+            ("UPDATE opt_ins SET at = at + 1 WHERE contact_id = 3", "UPDATE opt_ins SET at = at - 1 WHERE contact_id = 3"),
+            ("UPDATE consent_texts SET wording = 'x'", "UPDATE consent_texts SET wording = 'Send me offers by WhatsApp'"),
+            ("UPDATE opt_ins SET import_id = NULL WHERE contact_id = 3", "UPDATE opt_ins SET import_id = 2 WHERE contact_id = 3"),
+            ("UPDATE contacts SET phone_key = 1 WHERE id = 3", "UPDATE contacts SET phone_key = phone WHERE id = 3"),
+            (
+                "INSERT INTO opt_ins (contact_id, at, text_id, import_id, chunk, salt)
+                 SELECT 900, at, text_id, import_id, chunk, salt FROM opt_ins WHERE contact_id = 3",
+                "DELETE FROM opt_ins WHERE contact_id = 900",
+            ),
+        ] {
+            app.store.tamper(tampering).await;
+            let check = crate::ledger::verify(&app).await.unwrap();
+            assert!(!check.ok && check.first_broken.is_some(), "{tampering}");
+            app.store.tamper(back).await;
+            assert!(crate::ledger::verify(&app).await.unwrap().ok, "after {tampering}");
+        }
+    }
+
+    async fn an_import_whose_process_died_is_interrupted_and_the_file_again_doubles_nobody(db: Database) {
+        let app = app(db).await;
+        // A file that begins and never goes on.
+        let mut file = b"phone,name\n".to_vec();
+        for n in 0..5_000 {
+            file.extend(format!("0100{:07},Person\n", 1_000_000 + n).bytes());
+        }
+        let ours = store::Owner { instance: "watcher".into(), host: String::new(), boot: String::new() };
+        let mut watch = crate::imports::Watch::default();
+        {
+            let stalling = tokio::io::AsyncReadExt::chain(&file[..], Pending);
+            let importing = import(&app, order("people"), stalling, |_| {});
+            tokio::pin!(importing);
+            let begun = async {
+                loop {
+                    if crate::lists::show(&app, "people").await.is_ok_and(|list| list.members > 0) {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            };
+            tokio::select! {
+                _ = &mut importing => panic!("it cannot end"),
+                () = begun => {}
+            }
+            watch.tick(&app, &ours).await.unwrap();
+        }
+        // Its future is dropped, as when a process dies.
+        app.clock.advance(Duration::from_secs(19));
+        watch.tick(&app, &ours).await.unwrap();
+        assert_eq!(crate::imports::ls(&app, None, 1).await.unwrap()[0].state, "running");
+        app.clock.advance(Duration::from_secs(2));
+        watch.tick(&app, &ours).await.unwrap();
+        let shown = crate::imports::ls(&app, None, 1).await.unwrap().remove(0);
+        assert_eq!(shown.state, "interrupted");
+        assert_eq!(shown.summary.rows, shown.summary.accepted + shown.summary.duplicates + shown.summary.rejected);
+        let again = run(&app, order("people"), &file).await.unwrap();
+        assert_eq!((again.accepted, again.created), (5_000, 5_000 - shown.summary.created));
+        assert_eq!(crate::lists::show(&app, "people").await.unwrap().members, 5_000);
+    }
+}
+
+/// A file of which nothing comes.
+struct Pending;
+
+impl AsyncRead for Pending {
+    fn poll_read(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        _: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::task::Poll::Pending
+    }
 }

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::importer::{self, ImportOrder};
-use engine::imports::{self, ImportSummary, ImportView};
+use engine::imports::{self, ImportSummary, ImportView, UndoneView};
 use engine::{Actor, App, Fault};
 use futures::TryStreamExt;
 use tokio_util::io::{ReaderStream, StreamReader};
@@ -24,7 +24,7 @@ use super::problem::Problem;
 
 /// Everything but the upload itself, which has a body limit of its own.
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(paths!(ls)).routes(paths!(show)).routes(paths!(rejects))
+    OpenApiRouter::new().routes(paths!(ls)).routes(paths!(show)).routes(paths!(rejects)).routes(paths!(undo))
 }
 
 /// What a file is and where it goes. Documents the query string; it is read by hand because `map` may be repeated.
@@ -36,6 +36,8 @@ struct ImportParams {
     list: String,
     /// Where their consent comes from, in words.
     opt_in_source: String,
+    /// The words in which they were asked.
+    opt_in_wording: Option<String>,
     /// When they consented: RFC 3339, or `@COLUMN`.
     opt_in_at: String,
     /// The country of numbers without a country code, ISO 3166 alpha-2.
@@ -60,6 +62,7 @@ fn order(query: Vec<(String, String)>, actor: Actor) -> Result<ImportOrder, Faul
         region: None,
         mapping: Vec::new(),
         opt_in_source: String::new(),
+        opt_in_wording: String::new(),
         opt_in_at: None,
         encoding: None,
         delimiter: None,
@@ -72,6 +75,7 @@ fn order(query: Vec<(String, String)>, actor: Actor) -> Result<ImportOrder, Faul
             "file_name" => order.file_name = value,
             "region" => order.region = Some(value),
             "opt_in_source" => order.opt_in_source = value,
+            "opt_in_wording" => order.opt_in_wording = value,
             "opt_in_at" => order.opt_in_at = Some(value.parse()?),
             "encoding" => order.encoding = Some(value),
             "delimiter" => order.delimiter = Some(value),
@@ -121,6 +125,21 @@ async fn ls(State(app): State<Arc<App>>, Query(page): Query<Page>) -> Result<Jso
     responses((status = 200, description = "The import", body = ImportView)))]
 async fn show(State(app): State<Arc<App>>, Path(import): Path<i64>) -> Result<Json<ImportView>, Problem> {
     Ok(Json(imports::show(&app, import).await?))
+}
+
+/// Takes an import back, as long as nobody has used it: the people whom it alone brought leave, the ones whom it changed
+/// are what they were. Refused, with their names, when a campaign or another import has used it since.
+#[utoipa::path(post, path = "/api/v1/imports/{import}/undo", tag = "imports",
+    params(("import" = i64, Path, description = "The import's id")),
+    responses((status = 200, description = "What was taken back", body = UndoneView)))]
+async fn undo(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(import): Path<i64>,
+) -> Result<Json<UndoneView>, Problem> {
+    // In a task of its own: a caller who goes away does not leave it half done.
+    let task = tokio::spawn(async move { imports::undo(&app, import, &caller.actor).await });
+    Ok(Json(task.await.map_err(Fault::internal)??))
 }
 
 /// The rows that an import rejected, as CSV: the original columns, then line, column, value, code and reason.

@@ -232,9 +232,10 @@ on_both_databases! {
         let mut marks = vec![db.store.audience_marks().await.unwrap()];
         db.store.stop(&stop_of(1)).await.unwrap();
         marks.push(db.store.audience_marks().await.unwrap());
+        let owner = crate::Owner { instance: "i".into(), host: "h".into(), boot: "b".into() };
         let import = crate::NewImport { list_id: 1, list_name: "all", file_name: "f", actor: "a", opt_in_source: "s",
-            region: None, now: NOW };
-        let import = db.store.begin_import(import).await.unwrap();
+            opt_in_wording: "", opt_in_at: None, region: None, owner: &owner, now: NOW };
+        let import = db.store.begin_import(import).await.unwrap().unwrap();
         marks.push(db.store.audience_marks().await.unwrap());
         exec(&db.store, format!("UPDATE imports SET accepted = 7 WHERE id = {import}")).await;
         marks.push(db.store.audience_marks().await.unwrap());
