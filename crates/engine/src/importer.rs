@@ -4,15 +4,23 @@
 //! reads them, and the loop here writes chunks of a thousand people, each in one short transaction with its evidence.
 //! Memory does not grow with the file but for the set of the phone keys seen, which finds the repeats.
 
+mod archive;
+mod encoding;
+mod found;
+mod header;
 mod lines;
 mod rows;
+mod sheet;
+mod source;
+mod table;
 mod upload;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use domain::Millis;
-use domain::csv_row::{Field, OptInAt};
+use domain::csv_row::{Field, OptInAt, TimeRules};
 use domain::names::ListName;
 use domain::phone::Region;
 use serde_json::json;
@@ -26,7 +34,9 @@ use crate::imports::{ImportSummary, rejects_path};
 use crate::ledger::{commitment, tree};
 use crate::{Actor, App};
 
-use rows::{Parcel, Reading, Said};
+pub use found::Found;
+
+use rows::{Begun, Parcel, Reading, Said};
 use upload::Fed;
 
 /// The longest description of where a consent comes from, in characters.
@@ -88,14 +98,31 @@ pub struct ImportOrder {
     pub opt_in_source: String,
     /// When they consented. Required.
     pub opt_in_at: Option<OptInTime>,
-    /// The file's encoding by its WHATWG label; `None`: by its byte order mark, else UTF-8.
+    /// The file's encoding by its WHATWG label; `None`: found out.
     pub encoding: Option<String>,
     /// What separates the cells: one character, or `comma`, `semicolon`, `tab`; `None`: found out.
     pub delimiter: Option<String>,
+    /// What else is known of the file.
+    pub hints: Hints,
     /// Count, and keep nothing.
     pub dry_run: bool,
     /// Who imports.
     pub actor: Actor,
+}
+
+/// What a person knows of a file that the file does not tell. All of it is optional.
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
+    /// The sheet of a spreadsheet; `None`: the first that holds a table.
+    pub sheet: Option<String>,
+    /// Whether the first row names the columns; `None`: found out.
+    pub header: Option<bool>,
+    /// Which of `03/04/2026` is the day: `dmy` or `mdy`; `None`: such a date is refused.
+    pub date_order: Option<String>,
+    /// Whose wall clock shows the times without an offset, as `Africa/Cairo`; `None`: UTC.
+    pub time_zone: Option<String>,
+    /// The language of the rejects' reasons, `en`, `ar` or `es`; `None`: English.
+    pub lang: Option<String>,
 }
 
 /// How far an import is.
@@ -117,7 +144,6 @@ struct Checked {
     file_name: String,
     region: Option<Region>,
     reading: Reading,
-    encoding: Option<&'static encoding_rs::Encoding>,
     opt_in_source: String,
     actor: Actor,
     dry_run: bool,
@@ -165,19 +191,44 @@ impl Checked {
             list: crate::lists::checked_name(&order.list)?,
             file_name: order.file_name,
             region,
-            encoding: order.encoding.as_deref().map(upload::encoding_of).transpose()?,
             reading: Reading {
                 mapping,
+                remembered: HashMap::new(),
                 region,
                 opt_in_at,
+                times: TimeRules {
+                    order: read_hint("date order", order.hints.date_order.as_deref())?,
+                    zone: match order.hints.time_zone.as_deref() {
+                        Some(zone) => Some(zone.trim().parse().map_err(|_| unknown_zone(zone))?),
+                        None => None,
+                    },
+                },
                 now,
                 delimiter: order.delimiter.as_deref().map(rows::delimiter_of).transpose()?,
+                encoding: order.encoding.as_deref().map(encoding::encoding_of).transpose()?,
+                header: order.hints.header,
+                sheet: order.hints.sheet,
+                tongue: read_hint("language", order.hints.lang.as_deref())?.unwrap_or_default(),
+                spool: PathBuf::new(),
             },
             opt_in_source: source.to_owned(),
             actor: order.actor,
             dry_run: order.dry_run,
         })
     }
+}
+
+fn read_hint<T>(what: &str, text: Option<&str>) -> Result<Option<T>>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    text.map(str::parse).transpose().map_err(|error: T::Err| Fault::invalid(format!("The {what}: {error}.")))
+}
+
+fn unknown_zone(zone: &str) -> Fault {
+    Fault::invalid(format!("There is no time zone {zone:?}."))
+        .action("Write it as Africa/Cairo or America/Mexico_City.")
 }
 
 /// Imports a file as it comes in. Good rows are never lost to bad ones; the bad ones go into a file of their own. The
@@ -195,18 +246,30 @@ where
     R: AsyncRead + Send + Unpin,
     P: FnMut(&Progress) + Send,
 {
-    let checked = Checked::new(order, app.clock.now_ms())?;
+    let mut checked = Checked::new(order, app.clock.now_ms())?;
+    let sets = app.store.header_sets().await?;
+    checked.reading.remembered = sets.into_iter().map(|(print, text)| (print, header::remembered(&text))).collect();
+    checked.reading.spool.clone_from(&app.data_dir);
     let began = app.clock.boot_us();
     let (blocks_in, blocks) = mpsc::channel(4);
     let (said_in, said) = mpsc::channel(2);
-    let reading = checked.reading.clone();
+    let reading = std::mem::replace(&mut checked.reading.remembered, HashMap::new());
+    let reading = Reading { remembered: reading, ..checked.reading.clone() };
     let reader_thread = tokio::task::spawn_blocking(move || rows::read(upload::Pipe::new(blocks), &reading, &said_in));
-    let mut run =
-        Run { app, order: &checked, target: None, counts: ImportCounts::default(), chunks: 0, rejects: None, progress };
-    let (fed, written) = tokio::join!(upload::feed(&mut reader, checked.encoding, blocks_in), run.write(said));
+    let mut run = Run {
+        app,
+        order: &checked,
+        target: None,
+        counts: ImportCounts::default(),
+        chunks: 0,
+        rejects: None,
+        found: Found::default(),
+        fingerprint: None,
+        progress,
+    };
+    let (fed, written) = tokio::join!(upload::feed(&mut reader, blocks_in), run.write(said));
     let read = reader_thread.await.map_err(anyhow::Error::from)?;
     let outcome = match (written, fed) {
-        (_, Fed::Refused(reason)) => Err(Fault::invalid(reason)),
         (Err(fault), _) => Err(fault),
         (Ok(()), Fed::BrokeOff(error)) => {
             Err(Fault::unavailable(format!("The file broke off after {} rows: {error}.", run.counts.rows))
@@ -227,6 +290,9 @@ struct Run<'a, P> {
     counts: ImportCounts,
     chunks: i64,
     rejects: Option<Rejects>,
+    /// How the file is read.
+    found: Found,
+    fingerprint: Option<String>,
     progress: P,
 }
 
@@ -242,7 +308,7 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
         while let Some(said) = said.recv().await {
             match said {
                 Said::Unusable(reason) => return Err(Fault::invalid(reason)),
-                Said::Header(rejects_header) => self.begin(rejects_header).await?,
+                Said::Header(begun) => self.begin(*begun).await?,
                 Said::Parcel(parcel) => self.take(parcel).await?,
             }
         }
@@ -250,7 +316,9 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
     }
 
     /// The header is good: the import has a number, and its list exists.
-    async fn begin(&mut self, rejects_header: Vec<u8>) -> Result<()> {
+    async fn begin(&mut self, begun: Begun) -> Result<()> {
+        self.found = begun.found;
+        self.fingerprint = begun.fingerprint;
         if self.order.dry_run {
             return Ok(());
         }
@@ -267,8 +335,10 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
         };
         let import_id = self.app.store.begin_import(new).await?;
         self.target = Some(ImportTarget { import_id, list_id });
+        let reading = serde_json::to_string(&self.found).map_err(anyhow::Error::from)?;
+        self.app.store.note_reading(import_id, &reading).await?;
         let path = rejects_path(&self.app.data_dir, import_id);
-        let file = create_private(&path, &rejects_header).await.map_err(|error| no_rejects(&error))?;
+        let file = create_private(&path, &begun.rejects).await.map_err(|error| no_rejects(&error))?;
         self.rejects = Some(Rejects { path, file });
         Ok(())
     }
@@ -357,6 +427,15 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
         }
     }
 
+    /// What somebody said of this file's columns holds for the next file with the same header.
+    async fn remember_header(&self) -> Result<()> {
+        let said = header::to_remember(&self.order.reading.mapping);
+        if let (Some(fingerprint), Some(said)) = (&self.fingerprint, said) {
+            self.app.store.remember_header_set(fingerprint, &said, self.app.clock.now_ms()).await?;
+        }
+        Ok(())
+    }
+
     /// Notes how it ended, and says so.
     async fn end(mut self, outcome: Result<String>, took: Duration) -> Result<ImportSummary> {
         let mut outcome = outcome;
@@ -385,6 +464,7 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
             let noted = self.app.store.end_import(target.import_id, &end).await;
             if outcome.is_ok() {
                 noted?;
+                self.remember_header().await?;
             }
         }
         if let Err(fault) = outcome {
@@ -410,6 +490,7 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
             suppressed: counts.suppressed,
             seconds: took.as_secs_f64(),
             rejects_file,
+            found: self.found,
         })
     }
 }

@@ -7,6 +7,7 @@ use store::ImportRow;
 
 use crate::App;
 use crate::fault::{Fault, Result};
+use crate::importer::Found;
 
 /// An import as it is shown: the document of contract.md, and what else is known of it.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
@@ -63,6 +64,9 @@ pub struct ImportSummary {
     pub seconds: f64,
     /// Where the rejected rows are, if there are any.
     pub rejects_file: Option<String>,
+    /// How the file was read.
+    #[serde(flatten)]
+    pub found: Found,
 }
 
 impl From<ImportRow> for ImportView {
@@ -81,6 +85,7 @@ impl From<ImportRow> for ImportView {
                 suppressed: row.suppressed,
                 seconds: std::time::Duration::from_millis(took_ms.unsigned_abs()).as_secs_f64(),
                 rejects_file: row.rejects_file,
+                found: row.reading.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
             },
             state: row.state,
             file_name: row.file_name,

@@ -107,6 +107,8 @@ pub struct ImportRow {
     pub suppressed: i64,
     /// Where the rejected rows are.
     pub rejects_file: Option<String>,
+    /// How the file was read, as JSON.
+    pub reading: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
     /// Epoch ms.

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use engine::importer::{self, ImportOrder};
+use engine::importer::{self, Hints, ImportOrder};
 use engine::imports::{self, ImportSummary, ImportView};
 use engine::{Actor, App, Fault};
 use futures::TryStreamExt;
@@ -63,6 +63,7 @@ fn order(query: Vec<(String, String)>, actor: Actor) -> Result<ImportOrder, Faul
         opt_in_at: None,
         encoding: None,
         delimiter: None,
+        hints: Hints::default(),
         dry_run: false,
         actor,
     };
