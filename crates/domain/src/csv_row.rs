@@ -34,6 +34,10 @@ pub const LONGEST_SOURCE: usize = 200;
 /// Under what name the time zone is kept among the attributes.
 const TIME_ZONE: &str = "time_zone";
 
+/// What spreadsheets show, and write into their exports, where a formula has no value.
+const FORMULA_ERRORS: [&str; 11] =
+    ["#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#¡REF!", "#¡VALOR!", "#¡DIV/0!", "#¿NOMBRE?"];
+
 /// What holds for every row of a file.
 #[derive(Clone, Copy, Debug)]
 pub struct RowRules {
@@ -274,6 +278,9 @@ fn check_cell(cell: &str) -> Result<(), (&'static str, Vec<String>)> {
     }
     if cell.contains('\0') {
         return Err(("cell-binary", Vec::new()));
+    }
+    if cell.starts_with('#') && FORMULA_ERRORS.contains(&cell.trim_end()) {
+        return Err(("cell-formula-error", vec![cell.trim_end().to_owned()]));
     }
     Ok(())
 }

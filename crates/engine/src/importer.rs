@@ -1,8 +1,9 @@
 //! Import: a file of people becomes contacts on a list, with the evidence of their consent, or reasoned rejects.
 //!
 //! Three run side by side: `upload` hands the bytes over as they come, `rows` (on a thread of its own) frames and
-//! reads them, and the loop here writes chunks of a thousand people, each in one short transaction with its evidence.
-//! Memory does not grow with the file but for the set of the phone keys seen, which finds the repeats.
+//! reads them, and `run` gathers people, puts them into the order of their numbers, and writes them in chunks, each in
+//! one short transaction with its evidence. Memory does not grow with the file but for the set of the phone keys seen,
+//! which finds the repeats.
 
 mod archive;
 mod encoding;
@@ -10,47 +11,38 @@ mod found;
 mod header;
 mod lines;
 mod rows;
+mod run;
 mod sheet;
 mod source;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod survey;
 mod table;
 mod upload;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::Millis;
-use domain::csv_row::{Field, OptInAt, TimeRules};
+use domain::csv_row::{Field, LONGEST_SOURCE, OptInAt, TimeRules};
 use domain::names::ListName;
 use domain::phone::Region;
-use serde_json::json;
-use store::{Arriving, Chunk, ChunkEnd, ImportCounts, ImportEnd, ImportTarget, NewEntry, NewEvidence, NewImport};
-use tokio::fs::File;
-use tokio::io::{AsyncRead, AsyncWriteExt};
+use store::ConsentText;
+use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 
-use crate::fault::{Fault, FaultKind, Result};
-use crate::imports::{ImportSummary, rejects_path};
-use crate::ledger::{commitment, tree};
+use crate::fault::{Fault, Result};
+use crate::imports::ImportSummary;
 use crate::{Actor, App};
 
 pub use found::Found;
 
-use rows::{Begun, Parcel, Reading, Said};
+use rows::Reading;
+use run::Run;
 use upload::Fed;
 
-/// The longest description of where a consent comes from, in characters.
-const LONGEST_SOURCE: usize = 200;
-/// How long a chunk waits for a database that is away, each time: half a minute in all.
-const WAITS: [Duration; 7] = [
-    Duration::from_millis(200),
-    Duration::from_millis(800),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    Duration::from_secs(6),
-    Duration::from_secs(8),
-    Duration::from_secs(9),
-];
+/// The longest wording of a consent, in characters.
+const LONGEST_WORDING: usize = 2_000;
 
 /// When the people of a file consented.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +88,8 @@ pub struct ImportOrder {
     pub mapping: Vec<(String, String)>,
     /// Where the consent comes from, in words that hold before a judge. Required.
     pub opt_in_source: String,
+    /// The words in which they were asked; empty when they are not known.
+    pub opt_in_wording: String,
     /// When they consented. Required.
     pub opt_in_at: Option<OptInTime>,
     /// The file's encoding by its WHATWG label; `None`: found out.
@@ -144,7 +138,7 @@ struct Checked {
     file_name: String,
     region: Option<Region>,
     reading: Reading,
-    opt_in_source: String,
+    consent: ConsentText,
     actor: Actor,
     dry_run: bool,
 }
@@ -159,6 +153,13 @@ impl Checked {
         if source.chars().count() > LONGEST_SOURCE || source.contains(char::is_control) {
             return Err(Fault::invalid(format!(
                 "The source of the opt-in must fit on one line of {LONGEST_SOURCE} characters."
+            )));
+        }
+        let wording = order.opt_in_wording.trim();
+        let unprintable = |c: char| c.is_control() && c != '\n';
+        if wording.chars().count() > LONGEST_WORDING || wording.contains(unprintable) {
+            return Err(Fault::invalid(format!(
+                "The wording of the opt-in must be plain text of at most {LONGEST_WORDING} characters."
             )));
         }
         let mut mapping = Vec::with_capacity(order.mapping.len() + 1);
@@ -211,7 +212,7 @@ impl Checked {
                 tongue: read_hint("language", order.hints.lang.as_deref())?.unwrap_or_default(),
                 spool: PathBuf::new(),
             },
-            opt_in_source: source.to_owned(),
+            consent: ConsentText { source: source.to_owned(), wording: wording.to_owned() },
             actor: order.actor,
             dry_run: order.dry_run,
         })
@@ -234,8 +235,8 @@ fn unknown_zone(zone: &str) -> Fault {
 /// Imports a file as it comes in. Good rows are never lost to bad ones; the bad ones go into a file of their own. The
 /// same file again creates and updates nothing. `progress` hears of every chunk.
 ///
-/// The caller should let this run to its end in a task of its own: dropped half way, the chunks so far stay and the
-/// import stays `running` until [`store::Store::fail_abandoned_imports`].
+/// The caller should let this run to its end in a task of its own: dropped half way, the chunks so far stay, and the
+/// import is `interrupted` when the scheduler has seen it stand still.
 ///
 /// # Errors
 /// `Invalid`, before anything is read, for a missing or unreadable source, time, region, encoding, delimiter or list;
@@ -252,271 +253,23 @@ where
     checked.reading.spool.clone_from(&app.data_dir);
     let began = app.clock.boot_us();
     let (blocks_in, blocks) = mpsc::channel(4);
-    let (said_in, said) = mpsc::channel(2);
-    let reading = std::mem::replace(&mut checked.reading.remembered, HashMap::new());
-    let reading = Reading { remembered: reading, ..checked.reading.clone() };
+    // Room for as many people as are gathered, so that the one core reads while the other writes.
+    let (said_in, said) = mpsc::channel(run::MOST_GATHERED / rows::PEOPLE);
+    let reading = checked.reading.clone();
     let reader_thread = tokio::task::spawn_blocking(move || rows::read(upload::Pipe::new(blocks), &reading, &said_in));
-    let mut run = Run {
-        app,
-        order: &checked,
-        target: None,
-        counts: ImportCounts::default(),
-        chunks: 0,
-        rejects: None,
-        found: Found::default(),
-        fingerprint: None,
-        progress,
-    };
+    let mut run = Run::new(app, &checked, progress);
     let (fed, written) = tokio::join!(upload::feed(&mut reader, blocks_in), run.write(said));
     let read = reader_thread.await.map_err(anyhow::Error::from)?;
     let outcome = match (written, fed) {
         (Err(fault), _) => Err(fault),
         (Ok(()), Fed::BrokeOff(error)) => {
-            Err(Fault::unavailable(format!("The file broke off after {} rows: {error}.", run.counts.rows))
+            Err(Fault::unavailable(format!("The file broke off after {} rows: {error}.", run.counts().rows))
                 .action("Import the whole file again: what is there already is left as it is."))
         }
         (Ok(()), Fed::Whole(sha256)) => read.map(|()| sha256).map_err(Fault::internal),
     };
     let took = Duration::from_micros(app.clock.boot_us().saturating_sub(began));
     run.end(outcome, took).await
-}
-
-/// An import that runs.
-struct Run<'a, P> {
-    app: &'a App,
-    order: &'a Checked,
-    /// Where it goes, once its header is read; stays `None` in a dry run.
-    target: Option<ImportTarget>,
-    counts: ImportCounts,
-    chunks: i64,
-    rejects: Option<Rejects>,
-    /// How the file is read.
-    found: Found,
-    fingerprint: Option<String>,
-    progress: P,
-}
-
-struct Rejects {
-    path: PathBuf,
-    file: File,
-}
-
-impl<P: FnMut(&Progress) + Send> Run<'_, P> {
-    /// Writes what the reading thread says, until it has said all. On an error the channel closes, and so the thread
-    /// and the upload end too.
-    async fn write(&mut self, mut said: mpsc::Receiver<Said>) -> Result<()> {
-        while let Some(said) = said.recv().await {
-            match said {
-                Said::Unusable(reason) => return Err(Fault::invalid(reason)),
-                Said::Header(begun) => self.begin(*begun).await?,
-                Said::Parcel(parcel) => self.take(parcel).await?,
-            }
-        }
-        Ok(())
-    }
-
-    /// The header is good: the import has a number, and its list exists.
-    async fn begin(&mut self, begun: Begun) -> Result<()> {
-        self.found = begun.found;
-        self.fingerprint = begun.fingerprint;
-        if self.order.dry_run {
-            return Ok(());
-        }
-        let now = self.app.clock.now_ms();
-        let list_id = self.app.store.ensure_list(self.order.list.as_str(), now).await?;
-        let new = NewImport {
-            list_id,
-            list_name: self.order.list.as_str(),
-            file_name: &self.order.file_name,
-            actor: self.order.actor.as_str(),
-            opt_in_source: &self.order.opt_in_source,
-            region: self.order.region.as_ref().map(Region::as_str),
-            now,
-        };
-        let import_id = self.app.store.begin_import(new).await?;
-        self.target = Some(ImportTarget { import_id, list_id });
-        let reading = serde_json::to_string(&self.found).map_err(anyhow::Error::from)?;
-        self.app.store.note_reading(import_id, &reading).await?;
-        let path = rejects_path(&self.app.data_dir, import_id);
-        let file = create_private(&path, &begun.rejects).await.map_err(|error| no_rejects(&error))?;
-        self.rejects = Some(Rejects { path, file });
-        Ok(())
-    }
-
-    async fn take(&mut self, parcel: Parcel) -> Result<()> {
-        if let Some(rejects) = &mut self.rejects {
-            rejects.file.write_all(&parcel.rejects).await.map_err(|error| no_rejects(&error))?;
-        }
-        let mut counts = self.counts;
-        counts.rows = parcel.rows;
-        counts.duplicates = parcel.duplicates;
-        counts.rejected = parcel.rejected;
-        counts.accepted = parcel.rows - parcel.duplicates - parcel.rejected;
-        if !parcel.people.is_empty() {
-            self.chunks += 1;
-            let end = self.keep_people(&parcel.people, counts).await?;
-            let ChunkEnd::Kept { created, updated, suppressed } = end else {
-                return Err(Fault::new(
-                    FaultKind::WrongState,
-                    format!("The list {} was removed while the import ran.", self.order.list),
-                ));
-            };
-            counts.created += created;
-            counts.updated += updated;
-            counts.suppressed += suppressed;
-        }
-        self.counts = counts;
-        let ImportCounts { rows, accepted, duplicates, rejected, .. } = counts;
-        (self.progress)(&Progress { rows, accepted, duplicates, rejected });
-        Ok(())
-    }
-
-    /// Writes one chunk, waiting for a database that is away. A chunk whose commit was cut off is written again: what
-    /// is there already is left as it is.
-    async fn keep_people(&self, people: &[Arriving], so_far: ImportCounts) -> Result<ChunkEnd> {
-        let mut waits = WAITS.iter();
-        loop {
-            let now = self.app.clock.now_ms();
-            let salt = self.app.vault.random_bytes::<16>()?;
-            let chunk = Chunk {
-                target: self.target,
-                number: self.chunks,
-                people,
-                opt_in_source: &self.order.opt_in_source,
-                so_far,
-                now,
-            };
-            let written = self.app.store.take_in(&chunk, |new| self.evidence(&chunk, new, salt)).await;
-            match (written, waits.next()) {
-                (Err(error), Some(wait)) if error.is_unavailable() => {
-                    tracing::warn!(%error, "an import waits for the database");
-                    self.app.clock.sleep(*wait).await;
-                }
-                (written, _) => return Ok(written?),
-            }
-        }
-    }
-
-    /// The one ledger entry for a chunk's new evidence: who consented is in the root over their leaves.
-    fn evidence(&self, chunk: &Chunk<'_>, new: &[NewEvidence], salt: [u8; 16]) -> NewEntry {
-        let leaves = new
-            .iter()
-            .filter_map(|new| chunk.people.get(new.index))
-            .map(|person| leaf(person, person.opt_in_source.as_deref().unwrap_or(chunk.opt_in_source)));
-        let detail = json!({
-            "list": self.order.list.as_str(),
-            "file": self.order.file_name,
-            "source": chunk.opt_in_source,
-            "chunk": chunk.number,
-            "people": new.len(),
-            "first_contact": new.iter().map(|new| new.contact_id).min(),
-            "last_contact": new.iter().map(|new| new.contact_id).max(),
-            "root": hex::encode(tree::root(leaves.collect())),
-        })
-        .to_string();
-        NewEntry {
-            at: chunk.now,
-            kind: "opt-in",
-            actor: self.order.actor.0.clone(),
-            contact_id: None,
-            campaign_id: None,
-            import_id: chunk.target.map(|target| target.import_id),
-            commitment: commitment(&salt, &detail),
-            detail,
-            salt: salt.to_vec(),
-        }
-    }
-
-    /// What somebody said of this file's columns holds for the next file with the same header.
-    async fn remember_header(&self) -> Result<()> {
-        let said = header::to_remember(&self.order.reading.mapping);
-        if let (Some(fingerprint), Some(said)) = (&self.fingerprint, said) {
-            self.app.store.remember_header_set(fingerprint, &said, self.app.clock.now_ms()).await?;
-        }
-        Ok(())
-    }
-
-    /// Notes how it ended, and says so.
-    async fn end(mut self, outcome: Result<String>, took: Duration) -> Result<ImportSummary> {
-        let mut outcome = outcome;
-        let mut rejects_file = None;
-        if let Some(mut rejects) = self.rejects.take() {
-            if self.counts.rejected > 0 {
-                let synced = async { rejects.file.flush().await.and(rejects.file.sync_all().await) }.await;
-                if let Err(error) = synced {
-                    outcome = outcome.and(Err(no_rejects(&error)));
-                }
-                rejects_file = Some(rejects.path.display().to_string());
-            } else {
-                drop(rejects.file);
-                // An empty file of rejects would only raise questions. If it cannot be removed, it stays.
-                let _ = tokio::fs::remove_file(&rejects.path).await;
-            }
-        }
-        if let Some(target) = self.target {
-            let end = ImportEnd {
-                counts: self.counts,
-                sha256: outcome.as_deref().unwrap_or_default(),
-                rejects_file: rejects_file.as_deref(),
-                error: outcome.as_ref().err().map(|fault| fault.detail.as_str()),
-                now: self.app.clock.now_ms(),
-            };
-            let noted = self.app.store.end_import(target.import_id, &end).await;
-            if outcome.is_ok() {
-                noted?;
-                self.remember_header().await?;
-            }
-        }
-        if let Err(fault) = outcome {
-            return Err(match self.target {
-                None => fault,
-                Some(target) => fault.kept(format!(
-                    "Import {}: {} people of the first {} rows are kept, with their consent; importing the file again \
-                     changes nothing twice.",
-                    target.import_id, self.counts.accepted, self.counts.rows
-                )),
-            });
-        }
-        let counts = self.counts;
-        Ok(ImportSummary {
-            import_id: self.target.map(|target| target.import_id),
-            list: self.order.list.to_string(),
-            rows: counts.rows,
-            accepted: counts.accepted,
-            created: counts.created,
-            updated: counts.updated,
-            duplicates: counts.duplicates,
-            rejected: counts.rejected,
-            suppressed: counts.suppressed,
-            seconds: took.as_secs_f64(),
-            rejects_file,
-            found: self.found,
-        })
-    }
-}
-
-/// The leaf of one person's consent: of their number, or of their user id where they have none.
-fn leaf(person: &Arriving, source: &str) -> tree::Hash {
-    match (person.phone_key, &person.user_id) {
-        (None, Some(user_id)) => tree::leaf_by_user_id(&person.salt, user_id, person.opt_in_at, source),
-        (phone_key, _) => tree::leaf(&person.salt, phone_key.unwrap_or_default(), person.opt_in_at, source),
-    }
-}
-
-fn no_rejects(error: &std::io::Error) -> Fault {
-    Fault::unavailable(format!("The file of the rejected rows cannot be written: {error}."))
-        .action("Make room in the data directory and import the file again.")
-}
-
-/// Creates a file that only its owner can read, in a directory that only its owner can enter: it holds people's data.
-async fn create_private(path: &Path, beginning: &[u8]) -> std::io::Result<File> {
-    if let Some(dir) = path.parent() {
-        tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).await?;
-    }
-    let mut options = tokio::fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path).await?;
-    file.write_all(beginning).await?;
-    Ok(file)
 }
 
 #[cfg(test)]

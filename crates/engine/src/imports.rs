@@ -15,7 +15,7 @@ pub struct ImportView {
     /// The counts; `seconds` is 0 while it runs.
     #[serde(flatten)]
     pub summary: ImportSummary,
-    /// `running`, `done` or `failed`.
+    /// `running`, `done`, `failed`, `interrupted` (its process died), `undoing` or `undone`.
     pub state: String,
     /// The file's name as the person knows it.
     pub file_name: String,
@@ -25,6 +25,12 @@ pub struct ImportView {
     pub actor: String,
     /// Where the consent comes from.
     pub opt_in_source: String,
+    /// The words in which it was asked for; empty when they were not told.
+    pub opt_in_wording: String,
+    /// When they consented; `null`: each row has its own time. RFC 3339.
+    #[serde(serialize_with = "crate::views::iso_or_null")]
+    #[schema(value_type = Option<String>)]
+    pub opt_in_at: Option<i64>,
     /// The country of national numbers.
     pub region: Option<String>,
     /// Why it failed.
@@ -67,6 +73,19 @@ pub struct ImportSummary {
     /// How the file was read.
     #[serde(flatten)]
     pub found: Found,
+    /// The last import of the very same file before this one.
+    pub same_as: Option<SameFile>,
+}
+
+/// An earlier import of the same bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct SameFile {
+    /// That import.
+    pub import_id: i64,
+    /// When it began, RFC 3339.
+    #[serde(serialize_with = "crate::views::as_iso")]
+    #[schema(value_type = String)]
+    pub at: i64,
 }
 
 impl From<ImportRow> for ImportView {
@@ -86,12 +105,15 @@ impl From<ImportRow> for ImportView {
                 seconds: std::time::Duration::from_millis(took_ms.unsigned_abs()).as_secs_f64(),
                 rejects_file: row.rejects_file,
                 found: row.reading.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+                same_as: None,
             },
             state: row.state,
             file_name: row.file_name,
             sha256: row.sha256,
             actor: row.actor,
             opt_in_source: row.opt_in_source,
+            opt_in_wording: row.opt_in_wording,
+            opt_in_at: row.opt_in_at,
             region: row.region,
             error: row.error,
             started_at: row.started_at,
@@ -106,7 +128,11 @@ impl From<ImportRow> for ImportView {
 /// As the database's.
 pub async fn ls(app: &App, before: Option<i64>, limit: i64) -> Result<Vec<ImportView>> {
     let rows = app.store.imports(before.unwrap_or(i64::MAX), limit).await?;
-    Ok(rows.into_iter().map(ImportView::from).collect())
+    let mut views = Vec::with_capacity(rows.len());
+    for row in rows {
+        views.push(view(app, row).await?);
+    }
+    Ok(views)
 }
 
 /// One import.
@@ -114,9 +140,27 @@ pub async fn ls(app: &App, before: Option<i64>, limit: i64) -> Result<Vec<Import
 /// # Errors
 /// `NotFound`.
 pub async fn show(app: &App, id: i64) -> Result<ImportView> {
-    let row = app.store.import(id).await?;
-    row.map(ImportView::from)
-        .ok_or_else(|| Fault::not_found(format!("There is no import {id}.")).action("`hudhud imports ls` shows them."))
+    match app.store.import(id).await? {
+        Some(row) => view(app, row).await,
+        None => Err(no_such(id)),
+    }
+}
+
+pub(crate) fn no_such(id: i64) -> Fault {
+    Fault::not_found(format!("There is no import {id}.")).action("`hudhud imports ls` shows them.")
+}
+
+async fn view(app: &App, row: ImportRow) -> Result<ImportView> {
+    let same_as = same_as(app, &row.sha256, row.id).await?;
+    let mut view = ImportView::from(row);
+    view.summary.same_as = same_as;
+    Ok(view)
+}
+
+/// The last import of the same file before an import.
+pub(crate) async fn same_as(app: &App, sha256: &str, before: i64) -> Result<Option<SameFile>> {
+    let found = app.store.same_file(sha256, before).await?;
+    Ok(found.map(|(import_id, at)| SameFile { import_id, at }))
 }
 
 /// The file with the rows that an import rejected: UTF-8, commas, the original columns and then `line`, `column`,

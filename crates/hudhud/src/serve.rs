@@ -176,7 +176,7 @@ pub async fn start(
     if settings.is_embedded() {
         // The lock says that nobody else runs on this database, so an import that is still open ended with its process.
         let why = "the process that imported it ended before it was done; what it had stored is kept";
-        app.store.fail_abandoned_imports(why, app.clock.now_ms()).await.map_err(engine::Fault::from)?;
+        app.store.interrupt_imports(why, app.clock.now_ms()).await.map_err(engine::Fault::from)?;
     }
 
     let mut tasks = JoinSet::new();

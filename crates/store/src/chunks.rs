@@ -4,15 +4,27 @@
 
 /// Rows of one statement, largest first.
 const LENGTHS: [usize; 4] = [128, 32, 8, 1];
+/// The same for whole files of rows, where a statement's own cost still shows in chunks of 128.
+const BULK_LENGTHS: [usize; 5] = [512, 128, 32, 8, 1];
 
 /// One statement in each length.
-pub(crate) struct Chunks([(usize, String); LENGTHS.len()]);
+pub(crate) struct Chunks(Vec<(usize, String)>);
 
 impl Chunks {
     /// `write` writes the statement around its list, which is `(?,?),(?,?)` and so on, with so many columns each.
     pub(crate) fn new(columns: usize, write: impl Fn(&str) -> String) -> Self {
+        Self::of(&LENGTHS, columns, write)
+    }
+
+    /// As [`Self::new`], for thousands of rows at once.
+    pub(crate) fn bulk(columns: usize, write: impl Fn(&str) -> String) -> Self {
+        Self::of(&BULK_LENGTHS, columns, write)
+    }
+
+    fn of(lengths: &[usize], columns: usize, write: impl Fn(&str) -> String) -> Self {
         let row = format!("({})", vec!["?"; columns].join(","));
-        Self(LENGTHS.map(|length| (length, write(&vec![row.as_str(); length].join(",")))))
+        let statement = |length: &usize| (*length, write(&vec![row.as_str(); *length].join(",")));
+        Self(lengths.iter().map(statement).collect())
     }
 
     /// The rows in pieces, each with its statement.

@@ -185,3 +185,34 @@ fn too_much() -> io::Error {
         "The spreadsheet unpacks to more than can be read in bounded memory. Save the sheet as CSV UTF-8 and import that.",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(bytes: &[u8], book: Book) -> Option<u64> {
+        measure(bytes, 1024 * 1024, book).ok()
+    }
+
+    #[test]
+    fn parts_of_bounded_size_and_texts_of_bounded_length_are_let_through() {
+        let cell = b"<c><v>1</v></c>";
+        assert_eq!(measured(&cell.repeat(1000), Book::Xlsx), Some(15_000));
+        assert_eq!(measured(&cell.repeat(100_000), Book::Xlsx), None, "more than was allowed");
+        let endless = io::repeat(b'x').take(1024 * 1024 * 1024);
+        assert!(measure(endless, u64::MAX, Book::Xlsx).is_err(), "one text without end");
+        let tags = io::repeat(b'<').take(3 * 1024 * 1024);
+        assert_eq!(measure(tags, u64::MAX, Book::Xlsx).ok(), Some(3 * 1024 * 1024));
+    }
+
+    #[test]
+    fn cells_that_repeat_without_end_are_refused_and_blank_ones_let_be() {
+        let blank = br#"<table:table-cell table:number-columns-repeated="16384"/>"#.repeat(1000);
+        assert!(measured(&blank, Book::Ods).is_some());
+        let rest = br#"<table:table-row table:number-rows-repeated="1048570"><table:table-cell/></table:table-row>"#;
+        assert!(measured(rest, Book::Ods).is_some());
+        let filled =
+            br#"<table:table-cell table:number-columns-repeated="16384" office:value-type="string"/>"#.repeat(1000);
+        assert!(measured(&filled, Book::Ods).is_none());
+    }
+}

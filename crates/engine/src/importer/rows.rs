@@ -24,8 +24,8 @@ use super::source::{Kind, Refused, Source};
 use super::table::{Framed, Shape, Table};
 use crate::fault::{Fault, Result};
 
-/// People in one parcel: what SQLite writes in some 20 ms.
-const PEOPLE: usize = 1_000;
+/// People in one parcel.
+pub(super) const PEOPLE: usize = 1_024;
 /// Bytes of rejects in one parcel.
 const REJECTS: usize = 256 * 1024;
 /// Rows in one parcel, whatever became of them, so that progress is seen in a file of repeats.
@@ -396,7 +396,8 @@ fn arriving(contact: NewContact) -> Arriving {
         user_id: contact.user_id,
         name: contact.name,
         language: contact.language,
-        attributes: contact.attributes,
+        // A map of texts has always a JSON form.
+        attributes: serde_json::to_string(&contact.attributes).unwrap_or_default(),
         opt_in_at: contact.opt_in_at,
         opt_in_source: contact.opt_in_source,
         opt_in_wording: contact.opt_in_wording,

@@ -5,6 +5,8 @@ use store::on_both_databases;
 use store::testing::Database;
 
 use super::*;
+use crate::FaultKind;
+use crate::ledger::{commitment, tree};
 use crate::testing::{NOW, TestApp, app};
 
 fn order(list: &str) -> ImportOrder {
@@ -14,6 +16,7 @@ fn order(list: &str) -> ImportOrder {
         region: Some("EG".to_owned()),
         mapping: Vec::new(),
         opt_in_source: "web shop, newsletter box".to_owned(),
+        opt_in_wording: "Send me offers by WhatsApp".to_owned(),
         opt_in_at: Some(OptInTime::Fixed(NOW - 86_400_000)),
         encoding: None,
         delimiter: None,
@@ -127,7 +130,8 @@ on_both_databases! {
             let evidence = app.store.opt_ins(id).await.unwrap().remove(0);
             assert_eq!((evidence.import_id, evidence.chunk), (entry.import_id, Some(1)));
             let salt = evidence.salt.unwrap().try_into().unwrap();
-            leaves.push(tree::leaf(&salt, person.phone_key.unwrap(), evidence.at, &evidence.source));
+            let text = store::ConsentText { source: evidence.source, wording: evidence.wording };
+            leaves.push(tree::leaf(&salt, person.phone_key.unwrap(), evidence.at, &text));
         }
         assert_eq!(detail["root"], hex::encode(tree::root(leaves)));
         assert_eq!(detail["people"], 3);
@@ -406,4 +410,91 @@ async fn people_without_a_number_come_by_their_user_id_and_reasons_in_the_reader
     assert!(rejects(&summary)[&6]["reason"].starts_with("رقم الهاتف فارغ"));
     let again = run(&app, arabic, file.as_bytes()).await.unwrap();
     assert_eq!(counts(&again), [5, 2, 0, 0, 1, 2]);
+}
+
+/// An import of one of the hostile files, with what its verdict says is given.
+fn hostile_order(verdict: &serde_json::Value) -> ImportOrder {
+    let given = &verdict["given"];
+    let text = |key: &str| given[key].as_str().map(str::to_owned);
+    let maps = given["map"].as_array().into_iter().flatten().filter_map(|map| map.as_str()?.split_once('='));
+    let file = verdict["file"].as_str().unwrap();
+    ImportOrder {
+        file_name: file.to_owned(),
+        region: Some(text("region").unwrap_or_else(|| "EG".to_owned())),
+        mapping: maps.map(|(field, column)| (field.to_owned(), column.to_owned())).collect(),
+        opt_in_at: text("opt_in_at").map(|at| at.parse().unwrap()).or(Some(OptInTime::Fixed(NOW - 1))),
+        encoding: text("encoding"),
+        hints: Hints {
+            sheet: text("sheet"),
+            header: text("header").map(|header| header == "yes"),
+            date_order: text("date_order"),
+            ..Hints::default()
+        },
+        ..order(file)
+    }
+}
+
+#[tokio::test]
+async fn the_hostile_files_become_what_their_manifest_says() {
+    let app = app(Database::sqlite().await).await;
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/hostile");
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(dir.join("manifest.json")).unwrap()).unwrap();
+    let mut wrong = Vec::new();
+    let mut walked = 0;
+    for verdict in manifest["files"].as_array().unwrap() {
+        let name = verdict["file"].as_str().unwrap();
+        let bytes = std::fs::read(dir.join(name)).unwrap();
+        let outcome = run(&app, hostile_order(verdict), &bytes).await;
+        walked += 1;
+        let summary = match (outcome, verdict["refused"].as_str()) {
+            (Err(fault), Some(word)) if fault.kind == FaultKind::Invalid && fault.detail.contains(word) => continue,
+            (Err(fault), _) => {
+                wrong.push(format!("{name}: {fault}"));
+                continue;
+            }
+            (Ok(_), Some(word)) => {
+                wrong.push(format!("{name} is not refused for {word:?}"));
+                continue;
+            }
+            (Ok(summary), None) => summary,
+        };
+        let codes: Vec<String> = rejects(&summary).into_values().map(|mut row| row.remove("code").unwrap()).collect();
+        let found = serde_json::to_value(&summary.found).unwrap();
+        let mut got = serde_json::json!({
+            "rows": summary.rows, "accepted": summary.accepted, "duplicates": summary.duplicates, "codes": codes,
+            "found": {},
+        });
+        for key in verdict["found"].as_object().unwrap().keys() {
+            got["found"][key] = found[key].clone();
+        }
+        for key in ["rows", "accepted", "duplicates", "codes", "found"] {
+            if got[key] != verdict[key] {
+                wrong.push(format!("{name}: {key} is {} and not {}", got[key], verdict[key]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(walked >= 60);
+}
+
+/// A workbook with one text that unpacks to a thousand times its size.
+fn swollen_workbook() -> Vec<u8> {
+    use std::io::Write;
+    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+    let mut workbook = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    workbook.start_file("xl/workbook.xml", options).unwrap();
+    workbook.write_all(b"<workbook/>").unwrap();
+    workbook.start_file("xl/sharedStrings.xml", options).unwrap();
+    workbook.write_all(&vec![b'x'; 4 * 1024 * 1024]).unwrap();
+    workbook.finish().unwrap().into_inner()
+}
+
+#[tokio::test]
+async fn a_workbook_that_swells_is_refused_before_it_is_read() {
+    let app = app(Database::sqlite().await).await;
+    let workbook = swollen_workbook();
+    assert!(workbook.len() < 16 * 1024, "{}", workbook.len());
+    let fault = run(&app, order("people"), &workbook).await.unwrap_err();
+    assert!(fault.detail.contains("bounded memory"), "{fault}");
 }

@@ -5,6 +5,7 @@
 //! showing or losing the rest of the chunk.
 
 use ring::digest::{Context, SHA256};
+use store::ConsentText;
 
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];
@@ -19,18 +20,21 @@ fn sha256(parts: &[&[u8]]) -> Hash {
     hash
 }
 
-/// The leaf of one person's consent: who (the canonical phone key), when (epoch ms), by which source.
+/// The leaf of one person's consent: who (the canonical phone key), when (epoch ms), by which source, in which words.
 #[must_use]
-pub fn leaf(salt: &[u8; 16], phone_key: i64, at: i64, source: &str) -> Hash {
-    sha256(&[&[0], salt, &phone_key.to_be_bytes(), &at.to_be_bytes(), source.as_bytes()])
+pub fn leaf(salt: &[u8; 16], phone_key: i64, at: i64, text: &ConsentText) -> Hash {
+    let length = (text.source.len() as u64).to_be_bytes();
+    let (source, wording) = (text.source.as_bytes(), text.wording.as_bytes());
+    sha256(&[&[0], salt, &phone_key.to_be_bytes(), &at.to_be_bytes(), &length, source, wording])
 }
 
 /// The leaf of somebody who has no number that we know: as [`leaf`], by the business-scoped user id. The first byte
 /// keeps it apart from every leaf and node.
 #[must_use]
-pub fn leaf_by_user_id(salt: &[u8; 16], user_id: &str, at: i64, source: &str) -> Hash {
-    let length = u64::try_from(user_id.len()).unwrap_or(u64::MAX);
-    sha256(&[&[2], salt, &length.to_be_bytes(), user_id.as_bytes(), &at.to_be_bytes(), source.as_bytes()])
+pub fn leaf_by_user_id(salt: &[u8; 16], user_id: &str, at: i64, text: &ConsentText) -> Hash {
+    let lengths = [user_id, &text.source].map(|part| (part.len() as u64).to_be_bytes());
+    let (source, wording) = (text.source.as_bytes(), text.wording.as_bytes());
+    sha256(&[&[2], salt, &lengths[0], user_id.as_bytes(), &at.to_be_bytes(), &lengths[1], source, wording])
 }
 
 /// The root over leaves in the order of their bytes, so that it does not depend on the order of the rows.
@@ -57,9 +61,13 @@ fn root_of(leaves: &[Hash]) -> Hash {
 mod tests {
     use super::*;
 
+    fn text(source: &str) -> ConsentText {
+        ConsentText { source: source.to_owned(), wording: "yes".to_owned() }
+    }
+
     #[test]
     fn the_root_follows_from_the_leaves_alone() {
-        let leaves: Vec<Hash> = (0..7).map(|n| leaf(&[n; 16], i64::from(n), 5, "shop")).collect();
+        let leaves: Vec<Hash> = (0..7).map(|n| leaf(&[n; 16], i64::from(n), 5, &text("shop"))).collect();
         let mut turned = leaves.clone();
         turned.reverse();
         assert_eq!(root(leaves.clone()), root(turned));
@@ -72,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_tree_of_three_is_built_as_rfc_6962_says() {
-        let mut leaves: Vec<Hash> = (0..3).map(|n| leaf(&[n; 16], 1, 5, "shop")).collect();
+        let mut leaves: Vec<Hash> = (0..3).map(|n| leaf(&[n; 16], 1, 5, &text("shop"))).collect();
         leaves.sort_unstable();
         let left = sha256(&[&[1], &leaves[0], &leaves[1]]);
         assert_eq!(root(leaves.clone()), sha256(&[&[1], &left, &leaves[2]]));
@@ -81,10 +89,12 @@ mod tests {
 
     #[test]
     fn every_part_of_a_leaf_counts() {
-        let one = leaf(&[1; 16], 2, 3, "shop");
-        assert_ne!(one, leaf(&[2; 16], 2, 3, "shop"));
-        assert_ne!(one, leaf(&[1; 16], 3, 3, "shop"));
-        assert_ne!(one, leaf(&[1; 16], 2, 4, "shop"));
-        assert_ne!(one, leaf(&[1; 16], 2, 3, "till"));
+        let one = leaf(&[1; 16], 2, 3, &text("shop"));
+        assert_ne!(one, leaf(&[2; 16], 2, 3, &text("shop")));
+        assert_ne!(one, leaf(&[1; 16], 3, 3, &text("shop")));
+        assert_ne!(one, leaf(&[1; 16], 2, 4, &text("shop")));
+        assert_ne!(one, leaf(&[1; 16], 2, 3, &text("till")));
+        let moved = ConsentText { source: "shopy".to_owned(), wording: "es".to_owned() };
+        assert_ne!(one, leaf(&[1; 16], 2, 3, &moved), "where the source ends counts");
     }
 }

@@ -3,7 +3,6 @@
 #![allow(dead_code, unreachable_pub, reason = "each story uses what it needs")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a story stops at the first surprise")]
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use engine::{Actor, App, AppParts, Clock, Vault, host, numbers, scheduler, worke
 use secrecy::SecretString;
 use simulator::{Settings, Simulator};
 use store::testing::Database;
-use store::{Arriving, Chunk, ImportCounts, ImportTarget, NewEntry, NewImport};
+use store::{Arriving, Chunk, ConsentText, ImportCounts, ImportTarget, NewEntry, NewImport};
 use tokio_util::sync::CancellationToken;
 
 pub const NUMBER: &str = "200100000000001";
@@ -176,11 +175,17 @@ impl World {
                 file_name: "made-up.csv",
                 actor: "test",
                 opt_in_source: "made up",
+                opt_in_wording: "",
+                opt_in_at: Some(now - 1_000),
                 region: None,
+                owner: &host::owner("made-up-import"),
                 now,
             })
             .await
+            .unwrap()
             .unwrap();
+        let text = ConsentText { source: "made up".into(), wording: String::new() };
+        let text_id = self.app.store.consent_text_ids(&[text]).await.unwrap()[0];
         let people: Vec<Arriving> = (0..count)
             .map(|n| Arriving {
                 phone_key: Some(201_000_000_000 + n),
@@ -188,7 +193,7 @@ impl World {
                 user_id: None,
                 name: named(n).then(|| format!("Mona {n}")),
                 language: None,
-                attributes: BTreeMap::from([("city".to_owned(), "Cairo".to_owned())]),
+                attributes: r#"{"city":"Cairo"}"#.to_owned(),
                 opt_in_at: now - 1_000,
                 opt_in_source: None,
                 opt_in_wording: None,
@@ -200,7 +205,8 @@ impl World {
                 target: Some(ImportTarget { import_id, list_id }),
                 number: i64::try_from(place).unwrap() + 1,
                 people,
-                opt_in_source: "made up",
+                text_ids: &vec![text_id; people.len()],
+                look_first: true,
                 so_far: ImportCounts::default(),
                 now,
             };

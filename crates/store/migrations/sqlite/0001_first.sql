@@ -81,7 +81,8 @@ CREATE TABLE templates (
 );
 
 CREATE TABLE contacts (
-    id         INTEGER PRIMARY KEY,
+    -- never given out again, should an import be undone: ledger and sends know people by it
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
     -- the number's canonical form, one for all national variants of a person; NULL for people known only by a user id
     phone_key  BIGINT UNIQUE,
     -- the number as dialled, digits without the plus sign
@@ -89,6 +90,8 @@ CREATE TABLE contacts (
     name       TEXT,
     language   TEXT,
     attributes TEXT   NOT NULL DEFAULT '{}',
+    -- the import that made this row what it is; NULL: a person known by what they sent, or by hand
+    import_id  BIGINT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
@@ -108,8 +111,9 @@ CREATE TABLE lists (
     created_at BIGINT NOT NULL
 );
 
+-- Without a foreign key, which would be looked up for each of a million rows: whoever adds people holds the list.
 CREATE TABLE list_members (
-    list_id    BIGINT NOT NULL REFERENCES lists (id),
+    list_id    BIGINT NOT NULL,
     contact_id BIGINT NOT NULL,
     import_id  BIGINT,
     added_at   BIGINT NOT NULL,
@@ -125,6 +129,9 @@ CREATE TABLE imports (
     state         TEXT    NOT NULL,
     actor         TEXT    NOT NULL,
     opt_in_source TEXT    NOT NULL,
+    opt_in_wording TEXT   NOT NULL DEFAULT '',
+    -- NULL: each row's own
+    opt_in_at     BIGINT,
     region        TEXT,
     line_count    BIGINT  NOT NULL DEFAULT 0,
     accepted      BIGINT  NOT NULL DEFAULT 0,
@@ -133,12 +140,48 @@ CREATE TABLE imports (
     duplicates    BIGINT  NOT NULL DEFAULT 0,
     rejected      BIGINT  NOT NULL DEFAULT 0,
     suppressed    BIGINT  NOT NULL DEFAULT 0,
+    -- accepted people of whom nothing was written: all of it was there already
+    unchanged     BIGINT  NOT NULL DEFAULT 0,
     rejects_file  TEXT,
     -- how the file was read: encoding, delimiter, header, mapping; JSON
     reading       TEXT,
     error         TEXT,
     started_at    BIGINT  NOT NULL,
-    finished_at   BIGINT
+    finished_at   BIGINT,
+    -- who runs it and shows so by the beat; an import whose beat stands still was interrupted
+    owner         TEXT    NOT NULL DEFAULT '',
+    host          TEXT    NOT NULL DEFAULT '',
+    boot          TEXT    NOT NULL DEFAULT '',
+    beat          BIGINT  NOT NULL DEFAULT 0,
+    -- the last chunk that is kept
+    chunks        BIGINT  NOT NULL DEFAULT 0,
+    -- whoever it made has a greater id
+    contacts_before BIGINT NOT NULL DEFAULT 0
+);
+
+CREATE INDEX imports_unfinished ON imports (id) WHERE state IN ('running', 'undoing');
+CREATE INDEX imports_file ON imports (sha256) WHERE sha256 <> '';
+
+-- What an import changed of people who were known before: what they were, so that it can be undone.
+CREATE TABLE import_changes (
+    import_id     BIGINT NOT NULL,
+    contact_id    BIGINT NOT NULL,
+    phone         BIGINT,
+    name          TEXT,
+    language      TEXT,
+    attributes    TEXT   NOT NULL,
+    before_import BIGINT,
+    updated_at    BIGINT NOT NULL,
+    PRIMARY KEY (import_id, contact_id)
+) WITHOUT ROWID;
+CREATE INDEX import_changes_before ON import_changes (before_import) WHERE before_import IS NOT NULL;
+
+-- Where consent came from and in which words it was asked for: few texts, millions of consents.
+CREATE TABLE consent_texts (
+    id      INTEGER PRIMARY KEY,
+    source  TEXT NOT NULL,
+    wording TEXT NOT NULL DEFAULT '',
+    UNIQUE (source, wording)
 );
 
 -- What the columns of files were said to be, by a hash of their headers.
@@ -149,16 +192,17 @@ CREATE TABLE header_sets (
 );
 
 -- Who consented, when, by which source; one row per piece of evidence. The ledger entry of its import and chunk holds
--- the root of a tree whose leaf is made of salt, phone key, time and source; leaf is filled when those are erased.
+-- the root of a tree whose leaf is made of salt, phone key, time, source and wording; leaf is filled when those are
+-- erased.
 CREATE TABLE opt_ins (
     contact_id BIGINT NOT NULL,
     at         BIGINT NOT NULL,
-    source     TEXT   NOT NULL,
+    text_id    BIGINT NOT NULL,
     import_id  BIGINT,
     chunk      BIGINT,
     salt       BLOB,
     leaf       BLOB,
-    PRIMARY KEY (contact_id, at, source)
+    PRIMARY KEY (contact_id, at, text_id)
 ) WITHOUT ROWID;
 
 -- The standing block. One row per person; the event behind it is the ledger entry evidence_id.
