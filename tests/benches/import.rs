@@ -67,7 +67,9 @@ async fn alone(database: Database, rows: u64) {
     };
     let per_second = |time: Duration| rows as f64 / time.as_secs_f64();
     let (tool, ratio) = match tool {
-        Some(tool) => (format!("{:.2}", tool.as_secs_f64()), format!("{:.1}", first.as_secs_f64() / tool.as_secs_f64())),
+        Some(tool) => {
+            (format!("{:.2}", tool.as_secs_f64()), format!("{:.1}", first.as_secs_f64() / tool.as_secs_f64()))
+        }
         None => ("none".to_owned(), String::new()),
     };
     println!(

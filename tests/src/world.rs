@@ -167,8 +167,11 @@ impl World {
             Database::Sqlite => (None, None),
             Database::Postgres => (None, Some(Cluster::of_this_process().fresh_database())),
             Database::PostgresOfItsOwn | Database::DurablePostgres => {
-                let cluster =
-                    if setup.database == Database::DurablePostgres { Cluster::start_durable() } else { Cluster::start() };
+                let cluster = if setup.database == Database::DurablePostgres {
+                    Cluster::start_durable()
+                } else {
+                    Cluster::start()
+                };
                 let url = cluster.fresh_database();
                 (Some(cluster), Some(url))
             }
@@ -302,6 +305,30 @@ impl World {
         }
     }
 
+    /// Runs a statement on the database past Hudhud, of which nothing may run on SQLite. With the database's own shell.
+    ///
+    /// # Panics
+    /// When there is no such shell, or the statement fails.
+    pub fn sql(&self, statement: &str) {
+        if let Some(url) = self.database_url() {
+            self.cluster().run(url, statement);
+            return;
+        }
+        let done = std::process::Command::new("sqlite3")
+            .args(["-bail", "-cmd", "PRAGMA synchronous = OFF", "-cmd", "PRAGMA cache_size = -1000000"])
+            .arg(self.data_dir("main").join("hudhud.db"))
+            .arg(statement)
+            .output()
+            .expect("sqlite3 is installed");
+        assert!(done.status.success(), "sqlite3 failed: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// Whether the database is a PostgreSQL.
+    #[must_use]
+    pub fn has_postgres(&self) -> bool {
+        self.database_url().is_some()
+    }
+
     /// Where the database is; `None` for the embedded one.
     #[must_use]
     pub fn database_url(&self) -> Option<&str> {
@@ -432,6 +459,12 @@ impl World {
     #[must_use]
     pub fn verify_token(&self) -> &'static str {
         VERIFY_TOKEN
+    }
+
+    /// The app secret of the account, for who signs webhooks of their own.
+    #[must_use]
+    pub fn app_secret(&self) -> &'static str {
+        APP_SECRET
     }
 
     /// Writes a secret to a file, whose path it gives.

@@ -63,3 +63,20 @@ async fn the_managed_redis_is_started_again_when_it_dies() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_campaign_goes_on_without_redis_though_it_stays_away() {
+    story(Duration::from_secs(150), async {
+        let setup = Setup::on(Database::Postgres).with_private_redis();
+        let (mut world, mut serve) = World::with_serve(setup).await;
+        world.import("spring", 0..600).await;
+        let campaign = world.launch("spring", "spring", &[]).await;
+        world.taken_in(100).await;
+        world.redis.as_mut().expect("a Redis of its own").kill();
+        world.settle(&campaign).await;
+        serve.expect_running();
+        let said = serve.log().lines().filter(|line| line.contains("Redis") && line.contains("WARN")).count();
+        assert!(said <= 40, "an outage is said once, and each batch that is taken without Redis, not {said} times");
+    })
+    .await;
+}

@@ -20,6 +20,7 @@
 pub mod campaign;
 pub mod csv_row;
 pub mod delimiter;
+pub mod filter;
 pub mod names;
 pub mod optout;
 pub mod pacing;

@@ -1,13 +1,20 @@
 //! Imports that ran, and the files of what they rejected.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use domain::pacing::Micros;
 use serde::Serialize;
-use store::ImportRow;
+use serde_json::json;
+use store::{ImportRow, Owner, UndoBegun};
 
-use crate::App;
 use crate::fault::{Fault, Result};
 use crate::importer::Found;
+use crate::{Actor, App, evidence, presence};
+
+/// An import whose beat stands still for so long was interrupted, wherever it ran: it beats every two seconds.
+const STILL: Duration = Duration::from_secs(20);
 
 /// An import as it is shown: the document of contract.md, and what else is known of it.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
@@ -181,6 +188,110 @@ pub async fn rejects(app: &App, id: i64) -> Result<PathBuf> {
     }
     Ok(file)
 }
+
+/// What an undone import took with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct UndoneView {
+    /// The import.
+    pub import_id: i64,
+    /// People whom it alone had brought, and who are gone.
+    pub removed: u64,
+    /// Such people who stay, off its list: they have opted out, or wrote to us.
+    pub stayed: u64,
+    /// People whom it had changed, and who are what they were before.
+    pub restored: u64,
+    /// Memberships of its list that ended.
+    pub left_list: u64,
+    /// Pieces of evidence of consent that went with them; the ledger's entries stay.
+    pub evidence: u64,
+}
+
+/// Takes an import back, as long as nobody has used it. Broken off, the same call goes on.
+///
+/// # Errors
+/// `NotFound`; `WrongState` while it runs or another import does, when it is undone already, and when a campaign or
+/// another import has used it since, which it names.
+pub async fn undo(app: &App, id: i64, actor: &Actor) -> Result<UndoneView> {
+    let import = app.store.import(id).await?.ok_or_else(|| no_such(id))?;
+    if import.state == "running" || import.state == "undone" {
+        return Err(Fault::wrong_state(format!("Import {id} is {}.", import.state)));
+    }
+    unused(app, &import).await?;
+    match app.store.begin_undo(id).await? {
+        UndoBegun::Yes => {}
+        UndoBegun::WrongState => return Err(Fault::wrong_state(format!("Import {id} cannot be undone any more."))),
+        UndoBegun::AnotherRuns(other) => {
+            return Err(Fault::wrong_state(format!("Import {other} runs, and may meet the same people."))
+                .action("Wait until it is done."));
+        }
+    }
+    // Now that no import begins any more, whoever came in between is seen.
+    unused(app, &import).await?;
+    let undone = app.store.undo_import(&import).await?;
+    let store::Undone { restored, left_list, evidence: dropped, removed, stayed } = undone;
+    let detail = json!({
+        "list": import.list_name, "file": import.file_name, "sha256": import.sha256, "removed": removed,
+        "stayed": stayed, "restored": restored, "left_list": left_list, "evidence": dropped,
+    });
+    let mut entry = evidence::entry(app, "import-undone", actor, &detail)?;
+    entry.import_id = Some(id);
+    app.store.end_undo(id, &entry).await?;
+    Ok(UndoneView { import_id: id, removed, stayed, restored, left_list, evidence: dropped })
+}
+
+/// Refuses when somebody has used the import since, and names them.
+async fn unused(app: &App, import: &ImportRow) -> Result<()> {
+    let uses = app.store.uses_of_import(import).await?;
+    if uses.is_empty() {
+        return Ok(());
+    }
+    let mut by = Vec::new();
+    if !uses.campaigns.is_empty() {
+        by.push(format!("the campaigns {}", uses.campaigns.join(", ")));
+    }
+    if !uses.imports.is_empty() {
+        let ids: Vec<String> = uses.imports.iter().map(i64::to_string).collect();
+        by.push(format!("the imports {}", ids.join(", ")));
+    }
+    Err(Fault::wrong_state(format!("The people of import {} were used since, by {}.", import.id, by.join(" and by ")))
+        .kept("Nothing was changed.")
+        .action("Undo later imports first. Whom a campaign has written to is not taken back; opt them out instead."))
+}
+
+/// Watches the imports that run, here or in other processes, and notes which were interrupted. For the scheduler.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// Each import's beat, and since when it stands there on our own clock.
+    seen: HashMap<i64, (i64, Micros)>,
+}
+
+impl Watch {
+    /// One look.
+    pub(crate) async fn tick(&mut self, app: &App, ours: &Owner) -> anyhow::Result<bool> {
+        let now = app.clock.boot_us();
+        let running = app.store.unfinished_imports().await?;
+        self.seen.retain(|id, _| running.iter().any(|import| import.id == *id));
+        for import in running.iter().filter(|import| import.state == "running") {
+            let owner = Owner { instance: import.owner.clone(), host: import.host.clone(), boot: import.boot.clone() };
+            let since = match self.seen.get(&import.id) {
+                Some((beat, since)) if *beat == import.beat => *since,
+                _ => now,
+            };
+            self.seen.insert(import.id, (import.beat, since));
+            let still = Duration::from_micros(now.saturating_sub(since)) >= STILL;
+            if (still || presence::owner_is_dead(&app.data_dir, ours, &owner))
+                && app.store.interrupt_import(import.id, import.beat, INTERRUPTED, app.clock.now_ms()).await?
+            {
+                tracing::warn!(import_id = import.id, "an import was interrupted; what it had stored is kept");
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// What an interrupted import says of itself.
+pub const INTERRUPTED: &str =
+    "the process that imported it ended before it was done; what it had stored is kept, import the file again";
 
 pub(crate) fn rejects_path(data_dir: &Path, id: i64) -> PathBuf {
     data_dir.join("rejects").join(format!("import-{id}.csv"))

@@ -295,9 +295,8 @@ fn checked_reason(reason: &str) -> Result<&str> {
 ///
 /// # Errors
 /// As [`store::Store::apply`].
-pub async fn apply(app: &App, happenings: &[Happening]) -> store::Result<Applied> {
-    let applied =
-        app.store.apply_with_evidence(Priority::Urgent, happenings, |happening| overruled(app, happening)).await?;
+pub async fn apply(app: &App, priority: Priority, happenings: &[Happening]) -> store::Result<Applied> {
+    let applied = app.store.apply_with_evidence(priority, happenings, |happening| overruled(app, happening)).await?;
     for place in &applied.overruled {
         tracing::warn!(
             campaign = happenings[*place].campaign_id,

@@ -1,6 +1,6 @@
 //! Taking webhooks in: statuses are matched to their attempts and applied upwards, in groups and in any order.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use cloud_api::webhook::{self, Change, ChangeKind, InboundKind, InboundMessage, StatusEvent, StatusKind, WireError};
@@ -10,16 +10,20 @@ use domain::phone::PhoneNumber;
 use domain::send::{Current, SendEvent, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{Happening, Identity, NewInbound, Parked, Waiting};
+use store::{Happening, Identity, NewInbound, Parked, Priority, Waiting};
 
 use crate::journal::AttemptKey;
 use crate::refusals::{AWAITS_TEMPLATE, advice, class_of, least_pause};
 use crate::{App, callback, consequences, indoubt};
 
-/// Bodies applied in one round.
-const BODIES: i64 = 100;
+/// Bodies applied in one round: what is said of one message within it is one write.
+const BODIES: i64 = 400;
+/// A round takes no more bodies once it has so many bytes.
+const BYTES: i64 = 4 << 20;
+/// Bodies read without letting others of this process have their turn.
+const AT_ONCE: usize = 16;
 /// Statuses applied in one transaction, so that a claim never waits long for them.
-const GROUP: usize = 1_000;
+const GROUP: usize = 800;
 /// The kind of identity that a business-scoped user id is.
 const USER_ID: i16 = 2;
 /// The kind of identity that a parent user id is.
@@ -33,11 +37,32 @@ const KEEP_PARKED: i64 = 24 * 3_600_000;
 /// An unknown message id is held against sends in doubt once it is so old: our own answer had its chance.
 const EVIDENCE_AFTER: i64 = 5_000;
 
+/// What a status says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Said {
+    Sent,
+    Delivered,
+    Read,
+    Failed,
+}
+
+impl Said {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Read => "read",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// A status in our own words, as it is parked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Heard {
     wamid: String,
-    status: String,
+    status: Said,
     at: i64,
     callback: Option<String>,
     recipient: Option<String>,
@@ -53,19 +78,22 @@ struct Heard {
 /// # Errors
 /// When the database is away.
 pub async fn tick(app: &Arc<App>) -> anyhow::Result<bool> {
-    let bodies = app.store.waiting_bodies(BODIES).await?;
+    let bodies = app.store.waiting_bodies(BODIES, BYTES).await?;
     if bodies.is_empty() {
         return Ok(false);
     }
+    let bytes: usize = bodies.iter().map(|body| body.body.len()).sum();
+    let is_full =
+        i64::try_from(bodies.len()).unwrap_or(BODIES) >= BODIES || i64::try_from(bytes).unwrap_or(BYTES) >= BYTES;
     let accounts: HashMap<i64, store::Account> =
         app.store.accounts().await?.into_iter().map(|account| (account.id, account)).collect();
-    if let Err(error) = apply(app, read(app, &accounts, &bodies)).await {
+    if let Err(error) = apply(app, read(app, &accounts, &bodies).await).await {
         if is_away(&error) {
             return Err(error);
         }
         // One of them is what cannot be applied; the others must not wait behind it for ever.
         for body in &bodies {
-            let Err(error) = apply(app, read(app, &accounts, std::slice::from_ref(body))).await else { continue };
+            let Err(error) = apply(app, read(app, &accounts, std::slice::from_ref(body)).await).await else { continue };
             if is_away(&error) {
                 return Err(error);
             }
@@ -74,7 +102,7 @@ pub async fn tick(app: &Arc<App>) -> anyhow::Result<bool> {
             app.store.mark_applied(&[], &[(body.id, error)], app.clock.now_ms()).await?;
         }
     }
-    Ok(i64::try_from(bodies.len()).unwrap_or(BODIES) == BODIES)
+    Ok(is_full)
 }
 
 /// Whether it may work later without anybody changing anything.
@@ -82,9 +110,12 @@ fn is_away(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.downcast_ref::<store::Error>().is_some_and(store::Error::is_unavailable))
 }
 
-fn read(app: &App, accounts: &HashMap<i64, store::Account>, bodies: &[Waiting]) -> Round {
+async fn read(app: &App, accounts: &HashMap<i64, store::Account>, bodies: &[Waiting]) -> Round {
     let mut round = Round::default();
-    for body in bodies {
+    for (place, body) in bodies.iter().enumerate() {
+        if place % AT_ONCE == AT_ONCE - 1 {
+            tokio::task::yield_now().await;
+        }
         match webhook::parse(&body.body) {
             Ok(changes) => {
                 for change in changes {
@@ -118,7 +149,7 @@ fn vouched(app: &App, accounts: &HashMap<i64, store::Account>, body: &Waiting, c
 struct Round {
     done: Vec<i64>,
     unreadable: Vec<(i64, String)>,
-    statuses: Vec<(i64, Option<String>, StatusEvent, i64)>,
+    statuses: Vec<(i64, Option<String>, StatusEvent)>,
     inbound: Vec<(i64, Option<String>, InboundMessage, i64)>,
     templates: Vec<(i64, cloud_api::webhook::TemplateStatusEvent)>,
 }
@@ -127,7 +158,7 @@ impl Round {
     fn take(&mut self, body: &Waiting, change: Change) {
         let number = change.phone_number_id;
         match change.kind {
-            ChangeKind::Status(event) => self.statuses.push((body.account_id, number, event, body.received_at)),
+            ChangeKind::Status(event) => self.statuses.push((body.account_id, number, event)),
             ChangeKind::Inbound(message) if !message.group => {
                 self.inbound.push((body.account_id, number, message, body.received_at));
             }
@@ -143,13 +174,10 @@ impl Round {
 }
 
 async fn apply(app: &Arc<App>, round: Round) -> anyhow::Result<()> {
-    let heard: Vec<(i64, Option<String>, Heard, Vec<WireError>)> = round
+    let heard: Vec<(i64, Option<String>, Heard, Option<WireError>)> = round
         .statuses
         .into_iter()
-        .filter_map(|(account, number, event, _)| {
-            let errors = event.errors.clone();
-            heard_of(event).map(|heard| (account, number, heard, errors))
-        })
+        .filter_map(|(account, number, event)| heard_of(event).map(|(heard, error)| (account, number, heard, error)))
         .collect();
     let unmatched: Vec<&str> = heard
         .iter()
@@ -160,33 +188,30 @@ async fn apply(app: &Arc<App>, round: Round) -> anyhow::Result<()> {
 
     let mut happenings = Vec::with_capacity(heard.len());
     let mut parked = Vec::new();
-    let mut identities = Vec::new();
+    let mut identities = Vec::with_capacity(heard.len());
     let mut aftermath = Vec::new();
-    for (account_id, number, mut heard, errors) in heard {
+    let mut counts: BTreeMap<(String, Said), u64> = BTreeMap::new();
+    for (account_id, number, mut heard, error) in heard {
         let Some(key) = ours(app, &heard).or_else(|| by_wamid.get(&heard.wamid).copied()) else {
             parked.push(park(app, account_id, number, &heard));
             continue;
         };
-        if let Some(error) = errors.first() {
-            let reaction = reaction_to(app, key, error).await?;
+        if let Some(error) = error {
+            let reaction = reaction_to(app, key, &error).await?;
             if let Retry::After(delay) = reaction.message {
                 heard.later = Some(app.clock.now_ms().saturating_add(delay));
             }
             aftermath.push((key, reaction.beyond, class_of(error.kind), error.code));
         }
-        identities.extend(names_of(&heard, key.contact_id));
-        metrics::counter!("hudhud_message_status_total",
-            "number" => number.clone().unwrap_or_default(), "status" => heard.status.clone())
-        .increment(1);
-        happenings.extend(happening_of(key, &heard));
+        *counts.entry((number.unwrap_or_default(), heard.status)).or_default() += 1;
+        identities.extend(names_of(&mut heard, key.contact_id));
+        happenings.push(happening_of(key, heard));
     }
-    for group in happenings.chunks(GROUP) {
-        let applied = indoubt::apply(app, group).await?;
-        for (place, illegal) in &applied.illegal {
-            tracing::warn!(campaign = group[*place].campaign_id, %illegal, "a status does not fit its send");
-            metrics::counter!("hudhud_reconcile_mismatches_total", "kind" => "illegal_step").increment(1);
-        }
+    for ((number, status), count) in counts {
+        metrics::counter!("hudhud_message_status_total", "number" => number, "status" => status.as_str())
+            .increment(count);
     }
+    apply_all(app, happenings).await?;
     app.store.park(&parked).await?;
     for _ in app.store.learn_identities(&identities).await? {
         tracing::info!("a person who said stop by a user id alone is known now and suppressed");
@@ -207,26 +232,53 @@ async fn apply(app: &Arc<App>, round: Round) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn heard_of(event: StatusEvent) -> Option<Heard> {
+/// Applies statuses in groups, all that is said of one send in the same one, and in the order in which it came.
+async fn apply_all(app: &App, mut happenings: Vec<Happening>) -> anyhow::Result<()> {
+    let key = |happening: &Happening| (happening.campaign_id, happening.contact_id);
+    happenings.sort_by_key(key);
+    let mut rest = happenings.as_slice();
+    while !rest.is_empty() {
+        let mut end = rest.len().min(GROUP);
+        while end < rest.len() && key(&rest[end]) == key(&rest[end - 1]) {
+            end += 1;
+        }
+        let (group, later) = rest.split_at(end);
+        rest = later;
+        // Nearly all of them go the short way.
+        let left = app.store.apply_progress(Priority::Soon, group).await?;
+        let left: Vec<Happening> = left.into_iter().map(|place| group[place].clone()).collect();
+        let applied = indoubt::apply(app, Priority::Soon, &left).await?;
+        for (place, illegal) in &applied.illegal {
+            tracing::warn!(campaign = left[*place].campaign_id, %illegal, "a status does not fit its send");
+            metrics::counter!("hudhud_reconcile_mismatches_total", "kind" => "illegal_step").increment(1);
+        }
+    }
+    Ok(())
+}
+
+/// A status in our own words, and why it failed, if it did.
+fn heard_of(event: StatusEvent) -> Option<(Heard, Option<WireError>)> {
     let status = match event.status {
-        StatusKind::Sent => "sent",
-        StatusKind::Delivered => "delivered",
-        StatusKind::Read => "read",
-        StatusKind::Failed => "failed",
+        StatusKind::Sent => Said::Sent,
+        StatusKind::Delivered => Said::Delivered,
+        StatusKind::Read => Said::Read,
+        StatusKind::Failed => Said::Failed,
         // `played`, `deleted`: say nothing of where the message stands.
         StatusKind::Other(_) => return None,
     };
-    Some(Heard {
+    let error = event.errors.into_iter().next();
+    let heard = Heard {
         wamid: event.wamid,
-        status: status.to_owned(),
+        status,
         at: event.at_ms,
         callback: event.callback_data,
         recipient: event.recipient_id,
         user_id: event.recipient_user_id,
         parent_user_id: event.parent_user_id,
-        code: event.errors.first().map(|error| error.code),
+        code: error.as_ref().map(|error| error.code),
         later: None,
-    })
+    };
+    Some((heard, error))
 }
 
 /// The attempt that a status names itself.
@@ -234,20 +286,19 @@ fn ours(app: &App, heard: &Heard) -> Option<AttemptKey> {
     heard.callback.as_deref().and_then(|data| callback::decode(&app.install, data))
 }
 
-fn happening_of(key: AttemptKey, heard: &Heard) -> Option<Happening> {
-    let status = match heard.status.as_str() {
-        "sent" => Status::Sent,
-        "delivered" => Status::Delivered,
-        "read" => Status::Read,
-        "failed" => Status::Failed { later: heard.later.is_some() },
-        _ => return None,
+fn happening_of(key: AttemptKey, heard: Heard) -> Happening {
+    let status = match heard.status {
+        Said::Sent => Status::Sent,
+        Said::Delivered => Status::Delivered,
+        Said::Read => Status::Read,
+        Said::Failed => Status::Failed { later: heard.later.is_some() },
     };
     let event = SendEvent::Status(status, Current::Yes);
     let mut happening = Happening::new((key.campaign_id, key.contact_id), Some(key.attempt), event, heard.at);
-    happening.wamid = Some(heard.wamid.clone());
+    happening.wamid = Some(heard.wamid);
     happening.code = heard.code;
     happening.not_before = heard.later;
-    Some(happening)
+    happening
 }
 
 async fn attempts_of(app: &App, wamids: &[&str]) -> anyhow::Result<HashMap<String, AttemptKey>> {
@@ -296,15 +347,16 @@ async fn follow_failure(
     Ok(())
 }
 
-fn names_of(heard: &Heard, contact_id: i64) -> impl Iterator<Item = Identity> {
-    let name = |kind, value: &Option<String>| value.clone().map(|value| Identity { kind, value, contact_id });
-    [name(USER_ID, &heard.user_id), name(PARENT_USER_ID, &heard.parent_user_id)].into_iter().flatten()
+/// The person's names, taken out of what was heard.
+fn names_of(heard: &mut Heard, contact_id: i64) -> impl Iterator<Item = Identity> {
+    let name = |kind, value: &mut Option<String>| value.take().map(|value| Identity { kind, value, contact_id });
+    [name(USER_ID, &mut heard.user_id), name(PARENT_USER_ID, &mut heard.parent_user_id)].into_iter().flatten()
 }
 
 fn park(app: &App, account_id: i64, number: Option<String>, heard: &Heard) -> Parked {
     Parked {
         wamid: heard.wamid.clone(),
-        status: heard.status.clone(),
+        status: heard.status.as_str().to_owned(),
         account_id,
         phone_number_id: number,
         recipient: heard.recipient.clone(),
@@ -447,11 +499,11 @@ async fn match_parked(app: &Arc<App>, parked: &[Parked], now: i64) -> anyhow::Re
             None => None,
         };
         if let Some(key) = key {
-            happenings.extend(happening_of(key, &heard));
+            happenings.push(happening_of(key, heard));
             found.push((parked.wamid.clone(), parked.status.clone()));
         }
     }
-    indoubt::apply(app, &happenings).await?;
+    indoubt::apply(app, Priority::Soon, &happenings).await?;
     app.store.unpark(&found).await?;
     Ok(!found.is_empty())
 }

@@ -4,6 +4,7 @@
 //! here by one sealer, so that a stop never waits behind an import. The chain holds when, what, who and about which
 //! ids, and of the detail only its salted commitment: a person's detail and salt can be erased while it still verifies.
 
+mod consents;
 pub mod tree;
 
 use ring::digest;
@@ -12,6 +13,8 @@ use store::{EntryRow, LedgerHead, Seal};
 
 use crate::App;
 use crate::fault::Result;
+
+use consents::Consents;
 
 pub use crate::evidence::{commitment, entry};
 
@@ -31,8 +34,11 @@ pub struct LedgerCheck {
     pub unsealed: i64,
     /// The hash of the last entry that holds, in hexadecimal; empty for an empty ledger.
     pub head: String,
-    /// The place in the chain of the first entry that does not hold.
+    /// The place in the chain of the first entry that does not hold: itself, or because the evidence of consent that it
+    /// vouches for was changed.
     pub first_broken: Option<i64>,
+    /// How many pieces of evidence of consent are as their imports' entries say.
+    pub evidence: i64,
 }
 
 /// The chain's hash up to an entry: SHA-256 over the hash before (empty for the first) and the entry's fields. Every
@@ -84,25 +90,30 @@ pub async fn seal(app: &App) -> anyhow::Result<bool> {
     Ok(seal_next(app, BATCH).await? as u64 == BATCH.unsigned_abs())
 }
 
-/// Reads the whole sealed chain and checks every entry: its place, its hash, and its detail against its commitment
-/// where the detail was not erased. Takes no lock; entries sealed meanwhile are left to the next check.
+/// Reads the whole sealed chain and checks every entry: its place, its hash, its detail against its commitment where
+/// the detail was not erased, and the evidence of consent that imports brought against the roots of their entries. Takes
+/// no lock; entries sealed meanwhile are left to the next check.
 ///
 /// # Errors
 /// As the database's. A broken chain is no error but an answer.
 pub async fn verify(app: &App) -> Result<LedgerCheck> {
     let end = app.store.ledger_head().await?;
-    let (good, first_broken) = walk(app, &end).await?;
+    let mut consents = Consents::default();
+    let (good, broken) = walk(app, &end, &mut consents).await?;
+    let (evidence, forged) = consents.check(app).await?;
+    let first_broken = broken.into_iter().chain(forged).min();
     Ok(LedgerCheck {
         ok: first_broken.is_none(),
         entries: good.seq,
         unsealed: app.store.unsealed_size().await?,
         head: hex::encode(&good.hash),
         first_broken,
+        evidence,
     })
 }
 
 /// Follows the chain to its recorded end: how far it holds, and the place of the first entry that does not.
-async fn walk(app: &App, end: &LedgerHead) -> Result<(LedgerHead, Option<i64>)> {
+async fn walk(app: &App, end: &LedgerHead, consents: &mut Consents) -> Result<(LedgerHead, Option<i64>)> {
     let mut good = LedgerHead::default();
     while good.seq < end.seq {
         let page = app.store.sealed_entries(good.seq, PAGE.min(end.seq - good.seq)).await?;
@@ -113,7 +124,10 @@ async fn walk(app: &App, end: &LedgerHead) -> Result<(LedgerHead, Option<i64>)> 
         }
         for entry in &page {
             match follows(&good, entry) {
-                Some(next) => good = next,
+                Some(next) => {
+                    good = next;
+                    consents.note(good.seq, entry);
+                }
                 None => {
                     let broken = good.seq + 1;
                     return Ok((good, Some(broken)));

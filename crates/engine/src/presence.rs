@@ -46,10 +46,17 @@ impl Drop for Presence {
 /// directory, and its lock is free.
 #[must_use]
 pub fn is_dead(data_dir: &Path, ours: &Owner, lease: &Lease) -> bool {
-    lease.host == ours.host
-        && lease.boot == ours.boot
-        && lease.owner != ours.instance
-        && was_left(&data_dir.join(FOLDER), &lease.owner)
+    let Lease { owner, host, boot, .. } = lease.clone();
+    owner_is_dead(data_dir, ours, &Owner { instance: owner, host, boot })
+}
+
+/// The same for whoever owns something else.
+#[must_use]
+pub fn owner_is_dead(data_dir: &Path, ours: &Owner, theirs: &Owner) -> bool {
+    theirs.host == ours.host
+        && theirs.boot == ours.boot
+        && theirs.instance != ours.instance
+        && was_left(&data_dir.join(FOLDER), &theirs.instance)
 }
 
 /// Whether an instance's sign is there and held. `journals` is the folder of the signs.

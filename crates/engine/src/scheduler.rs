@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lane::pause_for;
 use crate::worker::{AbortOnDrop, LEASE, STILL, stay_alive};
-use crate::{App, chores, feeder, high_water, host, intake, ledger, planner, presence};
+use crate::{App, chores, feeder, high_water, host, imports, intake, ledger, planner, presence};
 
 /// The lease's name.
 const NAME: &str = "scheduler";
@@ -39,7 +39,7 @@ pub async fn run(app: Arc<App>, shutdown: CancellationToken) -> anyhow::Result<(
             Ok(Some(token)) => {
                 told = false;
                 watched = None;
-                lead(&app, token, &shutdown).await;
+                lead(&app, &owner, token, &shutdown).await;
             }
             Ok(None) => told = false,
             Err(error) => {
@@ -86,7 +86,7 @@ async fn try_to_lead(
 }
 
 /// Does the scheduler's work until somebody else leads or the process stops.
-async fn lead(app: &Arc<App>, token: i64, shutdown: &CancellationToken) {
+async fn lead(app: &Arc<App>, owner: &store::Owner, token: i64, shutdown: &CancellationToken) {
     let lost = shutdown.child_token();
     let feeder = Arc::new(tokio::sync::Mutex::new(feeder::Feeder::default()));
     let parking = Arc::new(tokio::sync::Mutex::new(intake::Parking::default()));
@@ -115,7 +115,7 @@ async fn lead(app: &Arc<App>, token: i64, shutdown: &CancellationToken) {
     );
     every(
         "taking webhooks in",
-        Duration::from_millis(50),
+        Duration::from_millis(100),
         false,
         Box::new(|app| Box::pin(async move { intake::tick(&app).await })),
     );
@@ -133,6 +133,14 @@ async fn lead(app: &Arc<App>, token: i64, shutdown: &CancellationToken) {
             Box::pin(async move { Ok(i64::try_from(ledger::seal_next(&app, SEAL).await?).unwrap_or(SEAL) == SEAL) })
         }),
     );
+    every("watching imports", Duration::from_secs(2), false, {
+        let watch = Arc::new(tokio::sync::Mutex::new(imports::Watch::default()));
+        let owner = owner.clone();
+        Box::new(move |app| {
+            let (watch, owner) = (Arc::clone(&watch), owner.clone());
+            Box::pin(async move { watch.lock().await.tick(&app, &owner).await })
+        })
+    });
     every(
         "housekeeping",
         Duration::from_secs(60),
@@ -202,8 +210,12 @@ struct Rhythm {
 async fn repeat(app: Arc<App>, rhythm: Rhythm, lost: CancellationToken, mut work: Work) {
     let Rhythm { what, pause, wakes } = rhythm;
     let mut failing = false;
+    let took = metrics::histogram!("hudhud_scheduler_round_seconds", "work" => what);
     while !lost.is_cancelled() {
-        let more = match work(Arc::clone(&app)).await {
+        let began = app.clock.boot_us();
+        let done = work(Arc::clone(&app)).await;
+        took.record(Duration::from_micros(app.clock.boot_us().saturating_sub(began)));
+        let more = match done {
             Ok(more) => {
                 if std::mem::take(&mut failing) {
                     tracing::info!(what, "goes on");

@@ -175,7 +175,7 @@ pub async fn start(
     let app = wiring::engine(settings, store, redis_url.as_deref()).await?;
     if settings.is_embedded() {
         // The lock says that nobody else runs on this database, so an import that is still open ended with its process.
-        let why = "the process that imported it ended before it was done; what it had stored is kept";
+        let why = engine::imports::INTERRUPTED;
         app.store.interrupt_imports(why, app.clock.now_ms()).await.map_err(engine::Fault::from)?;
     }
 

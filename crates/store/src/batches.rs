@@ -7,7 +7,7 @@ use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
 
 /// An open batch.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug, Default, FromRow)]
 pub struct Batch {
     /// Names the task in Redis.
     pub id: i64,
@@ -144,7 +144,7 @@ impl Store {
                 _ if fed < planned => None,
                 _ => return Ok(None),
             };
-            let mut tx = self.write(Priority::Urgent).await?;
+            let mut tx = self.write(Priority::Urgent).await?.named("feed");
             if hold_feed(&mut tx, campaign_id, number_id).await? != Some(fed) {
                 // Another feeder was faster.
                 continue;

@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::migrate::MigrateError;
 use sqlx::pool::PoolConnection;
@@ -20,6 +20,9 @@ use crate::error::{Error, Result};
 
 /// How long a statement waits for a free connection or SQLite's lock before it is [`Error::Unavailable`].
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long urgent work may go before what is to be done soon.
+const PUT_OFF: Duration = Duration::from_millis(50);
 
 /// Every statement of Hudhud goes through this handle. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -38,6 +41,9 @@ pub(crate) enum Db {
 pub enum Priority {
     /// Claims, outcomes, webhooks, commands of a person.
     Urgent,
+    /// Statuses: in short transactions, after whatever urgent work waits, but never put off for long. They would pile up
+    /// while a campaign keeps the writer busy.
+    Soon,
     /// Imports, planning, exports, sealing: in chunks, and after whatever urgent work waits.
     Bulk,
 }
@@ -53,26 +59,36 @@ pub(crate) struct Turns {
 impl Turns {
     async fn take(&self, priority: Priority) -> OwnedMutexGuard<()> {
         match priority {
-            Priority::Urgent => {
-                self.urgent_waiting.fetch_add(1, Ordering::SeqCst);
-                // Dropping the future while it waits must not leave the counter up.
-                let waiting = Waiting(self);
-                let guard = Arc::clone(&self.writer).lock_owned().await;
-                drop(waiting);
-                guard
-            }
-            Priority::Bulk => loop {
-                let calm = self.calm.notified();
-                if self.urgent_waiting.load(Ordering::SeqCst) > 0 {
-                    // The timeout is a safety net against a wake-up that came between the two lines above.
-                    let _ = tokio::time::timeout(Duration::from_millis(20), calm).await;
-                    continue;
-                }
-                let guard = Arc::clone(&self.writer).lock_owned().await;
-                if self.urgent_waiting.load(Ordering::SeqCst) == 0 {
-                    return guard;
-                }
+            Priority::Urgent => self.take_now().await,
+            Priority::Soon => match tokio::time::timeout(PUT_OFF, self.take_when_calm()).await {
+                Ok(turn) => turn,
+                Err(_) => self.take_now().await,
             },
+            Priority::Bulk => self.take_when_calm().await,
+        }
+    }
+
+    async fn take_now(&self) -> OwnedMutexGuard<()> {
+        self.urgent_waiting.fetch_add(1, Ordering::SeqCst);
+        // Dropping the future while it waits must not leave the counter up.
+        let waiting = Waiting(self);
+        let guard = Arc::clone(&self.writer).lock_owned().await;
+        drop(waiting);
+        guard
+    }
+
+    async fn take_when_calm(&self) -> OwnedMutexGuard<()> {
+        loop {
+            let calm = self.calm.notified();
+            if self.urgent_waiting.load(Ordering::SeqCst) > 0 {
+                // The timeout is a safety net against a wake-up that came between the two lines above.
+                let _ = tokio::time::timeout(Duration::from_millis(20), calm).await;
+                continue;
+            }
+            let guard = Arc::clone(&self.writer).lock_owned().await;
+            if self.urgent_waiting.load(Ordering::SeqCst) == 0 {
+                return guard;
+            }
         }
     }
 }
@@ -91,7 +107,35 @@ impl Drop for Waiting<'_> {
 #[derive(Debug)]
 pub(crate) enum Held<DB: sqlx::Database> {
     Pooled(PoolConnection<DB>),
-    Inside(Transaction<'static, DB>),
+    Inside(Transaction<'static, DB>, Stopwatch),
+}
+
+/// How long a transaction waited for its turn and lasts, for the metrics. Nothing is decided by it but the size of a
+/// next chunk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch {
+    kind: &'static str,
+    waited: Duration,
+    began: Instant,
+}
+
+impl Stopwatch {
+    fn since(asked: Instant, priority: Priority) -> Self {
+        let kind = match priority {
+            Priority::Urgent => "urgent",
+            Priority::Soon => "soon",
+            Priority::Bulk => "bulk",
+        };
+        let began = Instant::now();
+        Self { kind, waited: began - asked, began }
+    }
+
+    fn committed(self) -> Duration {
+        let took = self.began.elapsed();
+        metrics::histogram!("hudhud_write_seconds", "kind" => self.kind).record(took);
+        metrics::histogram!("hudhud_write_wait_seconds", "kind" => self.kind).record(self.waited);
+        took
+    }
 }
 
 impl<DB: sqlx::Database> Deref for Held<DB> {
@@ -99,7 +143,7 @@ impl<DB: sqlx::Database> Deref for Held<DB> {
     fn deref(&self) -> &Self::Target {
         match self {
             Self::Pooled(connection) => connection,
-            Self::Inside(transaction) => transaction,
+            Self::Inside(transaction, _) => transaction,
         }
     }
 }
@@ -108,7 +152,7 @@ impl<DB: sqlx::Database> DerefMut for Held<DB> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         match self {
             Self::Pooled(connection) => connection,
-            Self::Inside(transaction) => transaction,
+            Self::Inside(transaction, _) => transaction,
         }
     }
 }
@@ -147,14 +191,33 @@ impl Link {
         }
     }
 
-    /// Ends the transaction and keeps it. Durable when this returns.
-    pub(crate) async fn commit(self) -> Result<()> {
-        match self {
-            Self::Sqlite(Held::Inside(transaction), _turn) => transaction.commit().await?,
-            Self::Postgres(Held::Inside(transaction)) => transaction.commit().await?,
+    /// What the transaction is for, as its metrics name it.
+    pub(crate) fn named(mut self, kind: &'static str) -> Self {
+        match &mut self {
+            Self::Sqlite(Held::Inside(_, watch), _) | Self::Postgres(Held::Inside(_, watch)) => watch.kind = kind,
             Self::Sqlite(Held::Pooled(_), _) | Self::Postgres(Held::Pooled(_)) => {}
         }
-        Ok(())
+        self
+    }
+
+    /// Ends the transaction and keeps it. Durable when this returns.
+    pub(crate) async fn commit(self) -> Result<()> {
+        self.commit_timed().await.map(drop)
+    }
+
+    /// As [`Link::commit`]: how long the transaction took, from its first statement until it was durable.
+    pub(crate) async fn commit_timed(self) -> Result<Duration> {
+        match self {
+            Self::Sqlite(Held::Inside(transaction, watch), _turn) => {
+                transaction.commit().await?;
+                Ok(watch.committed())
+            }
+            Self::Postgres(Held::Inside(transaction, watch)) => {
+                transaction.commit().await?;
+                Ok(watch.committed())
+            }
+            Self::Sqlite(Held::Pooled(_), _) | Self::Postgres(Held::Pooled(_)) => Ok(Duration::ZERO),
+        }
     }
 }
 
@@ -195,6 +258,8 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(PATIENCE)
             .pragma("journal_size_limit", "67108864")
+            // 16 MiB instead of 4: what is written again soon, as rows of sends are, is copied back less often.
+            .pragma("wal_autocheckpoint", "4000")
             .pragma("cache_size", "-16384")
             .pragma("temp_store", "MEMORY");
         let write = SqlitePoolOptions::new()
@@ -223,10 +288,16 @@ impl Store {
     }
 
     async fn open_postgres(url: &str) -> Result<Self> {
-        let options = PgConnectOptions::from_str(url)?
-            .application_name("hudhud")
+        let options = PgConnectOptions::from_str(url)?.application_name("hudhud").options([
             // A process that freezes inside a transaction must not keep its locks: another owner waits for them.
-            .options([("statement_timeout", "60000"), ("idle_in_transaction_session_timeout", "3000")]);
+            ("statement_timeout", "60000"),
+            ("idle_in_transaction_session_timeout", "3000"),
+            // One plan for each statement, whatever its arguments: the one that the tests look at. With its eye on
+            // the arguments the planner takes a campaign that was not counted yet (ANALYZE) for so small that it
+            // goes through all of it for each claim, in the first five on every connection.
+            ("plan_cache_mode", "force_generic_plan"),
+            ("jit", "off"),
+        ]);
         let pool = PgPoolOptions::new().max_connections(12).acquire_timeout(PATIENCE).connect_with(options).await?;
         Ok(Self { db: Db::Postgres(pool) })
     }
@@ -249,12 +320,17 @@ impl Store {
 
     /// A transaction for writing: `BEGIN IMMEDIATE` on SQLite, READ COMMITTED on PostgreSQL. Rolled back when dropped.
     pub(crate) async fn write(&self, priority: Priority) -> Result<Link> {
+        let asked = Instant::now();
         Ok(match &self.db {
             Db::Sqlite { write, turns, .. } => {
                 let turn = turns.take(priority).await;
-                Link::Sqlite(Held::Inside(write.begin_with("BEGIN IMMEDIATE").await?), Some(turn))
+                let transaction = write.begin_with("BEGIN IMMEDIATE").await?;
+                Link::Sqlite(Held::Inside(transaction, Stopwatch::since(asked, priority)), Some(turn))
             }
-            Db::Postgres(pool) => Link::Postgres(Held::Inside(pool.begin().await?)),
+            Db::Postgres(pool) => {
+                let transaction = pool.begin().await?;
+                Link::Postgres(Held::Inside(transaction, Stopwatch::since(asked, priority)))
+            }
         })
     }
 

@@ -82,6 +82,8 @@ pub struct Chunk<'a> {
     pub text_ids: &'a [i64],
     /// Look first who of them is known. Right in any case, and quicker where some are.
     pub look_first: bool,
+    /// It was given before, and whether it was kept then is not known.
+    pub again: bool,
     /// The counts of the chunks before, and of all rows read so far. What this chunk creates and updates is added to
     /// them in the same transaction.
     pub so_far: ImportCounts,
@@ -156,7 +158,7 @@ impl Store {
         let mut look = chunk.look_first || chunk.target.is_none();
         for _ in 0..TRIES {
             let survey = if look { self.survey(chunk).await? } else { Survey::default() };
-            if survey.needs_nothing(chunk) && !by_user_id && chunk.number % QUIET != 0 {
+            if survey.needs_nothing(chunk) && !by_user_id && !chunk.again && chunk.number % QUIET != 0 {
                 return Ok(survey.end(chunk, &Extra::default()));
             }
             match self.write_chunk(chunk, &survey, &entry).await {
@@ -261,4 +263,4 @@ async fn hold_list(tx: &mut Link, list_id: i64) -> Result<bool> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -276,6 +276,17 @@ impl Store {
         Ok(rows)
     }
 
+    /// The imports that are undone, or being undone.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn undone_imports(&self) -> Result<Vec<i64>> {
+        let mut link = self.read().await?;
+        let ids = on!(&mut link, c => sqlx::query_scalar(
+            "SELECT id FROM imports WHERE state IN ('undoing', 'undone') ORDER BY id").fetch_all(c).await)?;
+        Ok(ids)
+    }
+
     /// The last import of the same file, bytes for bytes, before this one: its id and when it began.
     ///
     /// # Errors

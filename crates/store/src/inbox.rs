@@ -1,10 +1,11 @@
 //! Webhook bodies: durable before they are acknowledged, each kept once, applied later.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
-use serde::Serialize;
 use sqlx::FromRow;
 
+use crate::chunks::Chunks;
 use crate::db::{Link, Priority, Store, on};
 use crate::error::Result;
 use crate::suppressions::{Stop, Stopped, one_at_a_time, stop_within};
@@ -73,16 +74,20 @@ impl Store {
         Ok(kept)
     }
 
-    /// Bodies that were not applied yet, oldest first.
+    /// Bodies that were not applied yet, oldest first: so many of them, and no more once they have so many bytes
+    /// together. The first is always among them.
     ///
     /// # Errors
     /// As every read.
-    pub async fn waiting_bodies(&self, limit: i64) -> Result<Vec<Waiting>> {
+    pub async fn waiting_bodies(&self, limit: i64, bytes: i64) -> Result<Vec<Waiting>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
-            "SELECT id, account_id, received_at, body FROM inbox
-             WHERE applied_at IS NULL AND body IS NOT NULL ORDER BY id LIMIT $1")
-            .bind(limit).fetch_all(c).await)?)
+            "SELECT i.id, i.account_id, i.received_at, i.body
+             FROM (SELECT id, size, sum(size) OVER (ORDER BY id) AS through
+                   FROM (SELECT id, octet_length(body) AS size FROM inbox
+                         WHERE applied_at IS NULL AND body IS NOT NULL ORDER BY id LIMIT $1) sized) w
+             CROSS JOIN inbox i WHERE i.id = w.id AND w.through - w.size < $2 ORDER BY w.id")
+            .bind(limit).bind(bytes).fetch_all(c).await)?)
     }
 
     /// Notes that bodies were applied. Those that could not be read (`errors`: id and reason) keep their bytes.
@@ -90,7 +95,7 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn mark_applied(&self, ids: &[i64], errors: &[(i64, String)], now: i64) -> Result<()> {
-        let mut tx = self.write(Priority::Urgent).await?;
+        let mut tx = self.write(Priority::Soon).await?;
         let sql = tx.pick(
             "UPDATE inbox SET applied_at = $2, body = NULL WHERE id IN (SELECT value FROM json_each($1))",
             "UPDATE inbox SET applied_at = $2, body = NULL
@@ -130,40 +135,57 @@ impl Store {
     }
 }
 
+/// Inserts what is not there yet. The hashes of what was new.
 async fn insert_bodies(tx: &mut Link, arrivals: &[Arrival]) -> Result<Vec<Vec<u8>>> {
-    #[derive(Serialize)]
-    struct Row {
-        account_id: i64,
-        received_at: i64,
-        hash: String,
-        signature: String,
-        body: String,
+    match tx {
+        Link::Sqlite(held, _) => {
+            let mut fresh = Vec::with_capacity(arrivals.len());
+            for (statement, arrivals) in INSERT_SQLITE.over(arrivals) {
+                let mut query = sqlx::query_scalar(statement);
+                for arrival in arrivals {
+                    query = query
+                        .bind(arrival.account_id)
+                        .bind(arrival.received_at)
+                        .bind(arrival.body_hash.as_slice())
+                        .bind(arrival.signature.as_str())
+                        .bind(arrival.body.as_slice());
+                }
+                fresh.extend(query.fetch_all(&mut **held).await?);
+            }
+            Ok(fresh)
+        }
+        Link::Postgres(held) => {
+            let number = |value: fn(&Arrival) -> i64| arrivals.iter().map(value).collect::<Vec<_>>();
+            let hashes: Vec<&[u8]> = arrivals.iter().map(|arrival| arrival.body_hash.as_slice()).collect();
+            let signatures: Vec<&str> = arrivals.iter().map(|arrival| arrival.signature.as_str()).collect();
+            let bodies: Vec<&[u8]> = arrivals.iter().map(|arrival| arrival.body.as_slice()).collect();
+            Ok(sqlx::query_scalar(INSERT_POSTGRES)
+                .bind(number(|arrival| arrival.account_id))
+                .bind(number(|arrival| arrival.received_at))
+                .bind(hashes)
+                .bind(signatures)
+                .bind(bodies)
+                .fetch_all(&mut **held)
+                .await?)
+        }
     }
-    let rows: Vec<Row> = arrivals
-        .iter()
-        .map(|arrival| Row {
-            account_id: arrival.account_id,
-            received_at: arrival.received_at,
-            hash: hex::encode(arrival.body_hash),
-            signature: arrival.signature.clone(),
-            body: hex::encode(&arrival.body),
-        })
-        .collect();
-    // In the order of their hashes: two processes that got the same bodies wait for each other, never in a ring.
-    let sql = tx.pick(
-        "INSERT INTO inbox (account_id, received_at, body_hash, signature, body)
-         SELECT value ->> 'account_id', value ->> 'received_at', unhex(value ->> 'hash'), value ->> 'signature',
-                unhex(value ->> 'body')
-         FROM json_each($1) WHERE true ON CONFLICT (body_hash) DO NOTHING RETURNING body_hash",
-        "INSERT INTO inbox (account_id, received_at, body_hash, signature, body)
-         SELECT account_id, received_at, decode(hash, 'hex'), signature, decode(body, 'hex')
-         FROM jsonb_to_recordset($1::jsonb) AS j(account_id bigint, received_at bigint, hash text, signature text,
-                                                 body text)
-         ORDER BY hash ON CONFLICT (body_hash) DO NOTHING RETURNING body_hash",
-    );
-    let json = serde_json::to_string(&rows)?;
-    Ok(on!(tx, c => sqlx::query_scalar(sql).bind(json).fetch_all(c).await)?)
 }
+
+static INSERT_SQLITE: LazyLock<Chunks> = LazyLock::new(|| {
+    Chunks::new(5, |values| {
+        format!(
+            "INSERT INTO inbox (account_id, received_at, body_hash, signature, body) VALUES {values}
+             ON CONFLICT (body_hash) DO NOTHING RETURNING body_hash"
+        )
+    })
+});
+
+/// In the order of their hashes: two processes that got the same bodies wait for each other, never in a ring.
+const INSERT_POSTGRES: &str = "INSERT INTO inbox (account_id, received_at, body_hash, signature, body)
+     SELECT account_id, received_at, hash, signature, body
+     FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::text[], $5::bytea[]) AS
+         n(account_id, received_at, hash, signature, body)
+     ORDER BY hash ON CONFLICT (body_hash) DO NOTHING RETURNING body_hash";
 
 #[cfg(test)]
 mod tests;

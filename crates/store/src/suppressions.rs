@@ -1,7 +1,11 @@
 //! The standing blocks: who may not be messaged, since when, by which evidence.
 
+use std::collections::{BTreeSet, HashSet};
+use std::sync::LazyLock;
+
 use sqlx::FromRow;
 
+use crate::chunks::Chunks;
 use crate::db::{Link, Priority, Store, on};
 use crate::error::Result;
 use crate::ledger::{self, NewEntry};
@@ -165,7 +169,7 @@ pub(crate) async fn stop_within(tx: &mut Link, stop: &Stop) -> Result<Stopped> {
 }
 
 /// A name that a webhook gave a person whom we know by another.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Identity {
     /// 1 wa_id, 2 business-scoped user id, 3 parent user id.
     pub kind: i16,
@@ -196,10 +200,13 @@ impl Store {
         let mut link = self.read().await?;
         let sql = link.pick(
             "SELECT campaign_id, contact_id, attempt FROM sends
-             WHERE state IN (1, 2) AND state = 1 AND contact_id IN (SELECT value FROM json_each($1))",
-            "SELECT campaign_id, contact_id, attempt FROM sends
-             WHERE state IN (1, 2) AND state = 1
-               AND contact_id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint))",
+             WHERE campaign_id IN (SELECT campaign_id FROM claims)
+               AND contact_id IN (SELECT value FROM json_each($1)) AND state = 1",
+            "SELECT s.campaign_id, s.contact_id, s.attempt FROM (SELECT DISTINCT campaign_id FROM claims) c
+             CROSS JOIN LATERAL (
+                 SELECT * FROM sends WHERE campaign_id = c.campaign_id
+                   AND contact_id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint)) AND state = 1
+                 OFFSET 0) s",
         );
         let json = serde_json::to_string(contact_ids)?;
         let rows: Vec<(i64, i64, i64)> = on!(&mut link, c => sqlx::query_as(sql).bind(json).fetch_all(c).await)?;
@@ -265,32 +272,115 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn learn_identities(&self, identities: &[Identity]) -> Result<Vec<i64>> {
-        if identities.is_empty() {
-            return Ok(Vec::new());
-        }
-        let json = serde_json::to_string(identities)?;
+        // Several statuses of a message name the same person; and names in order are looked up quicker.
+        let identities: Vec<&Identity> = identities.iter().collect::<BTreeSet<_>>().into_iter().collect();
         // Most names are known already: look before taking the writer.
         let mut link = self.read().await?;
-        let unknown_sql = link.pick(
-            "SELECT count(*) FROM json_each($1) j LEFT JOIN identities i
-               ON i.kind = j.value ->> 'kind' AND i.value = j.value ->> 'value'
-             WHERE i.contact_id IS NULL OR i.contact_id <> j.value ->> 'contact_id'",
-            "SELECT count(*) FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
-             LEFT JOIN identities i ON i.kind = j.kind AND i.value = j.value
-             WHERE i.contact_id IS NULL OR i.contact_id <> j.contact_id",
-        );
-        let unknown: i64 = on!(&mut link, c => sqlx::query_scalar(unknown_sql).bind(&json).fetch_one(c).await)?;
+        let (new, others) = unknown(&mut link, &identities).await?;
         drop(link);
-        if unknown == 0 {
+        if new.is_empty() && others.is_empty() {
             return Ok(Vec::new());
         }
-        let mut tx = self.write(Priority::Urgent).await?;
+        let mut tx = self.write(Priority::Soon).await?;
         one_at_a_time(&mut tx).await?;
-        let carried = learn_within(&mut tx, identities).await?;
+        let mut carried = Vec::new();
+        if insert_new(&mut tx, &new).await? != new.len() as u64 {
+            // Of somebody who is not here, or learned by another process since we looked.
+            carried = learn_within(&mut tx, &new).await?;
+        }
+        carried.extend(learn_within(&mut tx, &others).await?);
         tx.commit().await?;
         Ok(carried)
     }
 }
+
+/// Which of these names nobody bears, and which somebody else does.
+async fn unknown(link: &mut Link, identities: &[&Identity]) -> Result<(Vec<Identity>, Vec<Identity>)> {
+    let rows: Vec<(i16, String, i64, bool)> = match link {
+        Link::Sqlite(held, _) => {
+            let mut rows = Vec::new();
+            for (statement, some) in UNKNOWN_SQLITE.over(identities) {
+                let mut query = sqlx::query_as(statement);
+                for identity in some {
+                    query = query.bind(identity.kind).bind(identity.value.as_str()).bind(identity.contact_id);
+                }
+                rows.extend(query.fetch_all(&mut **held).await?);
+            }
+            rows
+        }
+        Link::Postgres(held) => {
+            let (kinds, values, people) = columns(identities);
+            let query = sqlx::query_as(
+                "SELECT n.kind, n.value, n.contact_id, i.contact_id IS NULL
+                 FROM unnest($1::smallint[], $2::text[], $3::bigint[]) AS n(kind, value, contact_id)
+                 LEFT JOIN identities i ON i.kind = n.kind AND i.value = n.value
+                 WHERE i.contact_id IS DISTINCT FROM n.contact_id",
+            );
+            query.bind(kinds).bind(values).bind(people).fetch_all(&mut **held).await?
+        }
+    };
+    let (mut new, mut others) = (Vec::new(), Vec::new());
+    for (kind, value, contact_id, is_new) in rows {
+        let list = if is_new { &mut new } else { &mut others };
+        list.push(Identity { kind, value, contact_id });
+    }
+    Ok((new, others))
+}
+
+/// Inserts names that nobody bore a moment ago, of people who are here. How many.
+async fn insert_new(tx: &mut Link, new: &[Identity]) -> Result<u64> {
+    match tx {
+        Link::Sqlite(held, _) => {
+            let mut inserted = 0;
+            for (statement, some) in INSERT_NEW_SQLITE.over(new) {
+                let mut query = sqlx::query(statement);
+                for identity in some {
+                    query = query.bind(identity.kind).bind(identity.value.as_str()).bind(identity.contact_id);
+                }
+                inserted += query.execute(&mut **held).await?.rows_affected();
+            }
+            Ok(inserted)
+        }
+        Link::Postgres(_) if new.is_empty() => Ok(0),
+        Link::Postgres(held) => {
+            let (kinds, values, people) = columns(&new.iter().collect::<Vec<_>>());
+            let query = sqlx::query(
+                "INSERT INTO identities (kind, value, contact_id)
+                 SELECT n.kind, n.value, n.contact_id
+                 FROM unnest($1::smallint[], $2::text[], $3::bigint[]) AS n(kind, value, contact_id)
+                 JOIN contacts c ON c.id = n.contact_id ORDER BY n.kind, n.value
+                 ON CONFLICT (kind, value) DO NOTHING",
+            );
+            Ok(query.bind(kinds).bind(values).bind(people).execute(&mut **held).await?.rows_affected())
+        }
+    }
+}
+
+fn columns<'a>(identities: &[&'a Identity]) -> (Vec<i16>, Vec<&'a str>, Vec<i64>) {
+    let kinds = identities.iter().map(|identity| identity.kind).collect();
+    let values = identities.iter().map(|identity| identity.value.as_str()).collect();
+    (kinds, values, identities.iter().map(|identity| identity.contact_id).collect())
+}
+
+static UNKNOWN_SQLITE: LazyLock<Chunks> = LazyLock::new(|| {
+    Chunks::new(3, |values| {
+        format!(
+            "SELECT n.column1, n.column2, n.column3, i.contact_id IS NULL FROM (VALUES {values}) n
+             LEFT JOIN identities i ON i.kind = n.column1 AND i.value = n.column2
+             WHERE i.contact_id IS NOT n.column3"
+        )
+    })
+});
+
+static INSERT_NEW_SQLITE: LazyLock<Chunks> = LazyLock::new(|| {
+    Chunks::new(3, |values| {
+        format!(
+            "INSERT INTO identities (kind, value, contact_id)
+             SELECT n.column1, n.column2, n.column3 FROM (VALUES {values}) n CROSS JOIN contacts c
+             WHERE c.id = n.column3 ON CONFLICT (kind, value) DO NOTHING"
+        )
+    })
+});
 
 async fn insert_names(tx: &mut Link, json: &str) -> Result<()> {
     let insert = tx.pick(
@@ -308,6 +398,9 @@ async fn insert_names(tx: &mut Link, json: &str) -> Result<()> {
 
 /// Learns names within the caller's transaction. The people who became suppressed by it.
 pub(crate) async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Result<Vec<i64>> {
+    if identities.is_empty() {
+        return Ok(Vec::new());
+    }
     let people: Vec<i64> = identities.iter().map(|identity| identity.contact_id).collect();
     let sql = tx.pick(
         "SELECT id FROM contacts WHERE id IN (SELECT value FROM json_each($1))",
@@ -315,6 +408,7 @@ pub(crate) async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Resu
     );
     let json = serde_json::to_string(&people)?;
     let known: Vec<i64> = on!(tx, c => sqlx::query_scalar(sql).bind(json).fetch_all(c).await)?;
+    let known: HashSet<i64> = known.into_iter().collect();
     // A webhook may speak of somebody whom this database does not hold (any more): nobody to give a name to.
     let identities: Vec<&Identity> =
         identities.iter().filter(|identity| known.contains(&identity.contact_id)).collect();
@@ -337,6 +431,9 @@ pub(crate) async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Resu
          ON CONFLICT (contact_id) DO NOTHING RETURNING contact_id",
     );
     let carried: Vec<i64> = on!(tx, c => sqlx::query_scalar(carry).bind(&json).fetch_all(c).await)?;
+    if !carried.is_empty() {
+        crate::planning::note_carried(tx).await?;
+    }
     let repoint = tx.pick(
         "UPDATE identities SET contact_id = (
              SELECT j.value ->> 'contact_id' FROM json_each($1) j

@@ -4,6 +4,7 @@ mod create;
 mod export;
 mod preflight;
 mod steer;
+pub(crate) mod weighing;
 
 use domain::campaign::CampaignState;
 use serde::Serialize;

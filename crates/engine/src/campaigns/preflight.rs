@@ -1,22 +1,18 @@
-//! The check before sending: every row rendered, every reason counted, before anything leaves.
+//! The check before sending: what speaks against it, who would get the message, what it costs and when it is done.
 
 use std::collections::BTreeMap;
 
-use domain::phone::PhoneNumber;
 use domain::pricing;
 use domain::template::{Category, Template, TemplateStatus};
 use serde::Serialize;
-use store::{EXCLUDED_LIST, OPTED_OUT};
+use store::CampaignRow;
 use utoipa::ToSchema;
 
+use crate::campaigns::weighing::{self, Kept, Weighing};
 use crate::fault::Result;
-use crate::planner::NO_ADDRESS;
 use crate::renderer::{KeptTemplate, Renderer};
 use crate::views::iso;
 use crate::{App, campaigns, limits, numbers};
-
-/// People read at once.
-const PAGE: i64 = 2_000;
 
 /// What one market costs.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -63,16 +59,52 @@ pub struct Preflight {
     pub warnings: Vec<String>,
 }
 
-/// Checks a campaign as it stands. Changes nothing.
+/// Nobody is left to send to.
+pub(super) const NOBODY: &str = "Nobody would get the message.";
+
+/// What can be said of a campaign without going through its audience.
+#[derive(Debug)]
+pub(super) struct Checks {
+    /// The campaign with the template as it is now, which is the one that a launch keeps.
+    pub campaign: CampaignRow,
+    /// Why launch would refuse, apart from there being nobody to send to.
+    pub blockers: Vec<String>,
+    /// What needs saying yes to.
+    pub warnings: Vec<String>,
+    /// What writes its messages; `None` where that is blocked.
+    pub renderer: Option<Renderer>,
+    category: Category,
+    rate: Option<u32>,
+    limit: Option<String>,
+}
+
+/// Checks a campaign as it stands. Changes nothing but what is remembered of this check.
 ///
 /// # Errors
 /// When there is none of that id, or the database is away. What speaks against launching is data, not an error.
 pub async fn preflight(app: &App, id: i64) -> Result<Preflight> {
-    let row = campaigns::row(app, id).await?;
+    let checks = checks(app, id).await?;
+    let weighing = match weighing::kept(app, &checks.campaign).await? {
+        Kept::Valid(kept) if checks.campaign.frozen_at.is_none() => kept,
+        _ => checks.weigh(app).await?,
+    };
+    document(app, checks, &weighing).await
+}
+
+impl Checks {
+    /// Goes through the whole audience.
+    pub(super) async fn weigh(&self, app: &App) -> Result<Weighing> {
+        weighing::weigh(app, &self.campaign, self.renderer.as_ref(), &self.category).await
+    }
+}
+
+/// Everything that can be checked without going through the audience: it takes as long for ten people as for ten million.
+pub(super) async fn checks(app: &App, id: i64) -> Result<Checks> {
+    let mut campaign = campaigns::row(app, id).await?;
     let mut blockers = Vec::new();
     let mut warnings = Vec::new();
 
-    let synced = app.store.template(row.template_id).await?;
+    let synced = app.store.template(campaign.template_id).await?;
     let kept = synced.as_ref().map(KeptTemplate::of).transpose()?;
     let mut category = Category::Marketing;
     match &synced {
@@ -88,10 +120,8 @@ pub async fn preflight(app: &App, id: i64) -> Result<Preflight> {
             }
         }
     }
-    // What is rendered is the template as it is now, which is the one that launch keeps.
-    let mut current = row.clone();
     if let Some(kept) = &kept {
-        current.template = serde_json::to_string(kept).map_err(crate::Fault::internal)?;
+        campaign.template = serde_json::to_string(kept).map_err(crate::Fault::internal)?;
         if category == Category::Marketing && !offers_a_way_out(&kept.parse()?) {
             warnings.push(
                 "The template has no button that stops marketing messages; Meta recommends one and the law of most \
@@ -100,28 +130,35 @@ pub async fn preflight(app: &App, id: i64) -> Result<Preflight> {
             );
         }
     }
-    let renderer = match Renderer::of(&current) {
+    let renderer = match Renderer::of(&campaign) {
         Ok(renderer) => Some(renderer),
         Err(fault) => {
             blockers.push(fault.detail);
             None
         }
     };
-    if let Some(account) = app.store.account(row.account_id).await?
+    if let Some(account) = app.store.account(campaign.account_id).await?
         && let Some(reason) = account.stopped_reason
     {
         blockers.push(format!("The account is stopped: {reason}"));
     }
-    let (rate, limit) = pace(app, &row, &mut blockers).await?;
+    let (rate, limit) = pace(app, &campaign, &mut blockers).await?;
+    Ok(Checks { campaign, blockers, warnings, renderer, category, rate, limit })
+}
 
-    let frozen_at = row.frozen_at.unwrap_or_else(|| app.clock.now_ms());
-    let audience = weigh(app, id, frozen_at, renderer.as_ref(), &category).await?;
-    if audience.eligible == 0 {
-        blockers.push("Nobody would get the message.".to_owned());
+/// What people are shown. It is kept: a launch that follows is held to it.
+pub(super) async fn document(app: &App, checks: Checks, weighing: &Weighing) -> Result<Preflight> {
+    let Checks { campaign, mut blockers, warnings, rate, limit, .. } = checks;
+    if campaign.frozen_at.is_none() {
+        weighing::keep(app, &campaign, weighing).await;
     }
-    let seconds = rate.map(|rate| audience.eligible.div_euclid(i64::from(rate.max(1))) + 1);
-    let from = row.start_at.unwrap_or(0).max(app.clock.now_ms());
-    let (delay, limit) = match scarcest(app, id, from, audience.eligible).await? {
+    let eligible = weighing.eligible;
+    if eligible == 0 {
+        blockers.push(NOBODY.to_owned());
+    }
+    let seconds = rate.map(|rate| eligible.div_euclid(i64::from(rate.max(1))) + 1);
+    let from = campaign.start_at.unwrap_or(0).max(app.clock.now_ms());
+    let (delay, limit) = match scarcest(app, campaign.id, from, eligible).await? {
         Some((delay, people)) => {
             let words = format!("the portfolio's messaging limit: {} people in 24 hours", limits::grouped(people));
             (delay, Some(limit.map_or_else(|| words.clone(), |pace| format!("{words}; {pace}"))))
@@ -129,14 +166,34 @@ pub async fn preflight(app: &App, id: i64) -> Result<Preflight> {
         None => (0, limit),
     };
     Ok(Preflight {
-        estimated_finish: seconds.filter(|_| audience.eligible > 0).map(|seconds| iso(from + seconds * 1_000 + delay)),
+        estimated_finish: seconds.filter(|_| eligible > 0).map(|seconds| iso(from + seconds * 1_000 + delay)),
         binding_limit: limit,
-        eligible: audience.eligible,
-        excluded: audience.excluded,
-        estimated_cost: audience.cost,
+        eligible,
+        excluded: weighing.excluded.clone(),
+        estimated_cost: cost(weighing),
         blockers,
         warnings,
     })
+}
+
+fn cost(weighing: &Weighing) -> CostEstimate {
+    let dollars = |tenth_mills: i64| {
+        #[expect(clippy::cast_precision_loss, reason = "an estimate in dollars, far below 2^53 ten-thousandths")]
+        let dollars = tenth_mills as f64 / 10_000.0;
+        dollars
+    };
+    let by_market: Vec<MarketCost> = weighing
+        .markets
+        .iter()
+        .map(|(market, (recipients, rate))| MarketCost {
+            market: market.clone(),
+            recipients: *recipients,
+            rate: dollars(i64::from(*rate)),
+            total: dollars(recipients * i64::from(*rate)),
+        })
+        .collect();
+    let total = dollars(weighing.markets.values().map(|(recipients, rate)| recipients * i64::from(*rate)).sum());
+    CostEstimate { currency: "USD".to_owned(), total, by_market, card: pricing::CARD.to_owned() }
 }
 
 /// The messaging limit that delays these people the most, if one does: by how much (ms), and its people. A
@@ -196,70 +253,4 @@ async fn pace(
         (Some(cap), None) => (Some(cap), Some(format!("the campaign's own cap: {cap} messages a second"))),
         (_, total) => (total, Some(names.join("; ")).filter(|names| !names.is_empty())),
     })
-}
-
-struct Audience {
-    eligible: i64,
-    excluded: BTreeMap<String, i64>,
-    cost: CostEstimate,
-}
-
-/// Goes through the whole audience, in the order in which planning tries the reasons.
-async fn weigh(
-    app: &App,
-    id: i64,
-    frozen_at: i64,
-    renderer: Option<&Renderer>,
-    category: &Category,
-) -> Result<Audience> {
-    let mut excluded: BTreeMap<String, i64> = BTreeMap::new();
-    let mut markets: BTreeMap<&'static str, (i64, u32)> = BTreeMap::new();
-    let (mut after, mut eligible) = (0, 0);
-    loop {
-        let page = app.store.audience_page(id, frozen_at, after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = last.contact_id;
-        let more = i64::try_from(page.len()).unwrap_or(PAGE) == PAGE;
-        for person in &page {
-            let reason = if person.excluded {
-                Some(EXCLUDED_LIST.to_owned())
-            } else if person.suppressed {
-                Some(OPTED_OUT.to_owned())
-            } else if !person.reachable {
-                Some(NO_ADDRESS.to_owned())
-            } else {
-                renderer.and_then(|renderer| renderer.check(person).err())
-            };
-            if let Some(reason) = reason {
-                *excluded.entry(reason).or_default() += 1;
-                continue;
-            }
-            eligible += 1;
-            let number = person.phone.and_then(|digits| u64::try_from(digits).ok()).and_then(PhoneNumber::from_e164);
-            let (market, rate) = pricing::rate(number.and_then(PhoneNumber::region), category);
-            let entry = markets.entry(market).or_insert((0, rate));
-            entry.0 += 1;
-        }
-        if !more {
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
-    let dollars = |tenth_mills: i64| {
-        #[expect(clippy::cast_precision_loss, reason = "an estimate in dollars, far below 2^53 ten-thousandths")]
-        let dollars = tenth_mills as f64 / 10_000.0;
-        dollars
-    };
-    let by_market: Vec<MarketCost> = markets
-        .iter()
-        .map(|(market, (recipients, rate))| MarketCost {
-            market: (*market).to_owned(),
-            recipients: *recipients,
-            rate: dollars(i64::from(*rate)),
-            total: dollars(recipients * i64::from(*rate)),
-        })
-        .collect();
-    let total = dollars(markets.values().map(|(recipients, rate)| recipients * i64::from(*rate)).sum());
-    let cost = CostEstimate { currency: "USD".to_owned(), total, by_market, card: pricing::CARD.to_owned() };
-    Ok(Audience { eligible, excluded, cost })
 }

@@ -269,6 +269,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
     /// kept once.
     async fn keep_people(&self, people: &[Arriving], text_ids: &[i64], so_far: ImportCounts) -> Result<ChunkEnd> {
         let mut waits = WAITS.iter();
+        let mut again = false;
         loop {
             let salt = self.app.vault.random_bytes::<16>()?;
             let chunk = Chunk {
@@ -277,6 +278,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
                 people,
                 text_ids,
                 look_first: self.met_known,
+                again,
                 so_far,
                 now: self.app.clock.now_ms(),
             };
@@ -284,6 +286,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
             match (written, waits.next()) {
                 (Err(error), Some(wait)) if error.is_unavailable() => {
                     tracing::warn!(%error, "an import waits for the database");
+                    again = true;
                     self.app.clock.sleep(*wait).await;
                 }
                 (written, _) => return Ok(written?),

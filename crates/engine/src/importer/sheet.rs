@@ -21,6 +21,8 @@ const COLUMNS: usize = 16_384;
 
 /// A cell on its way: its row and column from 0, and what stands in it.
 type Placed = (u32, u32, Value);
+/// The cells of a sheet, one after the other.
+type Cells<'a> = Box<dyn FnMut() -> io::Result<Option<Placed>> + 'a>;
 
 /// What stands in a cell, as text.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +38,7 @@ pub(super) struct Sheet<'a> {
     pub(super) name: String,
     /// Other sheets that hold rows, and are not read.
     pub(super) others: Vec<String>,
-    cells: Box<dyn FnMut() -> io::Result<Option<Placed>> + 'a>,
+    cells: Cells<'a>,
     /// The first cell of the next row.
     ahead: Option<Placed>,
     head: Vec<HeadRow>,
@@ -62,7 +64,8 @@ pub(super) fn read<T, E: From<io::Error>>(
     match archive::book_of(&mut file, kind)? {
         Book::Xlsx => {
             let mut book: Xlsx<_> = open(file)?;
-            let (name, others) = choose(&book.sheets_metadata().to_vec(), named, |name, most| {
+            let listed = book.sheets_metadata().to_vec();
+            let (name, others) = choose(&listed, named, |name, most| {
                 let mut reader = guarded(|| book.worksheet_cells_reader(name))?;
                 rows_of(most, || guarded(|| reader.next_cell()).map(|cell| cell.map(|cell| cell.get_position().0)))
             })?;
@@ -75,7 +78,8 @@ pub(super) fn read<T, E: From<io::Error>>(
         }
         Book::Xlsb => {
             let mut book: Xlsb<_> = open(file)?;
-            let (name, others) = choose(&book.sheets_metadata().to_vec(), named, |name, most| {
+            let listed = book.sheets_metadata().to_vec();
+            let (name, others) = choose(&listed, named, |name, most| {
                 let mut reader = guarded(|| book.worksheet_cells_reader(name))?;
                 rows_of(most, || guarded(|| reader.next_cell()).map(|cell| cell.map(|cell| cell.get_position().0)))
             })?;
@@ -99,7 +103,8 @@ fn in_memory<B: Reader<BufReader<File>>, T, E: From<io::Error>>(
 where
     B::Error: std::fmt::Display,
 {
-    let (name, others) = choose(&book.sheets_metadata().to_vec(), named, |name, most| {
+    let listed = book.sheets_metadata().to_vec();
+    let (name, others) = choose(&listed, named, |name, most| {
         let range = guarded(|| book.worksheet_range(name))?;
         let mut rows = range.used_cells().map(|(row, _, _)| u32::try_from(row).unwrap_or(u32::MAX));
         rows_of(most, || Ok(rows.next()))
@@ -209,11 +214,7 @@ fn choose(
 }
 
 impl<'a> Sheet<'a> {
-    fn new(
-        name: String,
-        others: Vec<String>,
-        cells: Box<dyn FnMut() -> io::Result<Option<Placed>> + 'a>,
-    ) -> io::Result<Self> {
+    fn new(name: String, others: Vec<String>, cells: Cells<'a>) -> io::Result<Self> {
         let (head, again, row) = (Vec::new(), VecDeque::new(), Vec::new());
         let mut sheet = Sheet { name, others, cells, ahead: None, head, again, row, columns: 0 };
         sheet.ahead = sheet.next_cell()?;

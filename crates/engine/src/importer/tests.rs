@@ -498,3 +498,114 @@ async fn a_workbook_that_swells_is_refused_before_it_is_read() {
     let fault = run(&app, order("people"), &workbook).await.unwrap_err();
     assert!(fault.detail.contains("bounded memory"), "{fault}");
 }
+
+on_both_databases! {
+    async fn the_same_file_is_told_with_its_day_and_undoing_asks_who_used_it(db: Database) {
+        let app = app(db).await;
+        let file = b"phone,name\n01001000001,A\n01001000002,B\n";
+        let first = run(&app, order("people"), file).await.unwrap();
+        assert_eq!(first.same_as, None);
+        let at = app.clock.now_ms();
+        app.clock.advance(Duration::from_secs(60));
+        let again = run(&app, order("people"), file).await.unwrap();
+        let same = again.same_as.clone().unwrap();
+        assert_eq!((same.import_id, same.at), (first.import_id.unwrap(), at));
+        let dry = run(&app, ImportOrder { dry_run: true, ..order("people") }, file).await.unwrap();
+        assert_eq!(dry.same_as.unwrap().import_id, again.import_id.unwrap());
+        assert_eq!(crate::imports::ls(&app, None, 10).await.unwrap()[0].summary.same_as, again.same_as);
+
+        let (first, again) = (first.import_id.unwrap(), again.import_id.unwrap());
+        let actor = Actor::cli("amr");
+        let fault = crate::imports::undo(&app, first, &actor).await.unwrap_err();
+        assert!(fault.kind == FaultKind::WrongState && fault.detail.contains(&format!("imports {again}")), "{fault}");
+        crate::imports::undo(&app, again, &actor).await.unwrap();
+        let undone = crate::imports::undo(&app, first, &actor).await.unwrap();
+        assert_eq!((undone.removed, undone.left_list, undone.evidence), (2, 2, 2));
+        assert_eq!(crate::lists::show(&app, "people").await.unwrap().members, 0);
+        assert_eq!(crate::imports::undo(&app, first, &actor).await.unwrap_err().kind, FaultKind::WrongState);
+        // One entry for the consents, two for what was undone; the evidence is gone with them, and that is in order.
+        while crate::ledger::seal_next(&app, 100).await.unwrap() > 0 {}
+        let check = crate::ledger::verify(&app).await.unwrap();
+        assert_eq!((check.ok, check.entries, check.evidence), (true, 3, 0));
+    }
+
+    async fn evidence_of_consent_that_was_changed_breaks_the_ledger(db: Database) {
+        let app = app(db).await;
+        run(&app, order("other"), b"phone\n01001000009\n").await.unwrap();
+        run(&app, order("people"), b"phone\n01001000001\n01001000002\n01001000003\n").await.unwrap();
+        while crate::ledger::seal_next(&app, 100).await.unwrap() > 0 {}
+        let check = crate::ledger::verify(&app).await.unwrap();
+        assert_eq!((check.ok, check.evidence), (true, 4));
+        for (tampering, back) in [
+            ("UPDATE opt_ins SET at = at + 1 WHERE contact_id = 3", "UPDATE opt_ins SET at = at - 1 WHERE contact_id = 3"),
+            ("UPDATE consent_texts SET wording = 'x'", "UPDATE consent_texts SET wording = 'Send me offers by WhatsApp'"),
+            ("UPDATE opt_ins SET import_id = NULL WHERE contact_id = 3", "UPDATE opt_ins SET import_id = 2 WHERE contact_id = 3"),
+            ("UPDATE contacts SET phone_key = 1 WHERE id = 3", "UPDATE contacts SET phone_key = phone WHERE id = 3"),
+            (
+                "INSERT INTO opt_ins (contact_id, at, text_id, import_id, chunk, salt)
+                 SELECT 900, at, text_id, import_id, chunk, salt FROM opt_ins WHERE contact_id = 3",
+                "DELETE FROM opt_ins WHERE contact_id = 900",
+            ),
+        ] {
+            app.store.tamper(tampering).await;
+            let check = crate::ledger::verify(&app).await.unwrap();
+            assert!(!check.ok && check.first_broken.is_some(), "{tampering}");
+            app.store.tamper(back).await;
+            assert!(crate::ledger::verify(&app).await.unwrap().ok, "after {tampering}");
+        }
+    }
+
+    async fn an_import_whose_process_died_is_interrupted_and_the_file_again_doubles_nobody(db: Database) {
+        let app = app(db).await;
+        // A file that begins and never goes on.
+        let mut file = b"phone,name\n".to_vec();
+        for n in 0..5_000 {
+            file.extend(format!("0100{:07},Person\n", 1_000_000 + n).bytes());
+        }
+        let ours = store::Owner { instance: "watcher".into(), host: String::new(), boot: String::new() };
+        let mut watch = crate::imports::Watch::default();
+        {
+            let stalling = tokio::io::AsyncReadExt::chain(&file[..], Pending);
+            let importing = import(&app, order("people"), stalling, |_| {});
+            tokio::pin!(importing);
+            let begun = async {
+                loop {
+                    if crate::lists::show(&app, "people").await.is_ok_and(|list| list.members > 0) {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            };
+            tokio::select! {
+                _ = &mut importing => panic!("it cannot end"),
+                () = begun => {}
+            }
+            watch.tick(&app, &ours).await.unwrap();
+        }
+        // Its future is dropped, as when a process dies.
+        app.clock.advance(Duration::from_secs(19));
+        watch.tick(&app, &ours).await.unwrap();
+        assert_eq!(crate::imports::ls(&app, None, 1).await.unwrap()[0].state, "running");
+        app.clock.advance(Duration::from_secs(2));
+        watch.tick(&app, &ours).await.unwrap();
+        let shown = crate::imports::ls(&app, None, 1).await.unwrap().remove(0);
+        assert_eq!(shown.state, "interrupted");
+        assert_eq!(shown.summary.rows, shown.summary.accepted + shown.summary.duplicates + shown.summary.rejected);
+        let again = run(&app, order("people"), &file).await.unwrap();
+        assert_eq!((again.accepted, again.created), (5_000, 5_000 - shown.summary.created));
+        assert_eq!(crate::lists::show(&app, "people").await.unwrap().members, 5_000);
+    }
+}
+
+/// A file of which nothing comes.
+struct Pending;
+
+impl AsyncRead for Pending {
+    fn poll_read(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        _: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::task::Poll::Pending
+    }
+}

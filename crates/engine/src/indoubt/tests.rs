@@ -87,7 +87,7 @@ on_both_databases! {
         let mut sent = Happening::new((campaign, contact), Some(1), event, NOW + 5_000);
         sent.wamid = Some("wamid.1".to_owned());
         for _ in 0..2 {
-            apply(&app, std::slice::from_ref(&sent)).await.unwrap();
+            apply(&app, Priority::Urgent, std::slice::from_ref(&sent)).await.unwrap();
         }
         let tally = app.store.tally(campaign).await.unwrap();
         assert_eq!((tally.sent, tally.failed), (1, 1));

@@ -2,7 +2,7 @@ use domain::campaign::CampaignState;
 use domain::send::SendState;
 use serde_json::Value;
 use store::testing::Database;
-use store::{Arrival, Claim, ClaimOrder, Owner, Priority, on_both_databases};
+use store::{Arrival, Claim, ClaimOrder, Owner, on_both_databases};
 
 use super::*;
 use crate::testing::{NOW, TestApp, running_campaign};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::Happening;
+use store::{Happening, Priority};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::{App, indoubt};
@@ -102,7 +102,7 @@ async fn write(app: &App, happenings: &[Happening]) -> bool {
     let mut pause = Duration::from_millis(50);
     let mut away = false;
     loop {
-        match indoubt::apply(app, happenings).await {
+        match indoubt::apply(app, Priority::Urgent, happenings).await {
             Ok(applied) => {
                 for (place, illegal) in &applied.illegal {
                     let happening = &happenings[*place];

@@ -1,9 +1,12 @@
-//! The lane's tasks in Redis: taken while it has room, and pushed again where Redis lost them.
+//! The lane's tasks in Redis: taken while it has room, pushed again where Redis lost them, and taken from the database
+//! itself where Redis does not bring them.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::pacing::SECOND;
+use domain::pacing::{Micros, SECOND};
+use store::Batch;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +17,11 @@ use crate::queue::{BATCHES_IN_HAND, OnBatch, Redis};
 
 /// A batch that was pushed so long ago and is not in hand is pushed again by a lane with room for it.
 const LOST_AFTER: i64 = 3_000;
+/// A batch that a lane with room for it misses for so long, although it was pushed again, is taken without Redis: it is
+/// away, or keeps its tasks to itself.
+const BY_HAND_AFTER: Micros = 8 * SECOND;
+/// The same once one was, until Redis brings one.
+const BY_HAND_AGAIN_AFTER: Micros = SECOND / 2;
 /// How often a lane with room looks for such batches.
 const LOOK: Duration = Duration::from_millis(500);
 /// How often finished tasks are removed from Redis.
@@ -81,9 +89,10 @@ impl Tasks {
 
     /// Pushes open batches whose tasks are missing: what Redis lost, and at first, where the lane's keys were
     /// `cleared`, all of them.
-    pub(super) async fn push_again(self, cleared: bool, lost: CancellationToken) {
+    pub(super) async fn push_again(self, cleared: bool, handed: mpsc::Sender<Handed>, lost: CancellationToken) {
         let clock = &self.app.clock;
         let mut first = cleared;
+        let mut missed = Missed::default();
         let mut tidied = clock.boot_us();
         loop {
             let wait = if first { Duration::ZERO } else { LOOK };
@@ -91,7 +100,7 @@ impl Tasks {
                 return;
             }
             tokio::select! {
-                () = self.push_missing(first) => {}
+                () = self.push_missing(first, &mut missed, &handed) => {}
                 () = lost.cancelled() => return,
             }
             first = false;
@@ -106,13 +115,15 @@ impl Tasks {
         }
     }
 
-    async fn push_missing(&self, all: bool) {
+    async fn push_missing(&self, all: bool, missed: &mut Missed, handed: &mpsc::Sender<Handed>) {
         let held = self.ids.all();
         let room = BATCHES_IN_HAND.saturating_sub(held.len());
         if room == 0 {
+            missed.since.clear();
             return;
         }
         let Ok(open) = self.app.store.lane_batches(self.number_id).await else { return };
+        self.take_by_hand(missed.look(&open, &held, self.app.clock.boot_us()), handed);
         let now = self.app.clock.now_ms();
         let missing: Vec<i64> = open
             .iter()
@@ -126,5 +137,84 @@ impl Tasks {
             // A batch that is not marked is pushed once more, and found in hand.
             let _ = self.app.store.mark_pushed(&missing, now).await;
         }
+    }
+
+    /// Hands batches in that Redis does not bring. Their tasks, if they come after all, find them in hand or gone.
+    fn take_by_hand(&self, late: Vec<i64>, handed: &mpsc::Sender<Handed>) {
+        for batch_id in late {
+            let Some((task, _)) = self.ids.mark(batch_id) else { continue };
+            if handed.try_send(Handed { batch_id, task }).is_err() {
+                return;
+            }
+            tracing::warn!(
+                number = self.number_id,
+                batch = batch_id,
+                "Redis does not bring a batch: it is taken from the database"
+            );
+        }
+    }
+}
+
+/// Open batches that a lane with room for them does not have.
+#[derive(Debug, Default)]
+struct Missed {
+    /// Since when, on the boot clock.
+    since: HashMap<i64, Micros>,
+    /// Those that were taken without Redis.
+    by_hand: HashSet<i64>,
+    /// One was, and Redis has brought none since.
+    without_redis: bool,
+}
+
+impl Missed {
+    /// Looks again. The batches that have been missed for too long, oldest first; once Redis failed to bring one, it
+    /// is not waited for so long, until it brings one.
+    fn look(&mut self, open: &[Batch], held: &HashSet<i64>, now: Micros) -> Vec<i64> {
+        self.by_hand.retain(|id| held.contains(id));
+        self.without_redis &= held.iter().all(|id| self.by_hand.contains(id));
+        let patience = if self.without_redis { BY_HAND_AGAIN_AFTER } else { BY_HAND_AFTER };
+        let missing = open.iter().map(|batch| batch.id).filter(|id| !held.contains(id));
+        let since: HashMap<i64, Micros> = missing.map(|id| (id, self.since.get(&id).copied().unwrap_or(now))).collect();
+        let late = open.iter().map(|batch| batch.id);
+        let late: Vec<i64> = late.filter(|id| since.get(id).is_some_and(|since| now - since > patience)).collect();
+        self.since = since;
+        self.without_redis |= !late.is_empty();
+        self.by_hand.extend(&late);
+        late
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(id: i64) -> Batch {
+        let mut batch = Batch::default();
+        batch.id = id;
+        batch
+    }
+
+    #[test]
+    fn a_batch_that_redis_keeps_is_taken_after_a_while_and_the_next_one_soon() {
+        let mut missed = Missed::default();
+        let nothing = HashSet::new();
+        assert!(missed.look(&[batch(1)], &nothing, 0).is_empty());
+        assert!(missed.look(&[batch(1)], &nothing, BY_HAND_AFTER).is_empty());
+        assert_eq!(missed.look(&[batch(1)], &nothing, BY_HAND_AFTER + 1), [1]);
+        let one = HashSet::from([1]);
+        let later = BY_HAND_AFTER + 2;
+        assert!(missed.look(&[batch(1), batch(2)], &one, later).is_empty());
+        assert_eq!(missed.look(&[batch(1), batch(2)], &one, later + BY_HAND_AGAIN_AFTER + 1), [2]);
+    }
+
+    #[test]
+    fn a_batch_that_redis_brings_in_time_is_never_taken_by_hand() {
+        let mut missed = Missed::default();
+        assert!(missed.look(&[batch(1), batch(2)], &HashSet::new(), 0).is_empty());
+        let both = HashSet::from([1, 2]);
+        assert!(missed.look(&[batch(1), batch(2)], &both, BY_HAND_AFTER + 1).is_empty());
+        // Given back: it is missed anew from here.
+        assert!(missed.look(&[batch(2)], &HashSet::from([1]), BY_HAND_AFTER + 2).is_empty());
+        assert!(missed.look(&[batch(2)], &HashSet::from([1]), BY_HAND_AFTER + 2 + BY_HAND_AGAIN_AFTER).is_empty());
     }
 }

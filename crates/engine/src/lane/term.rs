@@ -117,9 +117,10 @@ async fn serve(term: &Term, shutdown: &CancellationToken) -> anyhow::Result<()> 
     };
     let worker = format!("{}-{}", term.owner.instance, term.token);
     let tasks = Tasks { redis: term.redis.clone(), app: Arc::clone(app), number_id: term.number.id, ids };
-    helpers.spawn(tasks.clone().take(worker, handed_in, lost.clone()));
-    helpers.spawn(tasks.push_again(cleared, lost.clone()));
+    helpers.spawn(tasks.clone().take(worker, handed_in.clone(), lost.clone()));
+    helpers.spawn(tasks.push_again(cleared, handed_in, lost.clone()));
     helpers.spawn(orphans::sweep(Arc::clone(app), term.number.id, term.token, lost.clone()));
+    helpers.spawn(orphans::forget(Arc::clone(app), term.number.id, lost.clone()));
 
     let mut lane = Lane {
         app: Arc::clone(app),

@@ -19,7 +19,7 @@ on_both_databases! {
     async fn a_chain_that_nobody_touched_holds(db: Database) {
         let app = app(db).await;
         let empty = verify(&app).await.unwrap();
-        assert_eq!(empty, LedgerCheck { ok: true, entries: 0, unsealed: 0, head: String::new(), first_broken: None });
+        assert_eq!(empty, LedgerCheck { ok: true, entries: 0, unsealed: 0, head: String::new(), first_broken: None, evidence: 0 });
         for n in 0..10 {
             append(&app, &format!("STOP {n}")).await;
         }

@@ -207,6 +207,7 @@ impl World {
                 people,
                 text_ids: &vec![text_id; people.len()],
                 look_first: true,
+                again: false,
                 so_far: ImportCounts::default(),
                 now,
             };

@@ -31,6 +31,9 @@ pub struct Import {
     /// Where their consent comes from, in words
     #[arg(long, value_name = "TEXT")]
     opt_in_source: String,
+    /// The words in which they were asked, for the record
+    #[arg(long, value_name = "TEXT")]
+    opt_in_wording: Option<String>,
     /// When they consented: a time, or @COLUMN
     #[arg(long, value_name = "RFC3339|@COLUMN")]
     opt_in_at: String,
@@ -73,6 +76,9 @@ impl Import {
         })
         .await?;
         session.out.document(&summary)?;
+        if let (Some(same), Some(at)) = (summary["same_as"]["import_id"].as_i64(), summary["same_as"]["at"].as_str()) {
+            session.out.remark(&format!("This is the same file as on {at}, import {same}."));
+        }
         for remark in summary["remarks"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             session.out.remark(remark);
         }
@@ -88,6 +94,7 @@ impl Import {
         let (sent, total) = (upload.sent(), upload.length.unwrap_or(0));
         let mut bar = Bar::new(session.out, true);
         let mut tick = tokio::time::interval(Duration::from_millis(200));
+        let began = tokio::time::Instant::now();
         let uploading = client.upload(path, upload);
         tokio::pin!(uploading);
         // The import takes rows as fast as it stores them, so bytes that left are a fair measure.
@@ -95,7 +102,8 @@ impl Import {
             tokio::select! {
                 summary = &mut uploading => break summary,
                 _ = tick.tick() => {
-                    bar.show(&Line { done: sent.load(Ordering::Relaxed), total, text: "bytes imported".to_owned() });
+                    let done = sent.load(Ordering::Relaxed);
+                    bar.show(&Line { done, total, text: pace(done, total, began.elapsed()) });
                 }
             }
         };
@@ -110,7 +118,8 @@ impl Import {
             ("opt_in_source", self.opt_in_source.clone()),
             ("opt_in_at", self.opt_in_at.clone()),
         ];
-        for (key, value) in [("region", &self.region), ("encoding", &self.encoding), ("delimiter", &self.delimiter)] {
+        let optional = [("opt_in_wording", &self.opt_in_wording), ("region", &self.region)];
+        for (key, value) in optional.into_iter().chain([("encoding", &self.encoding), ("delimiter", &self.delimiter)]) {
             query.extend(value.iter().map(|value| (key, value.clone())));
         }
         query.extend(self.hints.query());
@@ -123,6 +132,22 @@ impl Import {
     }
 }
 
+/// How fast, and for how long still.
+fn pace(done: u64, total: u64, so_far: Duration) -> String {
+    let seconds = so_far.as_secs_f64();
+    // In the first moments the pace says nothing.
+    if done == 0 || seconds < 1.0 {
+        return "bytes imported".to_owned();
+    }
+    let per_second = done as f64 / seconds;
+    let mut text = format!("bytes imported, {:.1} MB/s", per_second / 1e6);
+    if total > done {
+        let left = ((total - done) as f64 / per_second).ceil();
+        text.push_str(&format!(", {left} s left"));
+    }
+    text
+}
+
 /// `hudhud imports …`
 #[derive(Debug, Subcommand)]
 pub enum Imports {
@@ -133,13 +158,21 @@ pub enum Imports {
         /// Its id
         id: i64,
     },
+    /// Take an import back, as long as no campaign and no other import has used it
+    Undo {
+        /// Its id
+        id: i64,
+    },
 }
 
 impl Imports {
     pub(super) async fn run(self, session: &Session) -> anyhow::Result<Exit> {
         match self {
             Self::Ls => {
-                let imports = with_client(session, async |client| client.list("/api/v1/imports").await).await?;
+                let mut imports = with_client(session, async |client| client.list("/api/v1/imports").await).await?;
+                for import in imports.iter_mut().filter(|_| !session.out.is_json()) {
+                    import["same"] = import["same_as"]["import_id"].take();
+                }
                 let columns = [
                     ("ID", "import_id"),
                     ("LIST", "list"),
@@ -149,6 +182,8 @@ impl Imports {
                     ("ACCEPTED", "accepted"),
                     ("REJECTED", "rejected"),
                     ("STARTED", "started_at"),
+                    ("SHA-256", "sha256"),
+                    ("SAME FILE AS", "same"),
                 ];
                 session.out.table(&columns, &imports)?;
             }
@@ -157,7 +192,25 @@ impl Imports {
                     with_client(session, async |client| client.get(&format!("/api/v1/imports/{id}")).await).await?;
                 session.out.document(&import)?;
             }
+            Self::Undo { id } => {
+                let path = format!("/api/v1/imports/{id}/undo");
+                let undone = with_client(session, async |client| client.post(&path, &json!({})).await).await?;
+                session.out.document(&undone)?;
+            }
         }
         Ok(Exit::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_tells_how_long_it_still_takes() {
+        let soon = Duration::from_millis(500);
+        assert_eq!(pace(10, 100, soon), "bytes imported");
+        assert_eq!(pace(20_000_000, 50_000_000, Duration::from_secs(4)), "bytes imported, 5.0 MB/s, 6 s left");
+        assert_eq!(pace(20_000_000, 0, Duration::from_secs(4)), "bytes imported, 5.0 MB/s");
     }
 }

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::importer::{self, Hints, ImportOrder};
-use engine::imports::{self, ImportSummary, ImportView};
+use engine::imports::{self, ImportSummary, ImportView, UndoneView};
 use engine::{Actor, App, Fault};
 use futures::TryStreamExt;
 use tokio_util::io::{ReaderStream, StreamReader};
@@ -24,7 +24,7 @@ use super::problem::Problem;
 
 /// Everything but the upload itself, which has a body limit of its own.
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(paths!(ls)).routes(paths!(show)).routes(paths!(rejects))
+    OpenApiRouter::new().routes(paths!(ls)).routes(paths!(show)).routes(paths!(rejects)).routes(paths!(undo))
 }
 
 /// What a file is and where it goes. Documents the query string; it is read by hand because `map` may be repeated.
@@ -148,6 +148,21 @@ async fn ls(State(app): State<Arc<App>>, Query(page): Query<Page>) -> Result<Jso
     responses((status = 200, description = "The import", body = ImportView)))]
 async fn show(State(app): State<Arc<App>>, Path(import): Path<i64>) -> Result<Json<ImportView>, Problem> {
     Ok(Json(imports::show(&app, import).await?))
+}
+
+/// Takes an import back, as long as nobody has used it: the people whom it alone brought leave, the ones whom it changed
+/// are what they were. Refused, with their names, when a campaign or another import has used it since.
+#[utoipa::path(post, path = "/api/v1/imports/{import}/undo", tag = "imports",
+    params(("import" = i64, Path, description = "The import's id")),
+    responses((status = 200, description = "What was taken back", body = UndoneView)))]
+async fn undo(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(import): Path<i64>,
+) -> Result<Json<UndoneView>, Problem> {
+    // In a task of its own: a caller who goes away does not leave it half done.
+    let task = tokio::spawn(async move { imports::undo(&app, import, &caller.actor).await });
+    Ok(Json(task.await.map_err(Fault::internal)??))
 }
 
 /// The rows that an import rejected, as CSV: the original columns, then line, column, value, code and reason.

@@ -43,6 +43,7 @@ pub(super) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::POST, "/api/v1/imports", Needs(ManageLists)),
     (Method::GET, "/api/v1/imports/{import}", Needs(Look)),
     (Method::GET, "/api/v1/imports/{import}/rejects", Needs(LookAtPersons)),
+    (Method::POST, "/api/v1/imports/{import}/undo", Needs(ManageLists)),
     (Method::GET, "/api/v1/lists", Needs(Look)),
     (Method::GET, "/api/v1/lists/{list}", Needs(Look)),
     (Method::DELETE, "/api/v1/lists/{list}", Needs(ManageLists)),

@@ -61,7 +61,7 @@ async fn a_full_disk_is_told_and_passes_and_the_writer_works_again() {
         }
     }
     assert!(failures > 20, "{failures}");
-    let kept = db.store.waiting_bodies(100).await.unwrap().len();
+    let kept = db.store.waiting_bodies(100, 1_000_000).await.unwrap().len();
     assert_eq!(kept, 40 - failures, "what was refused is not there, what was kept is");
     exec(&db.store, "PRAGMA max_page_count = 1073741823").await;
     assert!(db.store.keep_arrivals(&[arrival(99, 20_000)]).await.unwrap()[0].is_new);
@@ -82,7 +82,7 @@ async fn a_transaction_that_sqlite_ended_by_itself_does_not_spoil_the_writer() {
     on!(&mut tx, c => sqlx::raw_sql("ROLLBACK").execute(c).await.map(drop)).unwrap();
     assert!(tx.commit().await.is_err(), "nothing is told as kept that is not");
     db.store.keep_arrivals(&[arrival(9, 10)]).await.unwrap();
-    assert_eq!(db.store.waiting_bodies(10).await.unwrap().len(), 4);
+    assert_eq!(db.store.waiting_bodies(10, 1_000_000).await.unwrap().len(), 4);
 }
 
 #[tokio::test]
@@ -125,6 +125,26 @@ async fn bulk_work_lets_urgent_work_go_first() {
         done.unwrap();
     }
     assert_eq!(*order.lock().unwrap(), ["urgent", "urgent", "bulk", "bulk"]);
+}
+
+#[tokio::test]
+async fn what_is_to_be_done_soon_is_not_put_off_for_ever_by_urgent_work() {
+    let db = Database::sqlite().await;
+    let mut busy = tokio::task::JoinSet::new();
+    // One of them always has the writer, and the other one waits for it.
+    for _ in 0..2 {
+        let store = db.store.clone();
+        busy.spawn(async move {
+            loop {
+                let tx = store.write(Priority::Urgent).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                tx.commit().await.unwrap();
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let turn = tokio::time::timeout(PUT_OFF * 40, db.store.write(Priority::Soon)).await;
+    turn.expect("a turn among the urgent ones").unwrap().commit().await.unwrap();
 }
 
 #[tokio::test]

@@ -36,11 +36,7 @@ static EVIDENCE: LazyLock<Chunks> = LazyLock::new(|| {
 });
 
 /// Writes new people and gives their ids, ascending: `new` tells which of the chunk's they are.
-pub(super) async fn people(
-    tx: &mut Link,
-    chunk: &Chunk<'_>,
-    new: &[usize],
-) -> Result<Vec<i64>> {
+pub(super) async fn people(tx: &mut Link, chunk: &Chunk<'_>, new: &[usize]) -> Result<Vec<i64>> {
     let import_id = chunk.target.map(|target| target.import_id);
     let ids = new_ids(tx, new.len()).await?;
     let rows: Vec<_> = ids.iter().copied().zip(new.iter().filter_map(|index| chunk.people.get(*index))).collect();
@@ -93,11 +89,10 @@ pub(super) async fn new_ids(tx: &mut Link, count: usize) -> Result<Vec<i64>> {
         _ if count == 0 => Ok(Vec::new()),
         Link::Sqlite(held, _) => {
             // Ours is the only writer, and SQLite moves this mark itself as the rows come.
-            let last: i64 = sqlx::query_scalar(
-                "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'contacts'), 0)",
-            )
-            .fetch_one(&mut **held)
-            .await?;
+            let last: i64 =
+                sqlx::query_scalar("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'contacts'), 0)")
+                    .fetch_one(&mut **held)
+                    .await?;
             Ok((last + 1..=last + wanted).collect())
         }
         Link::Postgres(held) => {
@@ -131,8 +126,7 @@ pub(super) async fn members(tx: &mut Link, target: ImportTarget, people: &[i64],
             for id in people {
                 copy.row().int(target.list_id).int(*id).int(target.import_id).int(now);
             }
-            let statement =
-                "COPY list_members (list_id, contact_id, import_id, added_at) FROM STDIN (FORMAT binary)";
+            let statement = "COPY list_members (list_id, contact_id, import_id, added_at) FROM STDIN (FORMAT binary)";
             copy.send(held, statement).await?;
         }
     }
@@ -167,8 +161,7 @@ pub(super) async fn evidence(
                 let row = copy.row().int(*id).int(person.opt_in_at).int(*text_id);
                 row.int(target.import_id).int(chunk.number).field(&person.salt);
             }
-            let statement =
-                "COPY opt_ins (contact_id, at, text_id, import_id, chunk, salt) FROM STDIN (FORMAT binary)";
+            let statement = "COPY opt_ins (contact_id, at, text_id, import_id, chunk, salt) FROM STDIN (FORMAT binary)";
             copy.send(held, statement).await?;
         }
     }

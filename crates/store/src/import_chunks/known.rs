@@ -118,10 +118,12 @@ const KNOWN_POSTGRES: &str = "
     CROSS JOIN LATERAL (SELECT * FROM contacts WHERE phone_key = j.key LIMIT 1) AS c";
 
 /// How many are known, change, are opted out, and need nothing.
-const SUMS: [&str; 2] = ["SELECT count(*), coalesce(sum(changed), 0), coalesce(sum(suppressed), 0),
+const SUMS: [&str; 2] = [
+    "SELECT count(*), coalesce(sum(changed), 0), coalesce(sum(suppressed), 0),
                                  coalesce(sum(NOT changed AND member AND evident), 0) FROM (",
     "SELECT count(*), count(*) FILTER (WHERE changed), count(*) FILTER (WHERE suppressed),
-            count(*) FILTER (WHERE NOT changed AND member AND evident) FROM ("];
+            count(*) FILTER (WHERE NOT changed AND member AND evident) FROM (",
+];
 const ROWS: &str = "SELECT phone_key, id, changed, member, evident FROM (";
 
 static SQLITE_SUMS: LazyLock<Chunks> = LazyLock::new(|| sqlite(SUMS[0]));
@@ -252,18 +254,13 @@ const UPDATE: [&str; 2] = [
 ];
 
 /// Writes what changes of known people, and what they were. How many those are.
-pub(super) async fn update(
-    tx: &mut Link,
-    chunk: &Chunk<'_>,
-    survey: &Survey,
-) -> Result<i64> {
+pub(super) async fn update(tx: &mut Link, chunk: &Chunk<'_>, survey: &Survey) -> Result<i64> {
     let import_id = chunk.target.map_or(0, |target| target.import_id);
     #[derive(Serialize)]
     struct Row<'a>(Option<i64>, Option<i64>, Option<&'a str>, Option<&'a str>, &'a str);
     let changed = survey.rows.iter().filter(|row| row.changed).filter_map(|row| chunk.people.get(row.index));
-    let rows: Vec<_> = changed
-        .map(|p| Row(p.phone_key, p.phone, p.name.as_deref(), p.language.as_deref(), &p.attributes))
-        .collect();
+    let rows: Vec<_> =
+        changed.map(|p| Row(p.phone_key, p.phone, p.name.as_deref(), p.language.as_deref(), &p.attributes)).collect();
     if rows.is_empty() {
         return Ok(0);
     }

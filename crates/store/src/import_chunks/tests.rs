@@ -3,14 +3,14 @@ use crate::imports::NewImport;
 use crate::leases::Owner;
 use crate::testing::{Database, entry, on_both_databases};
 
-pub(super) const NOW: i64 = 1_700_000_000_000;
+pub(crate) const NOW: i64 = 1_700_000_000_000;
 
 fn attributes(pairs: &[(&str, &str)]) -> String {
     let map: std::collections::BTreeMap<_, _> = pairs.iter().copied().collect();
     serde_json::to_string(&map).unwrap()
 }
 
-pub(super) fn person(n: i64) -> Arriving {
+pub(crate) fn person(n: i64) -> Arriving {
     Arriving {
         phone_key: Some(201_000_000_000 + n),
         phone: Some(201_000_000_000 + n),
@@ -25,7 +25,12 @@ pub(super) fn person(n: i64) -> Arriving {
     }
 }
 
-async fn target(store: &Store) -> ImportTarget {
+pub(crate) async fn target(store: &Store) -> ImportTarget {
+    try_target(store).await.unwrap()
+}
+
+/// An import that begins, unless another is being undone.
+pub(crate) async fn try_target(store: &Store) -> Option<ImportTarget> {
     let list_id = store.ensure_list("people", NOW).await.unwrap();
     let owner = Owner { instance: "i".into(), host: "h".into(), boot: "b".into() };
     let new = NewImport {
@@ -40,7 +45,7 @@ async fn target(store: &Store) -> ImportTarget {
         owner: &owner,
         now: NOW,
     };
-    ImportTarget { import_id: store.begin_import(new).await.unwrap().unwrap(), list_id }
+    store.begin_import(new).await.unwrap().map(|import_id| ImportTarget { import_id, list_id })
 }
 
 fn shop() -> ConsentText {
@@ -48,7 +53,7 @@ fn shop() -> ConsentText {
 }
 
 fn chunk<'a>(target: Option<ImportTarget>, people: &'a [Arriving], text_ids: &'a [i64], now: i64) -> Chunk<'a> {
-    Chunk { target, number: 1, people, text_ids, look_first: true, so_far: ImportCounts::default(), now }
+    Chunk { target, number: 1, people, text_ids, look_first: true, again: false, so_far: ImportCounts::default(), now }
 }
 
 /// Takes people in as the only chunk of an import of their own.
@@ -56,7 +61,7 @@ pub(super) async fn take(store: &Store, people: &[Arriving], now: i64) -> (Chunk
     take_into(store, target(store).await, people, now, true).await
 }
 
-async fn take_into(
+pub(crate) async fn take_into(
     store: &Store,
     target: ImportTarget,
     people: &[Arriving],
@@ -78,7 +83,7 @@ async fn take_into(
 }
 
 /// Created and updated people of a kept chunk.
-pub(super) fn done(end: &ChunkEnd) -> (i64, i64) {
+pub(crate) fn done(end: &ChunkEnd) -> (i64, i64) {
     match end {
         ChunkEnd::Kept { counts, .. } => (counts.created, counts.updated),
         other => panic!("{other:?}"),
@@ -118,7 +123,9 @@ on_both_databases! {
         let target = target(&db.store).await;
         let people: Vec<_> = (0..10).map(person).collect();
         let (first, _) = take_into(&db.store, target, &people, NOW, false).await;
-        let (again, _) = take_into(&db.store, target, &people, NOW, true).await;
+        let ids = vec![db.store.consent_text_ids(&[shop()]).await.unwrap()[0]; 10];
+        let given = Chunk { again: true, ..chunk(Some(target), &people, &ids, NOW) };
+        let again = db.store.take_in(&given, |_| entry("opt-in", NOW)).await.unwrap();
         assert_eq!((done(&first), done(&again)), ((10, 0), (10, 0)));
         assert_eq!(db.store.ledger_size().await.unwrap(), 1);
     }

@@ -23,16 +23,26 @@ on_both_databases! {
         assert!(!again[0].is_new);
         assert_eq!(again[0].stopped[0].contact_ids, [1], "so that the repetition waits for what is leaving, too");
         assert_eq!(db.store.suppressed_among(&[1, 2]).await.unwrap(), [1]);
-        let waiting = db.store.waiting_bodies(10).await.unwrap();
+        let waiting = db.store.waiting_bodies(10, 1_000).await.unwrap();
         assert_eq!(waiting.iter().map(|body| body.body.clone()).collect::<Vec<_>>(), [vec![1, 0, 0xff, 0xfe], vec![2, 0, 0xff, 0xfe]]);
         assert_eq!(db.store.inbox_depth().await.unwrap(), (2, Some(NOW)));
     }
 
+    async fn bodies_are_handed_out_by_number_and_by_size_and_at_least_one(db: Database) {
+        let bodies: Vec<Arrival> = (1..=9).map(|n| arrival(n, vec![])).collect();
+        db.store.keep_arrivals(&bodies).await.unwrap();
+        let ask = async |limit, bytes| db.store.waiting_bodies(limit, bytes).await.unwrap().len();
+        assert_eq!(ask(3, 1_000).await, 3);
+        assert_eq!(ask(9, 16).await, 4, "of four bytes each");
+        assert_eq!(ask(9, 17).await, 5);
+        assert_eq!(ask(9, 1).await, 1);
+    }
+
     async fn an_applied_body_is_known_again_until_it_is_forgotten(db: Database) {
         db.store.keep_arrivals(&[arrival(1, vec![]), arrival(2, vec![]), arrival(3, vec![])]).await.unwrap();
-        let ids: Vec<i64> = db.store.waiting_bodies(10).await.unwrap().iter().map(|body| body.id).collect();
+        let ids: Vec<i64> = db.store.waiting_bodies(10, 1_000).await.unwrap().iter().map(|body| body.id).collect();
         db.store.mark_applied(&ids[..1], &[(ids[1], "not JSON".into())], NOW + 1).await.unwrap();
-        assert_eq!(db.store.waiting_bodies(10).await.unwrap().len(), 1);
+        assert_eq!(db.store.waiting_bodies(10, 1_000).await.unwrap().len(), 1);
         assert!(!db.store.keep_arrivals(&[arrival(1, vec![])]).await.unwrap()[0].is_new);
         assert_eq!(db.store.forget_arrivals(NOW, 10).await.unwrap(), 0);
         assert_eq!(db.store.forget_arrivals(NOW + 1, 10).await.unwrap(), 1, "the unreadable and the waiting one stay");
@@ -44,7 +54,7 @@ on_both_databases! {
         let broken = Stop { contact_id: Some(404), user_id: Some("US.404".into()), ..stop() };
         let group = [arrival(1, vec![stop_by(15_550_000_001)]), arrival(2, vec![broken])];
         assert!(db.store.keep_arrivals(&group).await.is_err(), "there is no person 404");
-        assert!(db.store.waiting_bodies(10).await.unwrap().is_empty());
+        assert!(db.store.waiting_bodies(10, 1_000).await.unwrap().is_empty());
         assert!(db.store.suppressed_among(&[1]).await.unwrap().is_empty());
     }
 
@@ -66,7 +76,7 @@ on_both_databases! {
             });
         }
         assert_eq!(tasks.join_all().await.into_iter().sum::<usize>(), 30);
-        assert_eq!(db.store.waiting_bodies(100).await.unwrap().len(), 30);
+        assert_eq!(db.store.waiting_bodies(100, 1_000).await.unwrap().len(), 30);
         let everybody: Vec<i64> = (1..=30).collect();
         assert_eq!(db.store.suppressed_among(&everybody).await.unwrap().len(), 30);
     }
