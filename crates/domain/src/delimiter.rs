@@ -1,11 +1,11 @@
 //! Which character separates the cells of a file.
 
 /// What files separate their cells with, the commonest first.
-const CANDIDATES: [u8; 3] = [b',', b';', b'\t'];
+const CANDIDATES: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// So many lines tell enough.
 const LINES: usize = 50;
 
-/// Tells from the beginning of a file whether its cells are separated by commas, semicolons or tabs. `sample` should
+/// Tells from the beginning of a file whether its cells are separated by commas, semicolons, tabs or bars. `sample` should
 /// hold the header and some rows; it may end anywhere.
 ///
 /// The delimiter is the one that cuts the most lines into as many cells as the header; of two such, the one that makes
@@ -22,6 +22,17 @@ pub fn detect(sample: &str) -> u8 {
         }
     }
     best.2
+}
+
+/// What Excel's own first line says separates the cells: `sep=;`. It is not a row.
+pub fn named_in(first_line: &str) -> Option<u8> {
+    let line = first_line.strip_prefix('\u{feff}').unwrap_or(first_line).trim_matches(['"', ' ']);
+    let name = line.get(..4).filter(|name| name.eq_ignore_ascii_case("sep="))?;
+    // The tab is trimmed by some writers and not by others.
+    match line[name.len()..].as_bytes() {
+        [one] if CANDIDATES.contains(one) => Some(*one),
+        _ => None,
+    }
 }
 
 /// How many cells each line has. Quotes hide delimiters and line ends; the last line counts only if it is whole.
@@ -66,7 +77,23 @@ mod tests {
     fn each_delimiter_is_told() {
         assert_eq!(detect("phone,name\n+201001234567,Mona\n"), b',');
         assert_eq!(detect("phone;name\r\n+201001234567;Mona\r\n"), b';');
+        assert_eq!(detect("phone|name\n+201001234567|Salem, Mona\n"), b'|');
         assert_eq!(detect("\u{feff}phone\tname\n+201001234567\tMona\n"), b'\t');
+    }
+
+    #[test]
+    fn excels_own_line_names_the_delimiter() {
+        for (line, named) in [
+            ("sep=;", Some(b';')),
+            ("\u{feff}SEP=,", Some(b',')),
+            ("sep=\t", Some(b'\t')),
+            ("\"sep=|\"", Some(b'|')),
+            ("sep=x", None),
+            ("sep", None),
+            ("separator;sep=;", None),
+        ] {
+            assert_eq!(named_in(line), named, "{line}");
+        }
     }
 
     #[test]
@@ -87,6 +114,27 @@ mod tests {
     fn a_header_alone_is_enough_and_a_cut_line_does_no_harm() {
         assert_eq!(detect("phone;name;city"), b';');
         assert_eq!(detect("phone;name;city\n1;a;b\n2;a, b, c, d"), b';');
+    }
+
+    proptest::proptest! {
+        /// Whatever stands in the cells, a proper file of two columns or more is cut where its writer cut it.
+        #[test]
+        fn a_quoted_file_is_told_whatever_is_in_its_cells(
+            which in 0..4_usize,
+            rows in proptest::collection::vec(proptest::collection::vec("[a-z,;|\t ]{1,6}", 3), 2..12),
+        ) {
+            let delimiter = char::from(CANDIDATES[which]);
+            let line = |cells: &[String]| cells.iter().map(|cell| format!("\"{cell}\"")).collect::<Vec<_>>();
+            let text: String =
+                rows.iter().map(|cells| line(cells).join(&delimiter.to_string()) + "\r\n").collect();
+            proptest::prop_assert_eq!(detect(&text), CANDIDATES[which]);
+        }
+
+        #[test]
+        fn no_text_breaks_the_detector(text in "[\"a,;|\t\r\n=]{0,60}|\\PC{0,60}") {
+            proptest::prop_assert!(CANDIDATES.contains(&detect(&text)));
+            named_in(&text);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | [`phone`] | phone numbers as people write them, as E.164, and as one person's canonical key |
 //! | [`csv_row`] | a row of an uploaded file becomes a contact, or says why not |
 //! | [`delimiter`] | which character separates the cells of a file |
+//! | [`reasons`] | why a row is refused and how to mend it, in the reader's language |
 //! | [`template`] | what a template asks for, what a campaign gives it, and the request that comes of it |
 //! | [`payload`] | what a quick-reply button of ours carries |
 //! | [`optout`] | which words stop everything |
@@ -26,6 +27,7 @@ pub mod pacing;
 pub mod payload;
 pub mod phone;
 pub mod pricing;
+pub mod reasons;
 pub mod refusal;
 pub mod schedule;
 pub mod send;

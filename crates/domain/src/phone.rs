@@ -18,6 +18,7 @@ pub use region::{Region, UnknownRegion};
 pub use variants::key_of;
 
 use spelling::Spelling;
+pub(crate) use spelling::{digit as ascii_digit, is_invisible};
 
 /// The fewest digits a number has with its country code. Meta's check is `^\+[1-9]\d{6,14}$`.
 const FEWEST_DIGITS: u32 = 7;

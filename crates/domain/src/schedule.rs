@@ -12,6 +12,7 @@ use crate::Millis;
 pub use chrono_tz::Tz;
 pub use crontab::CronLine;
 pub use field::{CronError, CronField};
+pub(crate) use local::instant;
 
 /// A text that is no point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

@@ -5,15 +5,26 @@
 //! one short transaction with its evidence. Memory does not grow with the file but for the set of the phone keys seen,
 //! which finds the repeats.
 
+mod archive;
+mod encoding;
+mod found;
+mod header;
 mod lines;
 mod rows;
 mod run;
+mod sheet;
+mod source;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod survey;
+mod table;
 mod upload;
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::Millis;
-use domain::csv_row::{Field, OptInAt};
+use domain::csv_row::{Field, LONGEST_SOURCE, OptInAt, TimeRules};
 use domain::names::ListName;
 use domain::phone::Region;
 use store::ConsentText;
@@ -24,12 +35,12 @@ use crate::fault::{Fault, Result};
 use crate::imports::ImportSummary;
 use crate::{Actor, App};
 
+pub use found::Found;
+
 use rows::Reading;
 use run::Run;
 use upload::Fed;
 
-/// The longest description of where a consent comes from, in characters.
-const LONGEST_SOURCE: usize = 200;
 /// The longest wording of a consent, in characters.
 const LONGEST_WORDING: usize = 2_000;
 
@@ -81,14 +92,31 @@ pub struct ImportOrder {
     pub opt_in_wording: String,
     /// When they consented. Required.
     pub opt_in_at: Option<OptInTime>,
-    /// The file's encoding by its WHATWG label; `None`: by its byte order mark, else UTF-8.
+    /// The file's encoding by its WHATWG label; `None`: found out.
     pub encoding: Option<String>,
     /// What separates the cells: one character, or `comma`, `semicolon`, `tab`; `None`: found out.
     pub delimiter: Option<String>,
+    /// What else is known of the file.
+    pub hints: Hints,
     /// Count, and keep nothing.
     pub dry_run: bool,
     /// Who imports.
     pub actor: Actor,
+}
+
+/// What a person knows of a file that the file does not tell. All of it is optional.
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
+    /// The sheet of a spreadsheet; `None`: the first that holds a table.
+    pub sheet: Option<String>,
+    /// Whether the first row names the columns; `None`: found out.
+    pub header: Option<bool>,
+    /// Which of `03/04/2026` is the day: `dmy` or `mdy`; `None`: such a date is refused.
+    pub date_order: Option<String>,
+    /// Whose wall clock shows the times without an offset, as `Africa/Cairo`; `None`: UTC.
+    pub time_zone: Option<String>,
+    /// The language of the rejects' reasons, `en`, `ar` or `es`; `None`: English.
+    pub lang: Option<String>,
 }
 
 /// How far an import is.
@@ -110,7 +138,6 @@ struct Checked {
     file_name: String,
     region: Option<Region>,
     reading: Reading,
-    encoding: Option<&'static encoding_rs::Encoding>,
     consent: ConsentText,
     actor: Actor,
     dry_run: bool,
@@ -165,19 +192,44 @@ impl Checked {
             list: crate::lists::checked_name(&order.list)?,
             file_name: order.file_name,
             region,
-            encoding: order.encoding.as_deref().map(upload::encoding_of).transpose()?,
             reading: Reading {
                 mapping,
+                remembered: HashMap::new(),
                 region,
                 opt_in_at,
+                times: TimeRules {
+                    order: read_hint("date order", order.hints.date_order.as_deref())?,
+                    zone: match order.hints.time_zone.as_deref() {
+                        Some(zone) => Some(zone.trim().parse().map_err(|_| unknown_zone(zone))?),
+                        None => None,
+                    },
+                },
                 now,
                 delimiter: order.delimiter.as_deref().map(rows::delimiter_of).transpose()?,
+                encoding: order.encoding.as_deref().map(encoding::encoding_of).transpose()?,
+                header: order.hints.header,
+                sheet: order.hints.sheet,
+                tongue: read_hint("language", order.hints.lang.as_deref())?.unwrap_or_default(),
+                spool: PathBuf::new(),
             },
             consent: ConsentText { source: source.to_owned(), wording: wording.to_owned() },
             actor: order.actor,
             dry_run: order.dry_run,
         })
     }
+}
+
+fn read_hint<T>(what: &str, text: Option<&str>) -> Result<Option<T>>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    text.map(str::parse).transpose().map_err(|error: T::Err| Fault::invalid(format!("The {what}: {error}.")))
+}
+
+fn unknown_zone(zone: &str) -> Fault {
+    Fault::invalid(format!("There is no time zone {zone:?}."))
+        .action("Write it as Africa/Cairo or America/Mexico_City.")
 }
 
 /// Imports a file as it comes in. Good rows are never lost to bad ones; the bad ones go into a file of their own. The
@@ -195,7 +247,10 @@ where
     R: AsyncRead + Send + Unpin,
     P: FnMut(&Progress) + Send,
 {
-    let checked = Checked::new(order, app.clock.now_ms())?;
+    let mut checked = Checked::new(order, app.clock.now_ms())?;
+    let sets = app.store.header_sets().await?;
+    checked.reading.remembered = sets.into_iter().map(|(print, text)| (print, header::remembered(&text))).collect();
+    checked.reading.spool.clone_from(&app.data_dir);
     let began = app.clock.boot_us();
     let (blocks_in, blocks) = mpsc::channel(4);
     // Room for as many people as are gathered, so that the one core reads while the other writes.
@@ -203,10 +258,9 @@ where
     let reading = checked.reading.clone();
     let reader_thread = tokio::task::spawn_blocking(move || rows::read(upload::Pipe::new(blocks), &reading, &said_in));
     let mut run = Run::new(app, &checked, progress);
-    let (fed, written) = tokio::join!(upload::feed(&mut reader, checked.encoding, blocks_in), run.write(said));
+    let (fed, written) = tokio::join!(upload::feed(&mut reader, blocks_in), run.write(said));
     let read = reader_thread.await.map_err(anyhow::Error::from)?;
     let outcome = match (written, fed) {
-        (_, Fed::Refused(reason)) => Err(Fault::invalid(reason)),
         (Err(fault), _) => Err(fault),
         (Ok(()), Fed::BrokeOff(error)) => {
             Err(Fault::unavailable(format!("The file broke off after {} rows: {error}.", run.counts().rows))

@@ -10,6 +10,7 @@ use serde_json::json;
 use store::{ImportRow, Owner, UndoBegun};
 
 use crate::fault::{Fault, Result};
+use crate::importer::Found;
 use crate::{Actor, App, evidence, presence};
 
 /// An import whose beat stands still for so long was interrupted, wherever it ran: it beats every two seconds.
@@ -76,6 +77,9 @@ pub struct ImportSummary {
     pub seconds: f64,
     /// Where the rejected rows are, if there are any.
     pub rejects_file: Option<String>,
+    /// How the file was read.
+    #[serde(flatten)]
+    pub found: Found,
     /// The last import of the very same file before this one.
     pub same_as: Option<SameFile>,
 }
@@ -107,6 +111,7 @@ impl From<ImportRow> for ImportView {
                 suppressed: row.suppressed,
                 seconds: std::time::Duration::from_millis(took_ms.unsigned_abs()).as_secs_f64(),
                 rejects_file: row.rejects_file,
+                found: row.reading.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
                 same_as: None,
             },
             state: row.state,

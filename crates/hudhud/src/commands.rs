@@ -4,6 +4,7 @@ mod account;
 mod apikey;
 mod campaign;
 mod doctor;
+mod file_hints;
 mod import;
 mod indoubt;
 mod ledger;

@@ -142,6 +142,8 @@ pub struct ImportRow {
     pub unchanged: i64,
     /// Where the rejected rows are.
     pub rejects_file: Option<String>,
+    /// How the file was read, as JSON.
+    pub reading: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
     /// Epoch ms.

@@ -18,6 +18,7 @@ mod doubts;
 mod error;
 #[cfg(test)]
 mod fixture;
+mod header_sets;
 mod idempotency;
 mod import_chunks;
 mod import_undo;

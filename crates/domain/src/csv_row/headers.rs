@@ -118,10 +118,82 @@ pub(super) const OPT_IN_AT: &[&str] = &[
     "fecha consentimiento",
     "fecha de suscripción",
     "fecha de alta",
+    "fecha del consentimiento",
     "data de consentimento",
     "data do consentimento",
     "data de inscrição",
     "date de consentement",
     "date du consentement",
     "date d'inscription",
+];
+
+/// What columns of business-scoped user ids are called.
+pub(super) const USER_ID: &[&str] = &[
+    "user id",
+    "bsuid",
+    "business scoped user id",
+    "whatsapp user id",
+    "wa user id",
+    "userid",
+    "معرف المستخدم",
+    "id de usuario",
+    "id do usuário",
+    "identifiant utilisateur",
+];
+
+/// What columns of countries are called.
+pub(super) const COUNTRY: &[&str] = &[
+    "country",
+    "country code",
+    "region code",
+    "country name",
+    "الدولة",
+    "البلد",
+    "دولة",
+    "بلد",
+    "رمز الدولة",
+    "país",
+    "código de país",
+    "código do país",
+    "pays",
+    "code pays",
+];
+
+/// What columns of time zones are called.
+pub(super) const TIME_ZONE: &[&str] = &[
+    "time zone",
+    "timezone",
+    "tz",
+    "المنطقة الزمنية",
+    "التوقيت",
+    "zona horaria",
+    "huso horario",
+    "fuso horário",
+    "fuseau horaire",
+];
+
+/// What columns of the consent's source are called.
+pub(super) const OPT_IN_SOURCE: &[&str] = &[
+    "opt in source",
+    "optin source",
+    "consent source",
+    "source of consent",
+    "subscription source",
+    "مصدر الموافقة",
+    "مصدر الاشتراك",
+    "origen del consentimiento",
+    "fuente de consentimiento",
+    "origem do consentimento",
+    "source du consentement",
+];
+
+/// What columns of the consent's words are called.
+pub(super) const OPT_IN_WORDING: &[&str] = &[
+    "opt in wording",
+    "consent wording",
+    "consent text",
+    "نص الموافقة",
+    "texto del consentimiento",
+    "texto do consentimento",
+    "texte du consentement",
 ];

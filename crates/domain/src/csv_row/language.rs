@@ -1,12 +1,9 @@
 //! The language of a contact, as files have it.
 
-use thiserror::Error;
-
 use crate::optout::normalise;
 
 /// A text that names no language.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the language is not known; write its code, for example ar, en_US, es, pt_BR or fr")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct UnknownLanguage;
 
 impl UnknownLanguage {

@@ -1,43 +1,52 @@
 //! Which column is what.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
 use thiserror::Error;
 
-use super::headers;
+use super::{headers, user_id};
 use crate::optout::normalise;
+use crate::phone::{self, PhoneError, Region};
 
 /// What Hudhud itself knows of a contact. Every other column is an attribute under its header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Field {
     /// `phone`
     Phone,
+    /// `user_id`: the business-scoped user id of WhatsApp (`EG.1349…`).
+    UserId,
     /// `name`
     Name,
     /// `language`
     Language,
+    /// `country`: whose numbering plan the row's number is read by. Kept as an attribute too.
+    Country,
+    /// `time_zone`: kept as the attribute `time_zone`.
+    TimeZone,
     /// `opt_in_at`
     OptInAt,
+    /// `opt_in_source`
+    OptInSource,
+    /// `opt_in_wording`
+    OptInWording,
 }
 
 /// A text that names no field.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0:?} is not a field; the fields are phone, name, language and opt_in_at")]
+#[error(
+    "{0:?} is not a field; the fields are phone, user_id, name, language, country, time_zone, opt_in_at, opt_in_source \
+     and opt_in_wording"
+)]
 pub struct UnknownField(pub String);
 
 /// What one column is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    Phone,
-    Name,
-    Language,
-    OptInAt,
+    Is(Field),
     Attribute,
-    /// A column without a header: nothing could be said about what stands there.
-    Ignored,
 }
 
 /// Which column of a file is what, found once from its header.
@@ -45,18 +54,30 @@ pub(super) enum Role {
 pub struct Mapping {
     headers: Vec<String>,
     roles: Vec<Role>,
+    remarks: Vec<String>,
+}
+
+/// The first rows of a file, by which columns are told apart that look alike by name.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sample<'a> {
+    /// Some rows, without the header.
+    pub rows: &'a [Vec<String>],
+    /// The country of phone numbers without a country code.
+    pub region: Option<Region>,
 }
 
 /// Why a header cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MappingError {
     /// No column looks like the phone number, or the opt-in's time where that is needed.
-    #[error("no column looks like {field}; the columns are {}; name one with --map {field}=COLUMN", columns.join(", "))]
+    #[error("no column looks like {field}; the columns are {}; {}", columns.join(", "), advice(*field, holding.as_deref()))]
     NotFound {
         /// What was looked for.
         field: Field,
         /// The columns there are.
         columns: Vec<String>,
+        /// The one column that holds such values, by whatever name.
+        holding: Option<String>,
     },
     /// Several columns could be it.
     #[error("{} could each be {field}; name one with --map {field}=COLUMN", columns.join(" and "))]
@@ -77,21 +98,41 @@ pub enum MappingError {
     /// A field was named twice, or a column for two fields.
     #[error("{0} is mapped twice; map each field and each column once")]
     MappedTwice(String),
-    /// Two columns of the same name: one would hide the other.
-    #[error("two columns are called {0:?}; rename or remove one of them")]
-    SameHeader(String),
+}
+
+fn advice(field: Field, holding: Option<&str>) -> String {
+    match holding {
+        Some(column) => format!("{column} holds such values: if it is meant, say --map {field}={column}"),
+        None => format!("name one with --map {field}=COLUMN"),
+    }
 }
 
 impl Field {
-    const ALL: [Field; 4] = [Field::Phone, Field::Name, Field::Language, Field::OptInAt];
+    /// Every field, in the order in which they are looked for.
+    pub const ALL: [Field; 9] = [
+        Field::Phone,
+        Field::UserId,
+        Field::Name,
+        Field::Language,
+        Field::Country,
+        Field::TimeZone,
+        Field::OptInAt,
+        Field::OptInSource,
+        Field::OptInWording,
+    ];
 
     /// The field's name in commands and files.
     pub const fn as_str(self) -> &'static str {
         match self {
             Field::Phone => "phone",
+            Field::UserId => "user_id",
             Field::Name => "name",
             Field::Language => "language",
+            Field::Country => "country",
+            Field::TimeZone => "time_zone",
             Field::OptInAt => "opt_in_at",
+            Field::OptInSource => "opt_in_source",
+            Field::OptInWording => "opt_in_wording",
         }
     }
 
@@ -104,42 +145,101 @@ impl Field {
     const fn words(self) -> &'static [&'static str] {
         match self {
             Field::Phone => headers::PHONE,
+            Field::UserId => headers::USER_ID,
             Field::Name => headers::NAME,
             Field::Language => headers::LANGUAGE,
+            Field::Country => headers::COUNTRY,
+            Field::TimeZone => headers::TIME_ZONE,
             Field::OptInAt => headers::OPT_IN_AT,
-        }
-    }
-
-    const fn role(self) -> Role {
-        match self {
-            Field::Phone => Role::Phone,
-            Field::Name => Role::Name,
-            Field::Language => Role::Language,
-            Field::OptInAt => Role::OptInAt,
+            Field::OptInSource => headers::OPT_IN_SOURCE,
+            Field::OptInWording => headers::OPT_IN_WORDING,
         }
     }
 }
 
 impl Mapping {
     /// Finds out from a header which column is what. `overrides` name columns outright; the rest is guessed from the
-    /// headers' words. The phone number must be found, and the opt-in's time if `needs_opt_in_at`.
+    /// headers' words, and between columns of like names from what stands in them. A column of phone numbers or of
+    /// user ids must be found, and the opt-in's time if `needs_opt_in_at`.
+    ///
+    /// Columns without a header are called `column1`, `column2` … by their place, and the second of two of one name
+    /// `city (2)`, so that no cell is lost.
     ///
     /// # Errors
-    /// [`MappingError`] if a needed column is missing, if several could be the phone number, or if the header
-    /// contradicts itself. Of several names the likeliest is taken and the others stay attributes.
+    /// [`MappingError`] if a needed column is missing, if several could be the phone number, or if the overrides
+    /// contradict the header or themselves. Of several names the likeliest is taken and the others stay attributes.
     pub fn from_header(
         header: &[String],
         overrides: &[(Field, String)],
         needs_opt_in_at: bool,
+        sample: Sample<'_>,
     ) -> Result<Mapping, MappingError> {
-        let headers: Vec<String> = header.iter().map(|name| clean(name).to_owned()).collect();
-        for (place, name) in headers.iter().enumerate() {
-            if !name.is_empty() && headers[..place].contains(name) {
-                return Err(MappingError::SameHeader(name.clone()));
+        let mut mapping = Mapping::overridden(named(header), overrides)?;
+        mapping.find_phone(sample)?;
+        mapping.find_user_id(sample);
+        if !mapping.has(Field::Phone) && !mapping.has(Field::UserId) {
+            return Err(mapping.not_found(Field::Phone, sample));
+        }
+        for field in [Field::Name, Field::Language, Field::Country, Field::TimeZone] {
+            mapping.guess(field);
+        }
+        // Where the whole file has one time, a column of times is an attribute like any other.
+        if needs_opt_in_at && !mapping.has(Field::OptInAt) {
+            let found = mapping.candidates(Field::OptInAt);
+            if found.len() > 1 && found[0].0 > 0 {
+                return Err(mapping.ambiguous(Field::OptInAt, found.iter().map(|(_, place)| *place)));
+            }
+            mapping.guess(Field::OptInAt);
+            if !mapping.has(Field::OptInAt) {
+                return Err(mapping.not_found(Field::OptInAt, sample));
             }
         }
-        let roles = headers.iter().map(|name| if name.is_empty() { Role::Ignored } else { Role::Attribute }).collect();
-        let mut mapping = Mapping { headers, roles };
+        Ok(mapping)
+    }
+
+    /// As [`Mapping::from_header`], for a file without a header: its columns are `column1`, `column2` …, and the
+    /// phone number is the one column that holds phone numbers.
+    ///
+    /// # Errors
+    /// [`MappingError`] as there.
+    pub fn without_header(
+        width: usize,
+        overrides: &[(Field, String)],
+        needs_opt_in_at: bool,
+        sample: Sample<'_>,
+    ) -> Result<Mapping, MappingError> {
+        let mut mapping = Mapping::overridden(named(&vec![String::new(); width]), overrides)?;
+        if !mapping.has(Field::Phone) && !mapping.has(Field::UserId) {
+            let holding = mapping.holding_phones(sample);
+            match holding.as_slice() {
+                [place] => mapping.roles[*place] = Role::Is(Field::Phone),
+                [] => return Err(mapping.not_found(Field::Phone, sample)),
+                several => return Err(mapping.ambiguous(Field::Phone, several.iter().copied())),
+            }
+        }
+        if needs_opt_in_at && !mapping.has(Field::OptInAt) {
+            return Err(mapping.not_found(Field::OptInAt, sample));
+        }
+        Ok(mapping)
+    }
+
+    /// Whether a file's first row is a header. It is none if one of its cells is a phone number and none of them is
+    /// the name of a field.
+    pub fn is_header(first: &[String], region: Option<Region>) -> bool {
+        let is_phone = |cell: &String| match phone::parse(cell, region) {
+            Ok(_) => true,
+            // A number that only lacks its country, or that the plan does not know, is still no name of a column.
+            Err(PhoneError::NeedsRegion | PhoneError::NotAssigned) => {
+                cell.chars().filter(|c| phone::ascii_digit(*c).is_some()).count() >= 8
+            }
+            Err(_) => false,
+        };
+        !first.iter().any(is_phone) || first.iter().any(|cell| meaning(clean(cell)).is_some())
+    }
+
+    fn overridden(headers: Vec<String>, overrides: &[(Field, String)]) -> Result<Mapping, MappingError> {
+        let roles = vec![Role::Attribute; headers.len()];
+        let mut mapping = Mapping { headers, roles, remarks: Vec::new() };
         for (field, column) in overrides {
             if mapping.has(*field) {
                 return Err(MappingError::MappedTwice(field.to_string()));
@@ -148,19 +248,7 @@ impl Mapping {
             if mapping.roles[place] != Role::Attribute {
                 return Err(MappingError::MappedTwice(column.clone()));
             }
-            mapping.roles[place] = field.role();
-        }
-        for field in Field::ALL {
-            let needed = match field {
-                Field::Phone => true,
-                Field::Name | Field::Language => false,
-                // Where the whole file has one time, a column of times is an attribute like any other.
-                Field::OptInAt if !needs_opt_in_at => continue,
-                Field::OptInAt => true,
-            };
-            if !mapping.has(field) {
-                mapping.guess(field, needed)?;
-            }
+            mapping.roles[place] = Role::Is(*field);
         }
         Ok(mapping)
     }
@@ -170,10 +258,24 @@ impl Mapping {
         &self.headers
     }
 
+    /// What was decided between columns that looked alike, in sentences.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
     /// The header of the column that a field is read from.
     pub fn column_of(&self, field: Field) -> Option<&str> {
-        let place = self.roles.iter().position(|role| *role == field.role())?;
-        self.headers.get(place).map(String::as_str)
+        self.headers.get(self.place_of(field)?).map(String::as_str)
+    }
+
+    /// The place of the column that a field is read from, from 0.
+    pub fn place_of(&self, field: Field) -> Option<usize> {
+        self.roles.iter().position(|role| *role == Role::Is(field))
+    }
+
+    /// The fields that are read from columns, with the columns' headers.
+    pub fn fields(&self) -> impl Iterator<Item = (Field, &str)> {
+        Field::ALL.into_iter().filter_map(|field| Some((field, self.column_of(field)?)))
     }
 
     /// The headers of the columns that become attributes.
@@ -190,7 +292,7 @@ impl Mapping {
     }
 
     fn has(&self, field: Field) -> bool {
-        self.roles.contains(&field.role())
+        self.roles.contains(&Role::Is(field))
     }
 
     fn find(&self, column: &str) -> Result<usize, MappingError> {
@@ -198,39 +300,152 @@ impl Mapping {
         let exact = self.headers.iter().position(|name| name == wanted);
         let loose = || {
             let wanted = wanted.to_lowercase();
-            self.headers.iter().position(|name| !name.is_empty() && name.to_lowercase() == wanted)
+            self.headers.iter().position(|name| name.to_lowercase() == wanted)
         };
         exact
-            .filter(|_| !wanted.is_empty())
             .or_else(loose)
             .ok_or_else(|| MappingError::NoSuchColumn { column: wanted.to_owned(), columns: self.headers.clone() })
     }
 
-    fn guess(&mut self, field: Field, needed: bool) -> Result<(), MappingError> {
-        // Each with the rank of its word, the surest first.
+    /// The free columns whose headers mean this field, the surest first, each with the rank of its word.
+    fn candidates(&self, field: Field) -> Vec<(usize, usize)> {
         let mut found: Vec<(usize, usize)> = self
             .headers
             .iter()
             .enumerate()
             .filter(|(place, _)| self.roles[*place] == Role::Attribute)
             .filter_map(|(place, name)| {
+                // The second of two columns of one name means what the first does.
+                let name = name
+                    .strip_suffix(')')
+                    .and_then(|name| name.rsplit_once(" ("))
+                    .map_or(name.as_str(), |(name, _)| name);
                 meaning(name).filter(|(meant, _)| *meant == field).map(|(_, rank)| (rank, place))
             })
             .collect();
         found.sort_unstable();
-        // A column that bears the field's own name is meant; otherwise which of two numbers is not ours to say.
-        let sure = found.first().is_some_and(|(rank, _)| *rank == 0);
-        if needed && found.len() > 1 && !sure {
-            let columns = found.iter().map(|(_, place)| self.headers[*place].clone()).collect();
-            return Err(MappingError::Ambiguous { field, columns });
+        found
+    }
+
+    fn guess(&mut self, field: Field) {
+        if !self.has(field)
+            && let Some((_, place)) = self.candidates(field).first()
+        {
+            self.roles[*place] = Role::Is(field);
         }
-        match found.first() {
-            Some((_, place)) => self.roles[*place] = field.role(),
-            None if needed => return Err(MappingError::NotFound { field, columns: self.headers.clone() }),
-            None => {}
+    }
+
+    /// Several columns may be called something like a phone. The one that holds numbers where the others hold few is
+    /// meant; else the one that bears the field's own name; else it is not ours to say.
+    fn find_phone(&mut self, sample: Sample<'_>) -> Result<(), MappingError> {
+        if self.has(Field::Phone) {
+            return Ok(());
         }
+        let found = self.candidates(Field::Phone);
+        let Some((rank, likeliest)) = found.first().copied() else { return Ok(()) };
+        let mut chosen = likeliest;
+        if found.len() > 1 {
+            let count = |place: usize| phones_in(sample, place).0;
+            let mut counts: Vec<(usize, usize)> = found.iter().map(|(_, place)| (count(*place), *place)).collect();
+            counts.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+            let (best, second) = (counts[0], counts[1]);
+            let twins = found.iter().filter(|(other, _)| *other == rank).count() > 1;
+            if best.0 > 0 && second.0 * 10 <= best.0 {
+                chosen = best.1;
+            } else if rank > 0 || twins {
+                return Err(self.ambiguous(Field::Phone, found.iter().map(|(_, place)| *place)));
+            }
+            let others: Vec<&str> = found
+                .iter()
+                .filter(|(_, place)| *place != chosen)
+                .map(|(_, place)| self.headers[*place].as_str())
+                .collect();
+            self.remarks.push(format!(
+                "The phone number was read from {} and not from {}: of the first {} rows {} hold a number there.",
+                self.headers[chosen],
+                others.join(", "),
+                sample.rows.len(),
+                count(chosen),
+            ));
+        }
+        self.roles[chosen] = Role::Is(Field::Phone);
         Ok(())
     }
+
+    /// Many files have ids of users that are their own. A column is taken for WhatsApp's only if it looks so.
+    fn find_user_id(&mut self, sample: Sample<'_>) {
+        if self.has(Field::UserId) {
+            return;
+        }
+        let fitting = self.candidates(Field::UserId).into_iter().find(|(_, place)| {
+            let cells = sample.rows.iter().filter_map(|row| row.get(*place)).map(|cell| cell.trim());
+            let (mut filled, mut ids) = (0, 0);
+            for cell in cells.filter(|cell| !cell.is_empty()) {
+                filled += 1;
+                ids += usize::from(user_id::read(cell).is_ok());
+            }
+            ids > 0 && ids * 2 >= filled
+        });
+        if let Some((_, place)) = fitting {
+            self.roles[place] = Role::Is(Field::UserId);
+        }
+    }
+
+    /// The free columns of which most filled cells are phone numbers.
+    fn holding_phones(&self, sample: Sample<'_>) -> Vec<usize> {
+        let free = (0..self.headers.len()).filter(|place| self.roles[*place] == Role::Attribute);
+        free.filter(|place| {
+            let (phones, filled) = phones_in(sample, *place);
+            phones > 0 && phones * 2 >= filled
+        })
+        .collect()
+    }
+
+    fn not_found(&self, field: Field, sample: Sample<'_>) -> MappingError {
+        let holding = match (field, self.holding_phones(sample).as_slice()) {
+            (Field::Phone, [place]) => Some(self.headers[*place].clone()),
+            _ => None,
+        };
+        MappingError::NotFound { field, columns: self.headers.clone(), holding }
+    }
+
+    fn ambiguous(&self, field: Field, places: impl Iterator<Item = usize>) -> MappingError {
+        MappingError::Ambiguous { field, columns: places.map(|place| self.headers[place].clone()).collect() }
+    }
+}
+
+/// How many cells of a column are phone numbers, or would be with a country, and how many are filled.
+fn phones_in(sample: Sample<'_>, place: usize) -> (usize, usize) {
+    let cells = sample.rows.iter().filter_map(|row| row.get(place)).filter(|cell| !cell.trim().is_empty());
+    cells.fold((0, 0), |(phones, filled), cell| {
+        let digits = || cell.chars().filter(|c| phone::ascii_digit(*c).is_some()).count();
+        let is_phone = match phone::parse(cell, sample.region) {
+            Ok(_) => true,
+            Err(PhoneError::NeedsRegion) => (8..=15).contains(&digits()),
+            Err(_) => false,
+        };
+        (phones + usize::from(is_phone), filled + 1)
+    })
+}
+
+/// The names of the columns: the headers, places for those without one, a count for those that come again.
+fn named(header: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(header.len());
+    let mut taken: HashSet<String> = HashSet::with_capacity(header.len());
+    for (place, text) in header.iter().enumerate() {
+        let text = match clean(text) {
+            "" => format!("column{}", place + 1),
+            text => text.to_owned(),
+        };
+        let mut name = text.clone();
+        let mut count = 2;
+        while !taken.insert(name.clone()) {
+            name = format!("{text} ({count})");
+            count += 1;
+        }
+        names.push(name);
+    }
+    names
 }
 
 /// The field that a header means, and how surely: the place of its word in the field's list. Rows without a value ask
@@ -248,16 +463,16 @@ fn meaning(header: &str) -> Option<(Field, usize)> {
     WORDS.get(&normalise(header)).copied()
 }
 
-/// A header without its blanks, and without the mark that a file of UTF-8 may begin with.
+/// A header without its blanks, and without the marks that nobody sees; line breaks within it are blanks.
 fn clean(header: &str) -> &str {
-    header.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200e}' | '\u{200f}'))
+    header.trim_matches(|c: char| c.is_whitespace() || c.is_control() || phone::is_invisible(c))
 }
 
 impl FromStr for Field {
     type Err = UnknownField;
 
     fn from_str(text: &str) -> Result<Self, UnknownField> {
-        let name = text.trim().to_ascii_lowercase().replace('-', "_");
+        let name = text.trim().to_ascii_lowercase().replace(['-', ' '], "_");
         Field::ALL.into_iter().find(|field| field.as_str() == name).ok_or_else(|| UnknownField(text.to_owned()))
     }
 }

@@ -150,7 +150,7 @@ fn unwrapped(raw: &str) -> &str {
 }
 
 /// The ASCII digit for a digit in Latin, Arabic-Indic, Persian, Devanagari or full-width writing.
-fn digit(c: char) -> Option<u8> {
+pub(crate) fn digit(c: char) -> Option<u8> {
     let zero = match c {
         '0'..='9' => '0',
         '٠'..='٩' => '٠',
@@ -163,7 +163,7 @@ fn digit(c: char) -> Option<u8> {
 }
 
 /// Marks of direction, joiners and the like, that are in a text without being seen.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 

@@ -18,7 +18,7 @@ pub(super) fn wall_clock(at: Millis, zone: Tz) -> Option<NaiveDateTime> {
 
 /// The first instant at which the wall clock of a zone shows this time or has jumped over it: the earlier of the two in
 /// an overlap, the end of the gap in a gap.
-pub(super) fn instant(local: NaiveDateTime, zone: Tz) -> Option<Millis> {
+pub(crate) fn instant(local: NaiveDateTime, zone: Tz) -> Option<Millis> {
     let found = match zone.from_local_datetime(&local) {
         LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => at.naive_utc(),
         LocalResult::None => end_of_gap(local, zone)?,

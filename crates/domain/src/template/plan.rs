@@ -129,7 +129,8 @@ impl<'a> Fields<'a> {
             Field::Phone => self.phone,
             Field::Name => self.name,
             Field::Language => self.language,
-            Field::OptInAt => None,
+            // The country and the time zone are attributes, found above.
+            _ => None,
         })
     }
 }

@@ -9,12 +9,18 @@ use std::io::{self, Read};
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
+use domain::delimiter;
+
+use super::table::{Framed, HEAD, HeadRow, Shape, Table};
+
 /// The longest row, in bytes. No row of people comes near it.
 pub(super) const LONGEST_ROW: usize = 256 * 1024;
 /// The most lines of one row.
 const MOST_LINES: usize = 32;
 /// Bytes read at once.
 const BLOCK: usize = 64 * 1024;
+/// Bytes in which the first rows are looked for.
+const HEAD_BYTES: usize = 512 * 1024;
 
 /// One line of the file without its end.
 struct Line {
@@ -101,27 +107,6 @@ impl<R: Read> Lines<R> {
     }
 }
 
-/// A row of the file.
-pub(super) struct Framed {
-    /// The number of its first line, from 1.
-    pub(super) line: u64,
-    /// Its bytes, lines joined by `\n`.
-    pub(super) text: Vec<u8>,
-    /// Whether its cells can be read.
-    pub(super) shape: Shape,
-}
-
-/// What a row looks like from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
-    /// Its cells are in [`Frames::cells`].
-    Cells,
-    /// A quote is opened and not closed.
-    OpenQuote,
-    /// Longer than [`LONGEST_ROW`].
-    TooLong,
-}
-
 /// Cuts a stream into rows, and the last row into cells.
 pub(super) struct Frames<R> {
     lines: Lines<R>,
@@ -132,42 +117,24 @@ pub(super) struct Frames<R> {
     count: usize,
     /// How many cells a row of several lines must have.
     columns: Option<usize>,
+    head: Vec<HeadRow>,
 }
 
-impl<R: Read> Frames<R> {
-    /// Reads until there are some lines to look at, or all there is; without a UTF-8 byte order mark.
-    ///
-    /// `delimiter` is chosen by looking at the beginning of the file.
-    pub(super) fn new(from: R, delimiter: impl FnOnce(&[u8]) -> u8) -> io::Result<Self> {
-        let mut lines = Lines::new(from);
-        while lines.end < BLOCK && !lines.ended {
-            lines.fill()?;
-        }
-        if lines.rest().starts_with(b"\xef\xbb\xbf") {
-            lines.at = 3;
-        }
-        let delimiter = delimiter(lines.rest());
-        let core = ReaderBuilder::new().delimiter(delimiter).build();
-        let (cells, ends) = (vec![0; 4096], vec![0; 64]);
-        Ok(Self { lines, delimiter, core, cells, ends, count: 0, columns: None })
+impl<R: Read> Table for Frames<R> {
+    fn head(&self) -> &[HeadRow] {
+        &self.head
     }
 
-    /// From now on a row of several lines must have so many cells.
-    pub(super) fn set_columns(&mut self, columns: usize) {
+    fn set_columns(&mut self, columns: usize) {
         self.columns = Some(columns);
     }
 
-    /// The cells of the last row.
-    pub(super) fn cells(&self) -> impl Iterator<Item = &[u8]> {
+    fn cells(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends[..self.count]).map(|(start, end)| &self.cells[start..*end])
     }
 
-    /// The next row that is not a blank line.
-    ///
-    /// # Errors
-    /// When the file breaks off.
-    pub(super) fn next(&mut self) -> io::Result<Option<Framed>> {
+    fn next(&mut self) -> io::Result<Option<Framed>> {
         loop {
             let Some(first) = self.lines.next()? else { return Ok(None) };
             if first.bytes.is_empty() {
@@ -181,6 +148,55 @@ impl<R: Read> Frames<R> {
             }
             return self.over_several_lines(first).map(Some);
         }
+    }
+
+    fn is_rounded(&self, _: usize) -> bool {
+        false
+    }
+}
+
+impl<R: Read> Frames<R> {
+    /// A file in UTF-8, without its byte order mark. `beginning` is how it begins, if not all of it (`whole`). Excel's
+    /// line `sep=;` is no row of it.
+    pub(super) fn new(from: R, delimiter: u8, beginning: &[u8], whole: bool) -> io::Result<Self> {
+        let mut frames = Frames::plain(from, delimiter)?;
+        let looked_at = &beginning[..beginning.len().min(HEAD_BYTES)];
+        let mut sample = Frames::plain(looked_at, delimiter)?;
+        while frames.head.len() <= HEAD
+            && let Some(row) = Table::next(&mut sample)?
+        {
+            if frames.head.is_empty() && row.shape == Shape::Cells {
+                sample.set_columns(sample.count);
+            }
+            let cells = match row.shape {
+                Shape::Cells => sample.cells().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect(),
+                Shape::OpenQuote | Shape::TooLong => Vec::new(),
+            };
+            frames.head.push(HeadRow { line: row.line, shape: row.shape, cells });
+        }
+        // The last of them may be half a row.
+        let cut = !whole || looked_at.len() < beginning.len();
+        if frames.head.len() > HEAD || cut && frames.head.len() > 1 {
+            frames.head.pop();
+        }
+        Ok(frames)
+    }
+
+    fn plain(from: R, delimiter: u8) -> io::Result<Self> {
+        let mut lines = Lines::new(from);
+        while lines.end < BLOCK && !lines.ended {
+            lines.fill()?;
+        }
+        if lines.rest().starts_with(b"\xef\xbb\xbf") {
+            lines.at = 3;
+        }
+        let first = lines.rest().split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
+        if std::str::from_utf8(first).is_ok_and(|line| delimiter::named_in(line).is_some()) {
+            lines.next()?;
+        }
+        let core = ReaderBuilder::new().delimiter(delimiter).build();
+        let (cells, ends) = (vec![0; 4096], vec![0; 64]);
+        Ok(Self { lines, delimiter, core, cells, ends, count: 0, columns: None, head: Vec::new() })
     }
 
     fn over_several_lines(&mut self, first: Line) -> io::Result<Framed> {
@@ -298,9 +314,9 @@ mod tests {
     type Row = (u64, Shape, Vec<String>);
 
     fn rows(file: &[u8]) -> Vec<Row> {
-        let mut frames = Frames::new(Dribble(file, 0), |_| b',').unwrap();
+        let mut frames = Frames::new(Dribble(file, 0), b',', file, true).unwrap();
         let mut rows = Vec::new();
-        while let Some(row) = frames.next().unwrap() {
+        while let Some(row) = Table::next(&mut frames).unwrap() {
             let cells: Vec<String> = match row.shape {
                 Shape::Cells => frames.cells().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect(),
                 Shape::OpenQuote | Shape::TooLong => vec![String::from_utf8_lossy(&row.text).into_owned()],
@@ -347,6 +363,15 @@ mod tests {
         );
         assert_eq!(rows(b"a,b\n\"1,x\n2,\"y\""), [row(1, &["a", "b"]), open(2, "\"1,x"), row(3, &["2", "y"])]);
         assert_eq!(rows(b"a,b\n1,x\n2,\"y"), [row(1, &["a", "b"]), row(2, &["1", "x"]), open(3, "2,\"y")]);
+    }
+
+    #[test]
+    fn excels_own_first_line_is_no_row_and_the_first_rows_are_seen_before() {
+        let frames =
+            Frames::new(&b"\xef\xbb\xbfsep=;\r\na;b\r\n1;2\r\n3;"[..], b';', b"sep=;\r\na;b\r\n1;2\r\n3;", false)
+                .unwrap();
+        let head: Vec<_> = frames.head().iter().map(|row| (row.line, row.cells.concat())).collect();
+        assert_eq!(head, [(2, "ab".to_owned()), (3, "12".to_owned())]);
     }
 
     #[test]

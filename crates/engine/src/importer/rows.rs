@@ -2,17 +2,26 @@
 //! them.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
+use std::path::PathBuf;
 
 use domain::Millis;
-use domain::csv_row::{Field, Mapping, NewContact, OptInAt, RowError, RowRules, parse_row};
+use domain::csv_row::{Field, Mapping, NewContact, OptInAt, RowError, RowRules, TimeRules, parse_row};
 use domain::delimiter;
 use domain::phone::Region;
+use domain::reasons::Tongue;
+use encoding_rs::{Encoding, UTF_8};
 use store::Arriving;
 use tokio::sync::mpsc;
 
-use super::lines::{Framed, Frames, LONGEST_ROW, Shape};
+use super::encoding::{self, Decoded};
+use super::found::Found;
+use super::header;
+use super::lines::{Frames, LONGEST_ROW};
+use super::sheet;
+use super::source::{Kind, Refused, Source};
+use super::table::{Framed, Shape, Table};
 use crate::fault::{Fault, Result};
 
 /// People in one parcel.
@@ -22,17 +31,7 @@ const REJECTS: usize = 256 * 1024;
 /// Rows in one parcel, whatever became of them, so that progress is seen in a file of repeats.
 const ROWS: i64 = 10_000;
 /// The columns that a file of rejects has after the original ones. When such a file comes back mended, they go.
-const REASON_COLUMNS: [&str; 5] = ["line", "column", "value", "code", "reason"];
-/// Code and reason of a cell whose bytes are wrong.
-const NOT_UTF8: (&str, &str) = (
-    "cell-not-utf8",
-    "the cell is not in UTF-8; if the whole file is not, name its encoding (--encoding windows-1252)",
-);
-/// Code and reason of a cell that holds U+FFFD.
-const LETTERS_LOST: (&str, &str) = (
-    "cell-letters-lost",
-    "the cell holds \u{fffd}, which stands for letters that a conversion lost; export it again in UTF-8",
-);
+pub(super) const REASON_COLUMNS: [&str; 5] = ["line", "column", "value", "code", "reason"];
 /// The most characters of a bad row that its report repeats.
 const LONGEST_VALUE: usize = 64;
 
@@ -40,21 +39,41 @@ const LONGEST_VALUE: usize = 64;
 #[derive(Clone)]
 pub(super) struct Reading {
     pub(super) mapping: Vec<(Field, String)>,
+    /// What files of known headers were mapped to, by [`header::fingerprint`].
+    pub(super) remembered: HashMap<String, Vec<(Field, String)>>,
     pub(super) region: Option<Region>,
     pub(super) opt_in_at: OptInAt,
+    pub(super) times: TimeRules,
     pub(super) now: Millis,
-    /// `None`: found out.
+    /// `None`: found out, here and below.
     pub(super) delimiter: Option<u8>,
+    pub(super) encoding: Option<&'static Encoding>,
+    pub(super) header: Option<bool>,
+    pub(super) sheet: Option<String>,
+    /// What the reasons of rejects are written in.
+    pub(super) tongue: Tongue,
+    /// Where a spreadsheet is kept while it is read.
+    pub(super) spool: PathBuf,
 }
 
 /// What the thread has to say.
 pub(super) enum Said {
-    /// First: the header is good. With the header of the file of rejects.
-    Header(Vec<u8>),
+    /// First: the header is good.
+    Header(Box<Begun>),
     /// Or: the file cannot be imported, and why.
     Unusable(String),
     /// Then: what came of the next rows.
     Parcel(Parcel),
+}
+
+/// What is known of a file before its first row.
+pub(super) struct Begun {
+    /// The header of the file of rejects.
+    pub(super) rejects: Vec<u8>,
+    /// How the file is read.
+    pub(super) found: Found,
+    /// By what the header is known again; `None` for a file without one.
+    pub(super) fingerprint: Option<String>,
 }
 
 /// What came of some rows. The counts are of all rows so far.
@@ -83,8 +102,8 @@ pub(super) fn delimiter_of(text: &str) -> Result<u8> {
 ///
 /// # Errors
 /// When the file of rejects cannot be formed in memory.
-pub(super) fn read(file: impl Read, reading: &Reading, out: &mpsc::Sender<Said>) -> anyhow::Result<()> {
-    match read_rows(file, reading, out) {
+pub(super) fn read(file: impl Read + 'static, reading: &Reading, out: &mpsc::Sender<Said>) -> anyhow::Result<()> {
+    match read_file(file, reading, out) {
         Ok(()) | Err(Ended::Quietly) => Ok(()),
         Err(Ended::Unusable(reason)) => {
             // Nobody listens: then somebody else has told another reason.
@@ -95,15 +114,18 @@ pub(super) fn read(file: impl Read, reading: &Reading, out: &mpsc::Sender<Said>)
     }
 }
 
-enum Ended {
+pub(super) enum Ended {
     Quietly,
     Unusable(String),
     Failed(anyhow::Error),
 }
 
 impl From<io::Error> for Ended {
-    fn from(_: io::Error) -> Self {
-        Self::Quietly
+    fn from(error: io::Error) -> Self {
+        match error.into_inner().map(|cause| cause.downcast::<Refused>()) {
+            Some(Ok(refused)) => Self::Unusable(refused.0),
+            _ => Self::Quietly,
+        }
     }
 }
 
@@ -113,25 +135,85 @@ impl From<csv::Error> for Ended {
     }
 }
 
-fn read_rows(file: impl Read, reading: &Reading, out: &mpsc::Sender<Said>) -> std::result::Result<(), Ended> {
-    let mut looks_wide = false;
-    let mut frames = Frames::new(file, |beginning| {
-        looks_wide = beginning.iter().take(64).filter(|byte| **byte == 0).count() > 4;
-        reading.delimiter.unwrap_or_else(|| delimiter::detect(&String::from_utf8_lossy(beginning)))
-    })?;
-    if looks_wide {
-        let reason = "The file is not in UTF-8; it looks like UTF-16 without its mark. Give --encoding utf-16le.";
-        return Err(Ended::Unusable(reason.to_owned()));
+fn read_file(file: impl Read + 'static, reading: &Reading, out: &mpsc::Sender<Said>) -> std::result::Result<(), Ended> {
+    let source = Source::open(file)?;
+    match source.kind {
+        Kind::Text => {
+            let (frames, found) = text(source, reading)?;
+            read_rows(frames, found, reading, out)
+        }
+        Kind::Zip | Kind::Compound => sheet::read(source, &reading.spool, reading.sheet.as_deref(), |sheet, format| {
+            let mut found = Found { format: format.to_owned(), sheet: Some(sheet.name.clone()), ..Found::default() };
+            if !sheet.others.is_empty() {
+                let others = sheet.others.join(", ");
+                found.remarks.push(format!(
+                    "Only the sheet {} was read; {others} hold rows too: name one with --sheet to import it.",
+                    sheet.name
+                ));
+            }
+            read_rows(sheet, found, reading, out)
+        }),
     }
-    let (mapping, width) = header(&mut frames, reading)?;
-    let rules = RowRules { region: reading.region, opt_in_at: reading.opt_in_at, now: reading.now };
-    let mut sorting = Sorting::new(mapping, width);
+}
+
+/// The rows of a text file, in UTF-8, cut at the right character.
+fn text(source: Source, reading: &Reading) -> std::result::Result<(Frames<Box<dyn Read>>, Found), Ended> {
+    // A byte order mark is surer than anybody's word.
+    let marked = Encoding::for_bom(&source.beginning).map(|(encoding, _)| encoding);
+    let encoding = marked.or(reading.encoding).unwrap_or_else(|| encoding::detect(&source.beginning));
+    let whole = source.whole;
+    let beginning: Vec<u8> = if encoding == UTF_8 {
+        source.beginning.clone()
+    } else {
+        encoding::beginning_in_utf8(&source.beginning, encoding)
+    };
+    let first = beginning.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
+    let delimiter = reading
+        .delimiter
+        .or_else(|| delimiter::named_in(&String::from_utf8_lossy(first)))
+        .unwrap_or_else(|| delimiter::detect(&String::from_utf8_lossy(&beginning)));
+    let found = Found {
+        format: "csv".to_owned(),
+        encoding: Some(encoding.name().to_ascii_lowercase()),
+        delimiter: Some(char::from(delimiter).to_string()),
+        ..Found::default()
+    };
+    let reader: Box<dyn Read> = if encoding == UTF_8 {
+        Box::new(source.into_reader())
+    } else {
+        Box::new(Decoded::new(source.into_reader(), encoding))
+    };
+    Ok((Frames::new(reader, delimiter, &beginning, whole)?, found))
+}
+
+fn read_rows<T: Table>(
+    mut table: T,
+    mut found: Found,
+    reading: &Reading,
+    out: &mpsc::Sender<Said>,
+) -> std::result::Result<(), Ended> {
+    let header::Header { mapping, width, skip, fingerprint } = header::find(&table, reading, &mut found)?;
+    table.set_columns(width);
+    for _ in 0..skip {
+        table.next()?;
+    }
+    let rules =
+        RowRules { region: reading.region, opt_in_at: reading.opt_in_at, times: reading.times, now: reading.now };
+    let mut sorting = Sorting::new(mapping, width, reading.tongue);
     let columns = sorting.mapping.headers().iter().map(String::as_str).chain(REASON_COLUMNS);
     let mut heading = csv::Writer::from_writer(Vec::new());
     heading.write_record(columns)?;
-    send(out, Said::Header(into_bytes(heading)?))?;
-    while let Some(row) = frames.next()? {
-        sorting.sort(&frames, &row, &rules)?;
+    send(out, Said::Header(Box::new(Begun { rejects: into_bytes(heading)?, found, fingerprint })))?;
+    loop {
+        match table.next() {
+            Ok(Some(row)) => sorting.sort(&table, &row, &rules)?,
+            Ok(None) => break,
+            Err(error) => {
+                // What was read by then is told before why there is no more.
+                send(out, Said::Parcel(sorting.parcel()?))?;
+                return Err(error.into());
+            }
+        }
         if sorting.is_full() {
             send(out, Said::Parcel(sorting.parcel()?))?;
         }
@@ -147,42 +229,17 @@ fn into_bytes(writer: csv::Writer<Vec<u8>>) -> std::result::Result<Vec<u8>, Ende
     writer.into_inner().map_err(|error| Ended::Failed(anyhow::anyhow!("writing rejects to memory: {}", error.error())))
 }
 
-/// Which column is what, and how many cells a row has.
-fn header<R: Read>(frames: &mut Frames<R>, reading: &Reading) -> std::result::Result<(Mapping, usize), Ended> {
-    let unusable = |reason: &str| Ended::Unusable(format!("The header cannot be read: {reason}."));
-    let row =
-        frames.next()?.ok_or_else(|| Ended::Unusable("The file is empty: it has not even a header.".to_owned()))?;
-    match row.shape {
-        Shape::Cells => {}
-        Shape::OpenQuote => return Err(unusable("a quote in it is not closed")),
-        Shape::TooLong => return Err(unusable("the first line is far too long for one")),
-    }
-    let mut names = Vec::new();
-    for cell in frames.cells() {
-        let name = std::str::from_utf8(cell);
-        names.push(name.map_err(|_| unusable("it is not in UTF-8; name the file's encoding (--encoding)"))?.to_owned());
-    }
-    // Blank cells at its end are what a spreadsheet appends.
-    while names.last().is_some_and(|name| name.trim().is_empty()) {
-        names.pop();
-    }
-    let width = names.len();
-    if names.ends_with(&REASON_COLUMNS.map(str::to_owned)) {
-        names.truncate(width - REASON_COLUMNS.len());
-    }
-    let by_column = reading.opt_in_at == OptInAt::Column;
-    let mapping = Mapping::from_header(&names, &reading.mapping, by_column)
-        .map_err(|error| Ended::Unusable(format!("The header cannot be used: {error}.")))?;
-    frames.set_columns(width);
-    Ok((mapping, width))
-}
-
 /// Sorts rows into people, repeats and rejects.
 struct Sorting {
     mapping: Mapping,
     /// How many cells a row has, reasons of an earlier import included.
     width: usize,
+    tongue: Tongue,
+    /// Where the phone number stands.
+    phone: Option<usize>,
     seen: HashSet<u64>,
+    /// User ids that came by, with the number beside them.
+    user_ids: HashMap<String, Option<u64>>,
     people: Vec<Arriving>,
     rejects: csv::Writer<Vec<u8>>,
     rows: i64,
@@ -191,12 +248,23 @@ struct Sorting {
     rows_sent: i64,
 }
 
+/// Who a row speaks of.
+enum Who {
+    New,
+    Repeated,
+    /// Somebody whose user id has another number in an earlier row.
+    Contradicted,
+}
+
 impl Sorting {
-    fn new(mapping: Mapping, width: usize) -> Self {
+    fn new(mapping: Mapping, width: usize, tongue: Tongue) -> Self {
         Self {
+            phone: mapping.place_of(Field::Phone),
             mapping,
             width,
+            tongue,
             seen: HashSet::new(),
+            user_ids: HashMap::new(),
             people: Vec::with_capacity(PEOPLE),
             rejects: csv::Writer::from_writer(Vec::new()),
             rows: 0,
@@ -206,40 +274,72 @@ impl Sorting {
         }
     }
 
-    fn sort<R: Read>(&mut self, frames: &Frames<R>, row: &Framed, rules: &RowRules) -> std::result::Result<(), Ended> {
+    fn sort<T: Table>(&mut self, table: &T, row: &Framed, rules: &RowRules) -> std::result::Result<(), Ended> {
         self.rows += 1;
         match row.shape {
             Shape::Cells => {}
-            Shape::OpenQuote => return self.reject(row, None, &[open_quote()]),
-            Shape::TooLong => return self.reject(row, None, &[too_long()]),
+            Shape::OpenQuote => return self.reject(row, None, &[RowError::of_row("row-open-quote", Vec::new())]),
+            Shape::TooLong => {
+                let error = RowError::of_row("row-too-long", vec![LONGEST_ROW.to_string()]);
+                return self.reject(row, None, &[error]);
+            }
         }
-        let texts: Vec<Cow<'_, str>> = frames.cells().map(String::from_utf8_lossy).collect();
+        let mut texts: Vec<Cow<'_, str>> = table.cells().map(String::from_utf8_lossy).collect();
+        if let Some(place) = self.phone.filter(|place| table.is_rounded(*place)) {
+            // As the spreadsheet shows it: so it is refused as what it is.
+            texts[place] = texts[place].parse::<f64>().map_or(Cow::Borrowed(""), |number| format!("{number:E}").into());
+        }
         let cells: Vec<&str> = texts.iter().map(|text| &**text).collect();
         let own = self.mapping.headers().len();
         let data = if cells.len() >= self.width && own < self.width { &cells[..own] } else { &cells[..] };
-        let unreadable = self.unreadable_cells(frames, data);
+        let unreadable = self.unreadable_cells(table, data);
         if !unreadable.is_empty() {
             return self.reject(row, Some(data), &unreadable);
         }
         match parse_row(&self.mapping, rules, data) {
-            Ok(contact) if self.seen.insert(contact.phone.key()) => self.people.push(arriving(contact)),
-            Ok(_) => self.duplicates += 1,
+            Ok(contact) => match self.who(&contact) {
+                Who::New => self.people.push(arriving(contact)),
+                Who::Repeated => self.duplicates += 1,
+                Who::Contradicted => {
+                    let column = self.mapping.column_of(Field::UserId).unwrap_or_default().to_owned();
+                    let user_id = contact.user_id.unwrap_or_default();
+                    let error = RowError::new(&column, &user_id, "user-id-of-two-numbers", Vec::new());
+                    return self.reject(row, Some(data), &[error]);
+                }
+            },
             Err(errors) => return self.reject(row, Some(data), &errors),
         }
         Ok(())
     }
 
+    /// Whether this person came before in the file, by the number or by the user id.
+    fn who(&mut self, contact: &NewContact) -> Who {
+        let key = contact.phone.map(domain::phone::PhoneNumber::key);
+        if let Some(user_id) = &contact.user_id {
+            match (self.user_ids.get(user_id), key) {
+                (Some(Some(before)), Some(key)) if *before != key => return Who::Contradicted,
+                (Some(_), None) => return Who::Repeated,
+                // A number for somebody of whom only the user id was known: more than a repeat.
+                _ => drop(self.user_ids.insert(user_id.clone(), key)),
+            }
+        }
+        match key {
+            Some(key) if !self.seen.insert(key) => Who::Repeated,
+            _ => Who::New,
+        }
+    }
+
     /// Cells that are not in UTF-8, and cells in which an earlier conversion lost letters.
-    fn unreadable_cells<R: Read>(&self, frames: &Frames<R>, texts: &[&str]) -> Vec<RowError> {
+    fn unreadable_cells<T: Table>(&self, table: &T, texts: &[&str]) -> Vec<RowError> {
         let columns = self.mapping.headers().iter().map(String::as_str).chain(std::iter::repeat(""));
-        let cells = frames.cells().zip(texts).zip(columns);
+        let cells = table.cells().zip(texts).zip(columns);
         // What is not UTF-8 was read with this mark in it, so the common row is looked at once.
         let marked = cells.filter(|((_, text), _)| text.contains(char::REPLACEMENT_CHARACTER));
         marked
             .map(|((bytes, text), column)| {
-                let (code, reason) = if std::str::from_utf8(bytes).is_err() { NOT_UTF8 } else { LETTERS_LOST };
-                let value = text.chars().take(LONGEST_VALUE).collect();
-                RowError { column: column.to_owned(), value, code, reason: reason.to_owned() }
+                let lost_before = std::str::from_utf8(bytes).is_ok();
+                let code = if lost_before { "cell-letters-lost" } else { "cell-not-utf8" };
+                RowError::new(column, text, code, Vec::new())
             })
             .collect()
     }
@@ -247,7 +347,11 @@ impl Sorting {
     /// One line for one bad row: its cells, its first fault, and the reasons of all its faults.
     fn reject(&mut self, row: &Framed, cells: Option<&[&str]>, errors: &[RowError]) -> std::result::Result<(), Ended> {
         self.rejected += 1;
-        let text = String::from_utf8_lossy(&row.text);
+        let text = match cells {
+            // A sheet's row has no text of its own.
+            Some(cells) if row.text.is_empty() => Cow::Owned(cells.join(", ")),
+            _ => String::from_utf8_lossy(&row.text),
+        };
         let own = self.mapping.headers().len();
         // A row whose cells cannot be told stands whole in the first column.
         let mut record: Vec<&str> = cells.map_or_else(|| vec![&*text], |cells| cells[..cells.len().min(own)].to_vec());
@@ -260,7 +364,7 @@ impl Sorting {
             None => ("", "", ""),
         };
         let line = row.line.to_string();
-        let reasons: Vec<&str> = errors.iter().map(|error| error.reason.as_str()).collect();
+        let reasons: Vec<String> = errors.iter().map(|error| error.reason(self.tongue)).collect();
         let reasons = reasons.join("; ");
         record.extend([line.as_str(), column, value, code, &reasons]);
         self.rejects.write_record(record)?;
@@ -287,28 +391,16 @@ impl Sorting {
 fn arriving(contact: NewContact) -> Arriving {
     Arriving {
         // At most fifteen digits, so both fit.
-        phone_key: Some(contact.phone.key().cast_signed()),
-        phone: Some(contact.phone.e164().cast_signed()),
-        user_id: None,
+        phone_key: contact.phone.map(|phone| phone.key().cast_signed()),
+        phone: contact.phone.map(|phone| phone.e164().cast_signed()),
+        user_id: contact.user_id,
         name: contact.name,
         language: contact.language,
         // A map of texts has always a JSON form.
         attributes: serde_json::to_string(&contact.attributes).unwrap_or_default(),
         opt_in_at: contact.opt_in_at,
-        opt_in_source: None,
-        opt_in_wording: None,
+        opt_in_source: contact.opt_in_source,
+        opt_in_wording: contact.opt_in_wording,
         salt: rand::random(),
     }
-}
-
-fn fault_of_row(code: &'static str, reason: String) -> RowError {
-    RowError { column: String::new(), value: String::new(), code, reason }
-}
-
-fn open_quote() -> RowError {
-    fault_of_row("row-open-quote", "a quote opens a cell and does not close it; close or remove it".to_owned())
-}
-
-fn too_long() -> RowError {
-    fault_of_row("row-too-long", format!("the row is longer than {LONGEST_ROW} bytes; look for a missing line end"))
 }

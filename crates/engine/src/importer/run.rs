@@ -14,8 +14,9 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
-use super::rows::{Parcel, Said};
-use super::{Checked, Progress};
+use super::header;
+use super::rows::{Begun, Parcel, Said};
+use super::{Checked, Found, Progress};
 use crate::App;
 use crate::fault::{Fault, FaultKind, Result};
 use crate::host;
@@ -68,6 +69,10 @@ pub(super) struct Run<'a, P> {
     /// Shows other processes of this machine that the import lives.
     presence: Option<Presence>,
     rejects: Option<Rejects>,
+    /// How the file is read.
+    found: Found,
+    /// By what its header is known again.
+    fingerprint: Option<String>,
     progress: P,
 }
 
@@ -92,6 +97,8 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
             met_known: true,
             presence: None,
             rejects: None,
+            found: Found::default(),
+            fingerprint: None,
             progress,
         }
     }
@@ -106,7 +113,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
         while let Some(said) = self.hear(&mut said).await {
             match said {
                 Said::Unusable(reason) => return Err(Fault::invalid(reason)),
-                Said::Header(rejects_header) => self.begin(rejects_header).await?,
+                Said::Header(begun) => self.begin(*begun).await?,
                 Said::Parcel(parcel) => {
                     self.gather(parcel).await?;
                     if self.gathered.len() >= self.enough {
@@ -136,7 +143,9 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
     }
 
     /// The header is good: the import has a number, and its list exists.
-    async fn begin(&mut self, rejects_header: Vec<u8>) -> Result<()> {
+    async fn begin(&mut self, begun: Begun) -> Result<()> {
+        self.found = begun.found;
+        self.fingerprint = begun.fingerprint;
         if self.order.dry_run {
             return Ok(());
         }
@@ -165,8 +174,10 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
         };
         self.target = Some(ImportTarget { import_id, list_id });
         self.presence = Some(presence);
+        let reading = serde_json::to_string(&self.found).map_err(anyhow::Error::from)?;
+        self.app.store.note_reading(import_id, &reading).await?;
         let path = rejects_path(&self.app.data_dir, import_id);
-        let file = create_private(&path, &rejects_header).await.map_err(|error| no_rejects(&error))?;
+        let file = create_private(&path, &begun.rejects).await.map_err(|error| no_rejects(&error))?;
         self.rejects = Some(Rejects { path, file });
         Ok(())
     }
@@ -312,6 +323,15 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
         }
     }
 
+    /// What somebody said of this file's columns holds for the next file with the same header.
+    async fn remember_header(&self) -> Result<()> {
+        let said = header::to_remember(&self.order.reading.mapping);
+        if let (Some(fingerprint), Some(said)) = (&self.fingerprint, said) {
+            self.app.store.remember_header_set(fingerprint, &said, self.app.clock.now_ms()).await?;
+        }
+        Ok(())
+    }
+
     /// Notes how it ended, and says so.
     pub(super) async fn end(mut self, outcome: Result<String>, took: Duration) -> Result<ImportSummary> {
         let mut outcome = outcome;
@@ -341,6 +361,9 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
             if outcome.is_ok() && !noted? {
                 outcome = Err(interrupted());
             }
+            if outcome.is_ok() {
+                self.remember_header().await?;
+            }
         }
         let sha256 = match outcome {
             Ok(sha256) => sha256,
@@ -361,6 +384,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
             suppressed: counts.suppressed,
             seconds: took.as_secs_f64(),
             rejects_file,
+            found: self.found,
             same_as,
         })
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::file_hints::FileHints;
 use super::with_client;
 use crate::cli::{Bar, Line, Session};
 use crate::client::{ApiClient, Upload, query_encoded};
@@ -15,7 +16,7 @@ use crate::exit::Exit;
 /// `hudhud import FILE …`
 #[derive(Debug, Args)]
 pub struct Import {
-    /// The CSV file; - for standard input
+    /// The file: CSV or TSV in any encoding, XLSX, XLSB, XLS or ODS, packed with gzip or not; - for standard input
     file: PathBuf,
     /// The list its people go to; made if it is not there
     #[arg(long)]
@@ -23,7 +24,8 @@ pub struct Import {
     /// The country of numbers written without +, such as EG
     #[arg(long, value_name = "CC")]
     region: Option<String>,
-    /// Take a field from this column; fields are phone, name, language, opt_in_at. May be repeated
+    /// Take a field from this column; fields are phone, user_id, name, language, country, time_zone, opt_in_at,
+    /// opt_in_source, opt_in_wording. May be repeated, and is remembered for files with the same header
     #[arg(long = "map", value_name = "FIELD=COLUMN", value_parser = pair)]
     map: Vec<(String, String)>,
     /// Where their consent comes from, in words
@@ -41,6 +43,8 @@ pub struct Import {
     /// The character between cells, if it should not be detected
     #[arg(long)]
     delimiter: Option<String>,
+    #[command(flatten)]
+    hints: FileHints,
     /// Write the rejected rows, with line, column and reason, to this file
     #[arg(long, value_name = "OUT.csv")]
     rejects: Option<PathBuf>,
@@ -74,6 +78,9 @@ impl Import {
         session.out.document(&summary)?;
         if let (Some(same), Some(at)) = (summary["same_as"]["import_id"].as_i64(), summary["same_as"]["at"].as_str()) {
             session.out.remark(&format!("This is the same file as on {at}, import {same}."));
+        }
+        for remark in summary["remarks"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            session.out.remark(remark);
         }
         if summary["rejected"].as_u64().unwrap_or(0) > 0 {
             let file = summary["rejects_file"].as_str().unwrap_or("the import's rejects");
@@ -115,6 +122,7 @@ impl Import {
         for (key, value) in optional.into_iter().chain([("encoding", &self.encoding), ("delimiter", &self.delimiter)]) {
             query.extend(value.iter().map(|value| (key, value.clone())));
         }
+        query.extend(self.hints.query());
         query.extend(self.map.iter().map(|(field, column)| ("map", format!("{field}={column}"))));
         if self.dry_run {
             query.push(("dry_run", "true".to_owned()));

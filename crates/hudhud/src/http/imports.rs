@@ -1,4 +1,4 @@
-//! `/api/v1/imports`. An import's body is the CSV file itself, streamed; everything else is in the query string.
+//! `/api/v1/imports`. An import's body is the file itself, streamed; everything else is in the query string.
 
 use std::io;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use engine::importer::{self, ImportOrder};
+use engine::importer::{self, Hints, ImportOrder};
 use engine::imports::{self, ImportSummary, ImportView, UndoneView};
 use engine::{Actor, App, Fault};
 use futures::TryStreamExt;
@@ -42,12 +42,23 @@ struct ImportParams {
     opt_in_at: String,
     /// The country of numbers without a country code, ISO 3166 alpha-2.
     region: Option<String>,
-    /// `field=column`, where the header does not tell; fields are phone, name, language, opt_in_at. May be repeated.
+    /// `field=column`, where the header does not tell; fields are phone, user_id, name, language, country, time_zone,
+    /// opt_in_at, opt_in_source, opt_in_wording. May be repeated. Remembered for files with the same header.
     map: Option<String>,
     /// The file's encoding by its WHATWG label, if it should not be found out.
     encoding: Option<String>,
     /// What separates the cells, if it should not be found out.
     delimiter: Option<String>,
+    /// The sheet of a spreadsheet; without it, the first that holds a table.
+    sheet: Option<String>,
+    /// `yes` or `no`: whether the first row names the columns, if it should not be found out.
+    header: Option<String>,
+    /// `dmy` or `mdy`: which of 03/04/2026 is the day. Without it such a date is rejected.
+    date_order: Option<String>,
+    /// Whose wall clock shows the times without an offset, as `Africa/Cairo`; without it UTC.
+    time_zone: Option<String>,
+    /// The language of the rejects' reasons: `en`, `ar` or `es`.
+    lang: Option<String>,
     /// The file's name, for the record.
     file_name: Option<String>,
     /// Check every row and keep nothing.
@@ -66,6 +77,7 @@ fn order(query: Vec<(String, String)>, actor: Actor) -> Result<ImportOrder, Faul
         opt_in_at: None,
         encoding: None,
         delimiter: None,
+        hints: Hints::default(),
         dry_run: false,
         actor,
     };
@@ -79,6 +91,17 @@ fn order(query: Vec<(String, String)>, actor: Actor) -> Result<ImportOrder, Faul
             "opt_in_at" => order.opt_in_at = Some(value.parse()?),
             "encoding" => order.encoding = Some(value),
             "delimiter" => order.delimiter = Some(value),
+            "sheet" => order.hints.sheet = Some(value),
+            "header" => {
+                order.hints.header = Some(match value.as_str() {
+                    "yes" | "true" => true,
+                    "no" | "false" => false,
+                    _ => return Err(Fault::invalid("The parameter header is yes or no.")),
+                });
+            }
+            "date_order" => order.hints.date_order = Some(value),
+            "time_zone" => order.hints.time_zone = Some(value),
+            "lang" => order.hints.lang = Some(value),
             "dry_run" => {
                 order.dry_run = value.parse().map_err(|_| Fault::invalid("The parameter dry_run is true or false."))?;
             }
@@ -92,7 +115,7 @@ fn order(query: Vec<(String, String)>, actor: Actor) -> Result<ImportOrder, Faul
     Ok(order)
 }
 
-/// Imports a CSV file, which is the body. Answers when all of it is stored; nothing is sent to anybody.
+/// Imports a file, which is the body: CSV or TSV in any encoding, XLSX, XLSB, XLS or ODS, packed with gzip or not. Answers when all of it is stored; nothing is sent to anybody.
 #[utoipa::path(post, path = "/api/v1/imports", tag = "imports", params(ImportParams),
     request_body(content = String, content_type = "text/csv", description = "The file, as it is"),
     responses((status = 200, description = "What came of it", body = ImportSummary)))]
@@ -174,7 +197,9 @@ mod tests {
 
     #[test]
     fn a_parameter_that_nobody_knows_or_cannot_be_read_is_refused_by_name() {
-        for (key, value) in [("regoin", "EG"), ("dry_run", "yes"), ("map", "phone"), ("opt_in_at", "yesterday")] {
+        for (key, value) in
+            [("regoin", "EG"), ("dry_run", "yes"), ("map", "phone"), ("opt_in_at", "yesterday"), ("header", "1")]
+        {
             assert!(read(&[("list", "eid"), (key, value)]).is_err(), "{key}={value}");
         }
     }

@@ -142,6 +142,8 @@ CREATE TABLE imports (
     -- accepted people of whom nothing was written: all of it was there already
     unchanged     BIGINT  NOT NULL DEFAULT 0,
     rejects_file  TEXT,
+    -- how the file was read: encoding, delimiter, header, mapping; JSON
+    reading       TEXT,
     error         TEXT,
     started_at    BIGINT  NOT NULL,
     finished_at   BIGINT,
@@ -179,6 +181,13 @@ CREATE TABLE consent_texts (
     source  TEXT NOT NULL,
     wording TEXT NOT NULL DEFAULT '',
     UNIQUE (source, wording)
+);
+
+-- What the columns of files were said to be, by a hash of their headers.
+CREATE TABLE header_sets (
+    fingerprint TEXT   NOT NULL PRIMARY KEY,
+    mapping     TEXT   NOT NULL,
+    used_at     BIGINT NOT NULL
 );
 
 -- Who consented, when, by which source; one row per piece of evidence. The ledger entry of its import and chunk holds
