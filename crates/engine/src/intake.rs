@@ -14,7 +14,7 @@ use store::{Happening, Identity, NewInbound, Parked, Waiting};
 
 use crate::journal::AttemptKey;
 use crate::refusals::{AWAITS_TEMPLATE, advice, class_of, least_pause};
-use crate::{App, callback, consequences, indoubt};
+use crate::{App, callback, consequences, indoubt, reviews};
 
 /// Bodies applied in one round.
 const BODIES: i64 = 100;
@@ -59,6 +59,7 @@ pub async fn tick(app: &Arc<App>) -> anyhow::Result<bool> {
     }
     let accounts: HashMap<i64, store::Account> =
         app.store.accounts().await?.into_iter().map(|account| (account.id, account)).collect();
+    reviews::take(app, &bodies, |body, change| vouched(app, &accounts, body, change)).await?;
     if let Err(error) = apply(app, read(app, &accounts, &bodies)).await {
         if is_away(&error) {
             return Err(error);

@@ -4,6 +4,8 @@
 //! here by one sealer, so that a stop never waits behind an import. The chain holds when, what, who and about which
 //! ids, and of the detail only its salted commitment: a person's detail and salt can be erased while it still verifies.
 
+pub mod file;
+pub mod heads;
 pub mod tree;
 
 use ring::digest;

@@ -136,7 +136,10 @@ pub(crate) async fn stop_within(tx: &mut Link, stop: &Stop) -> Result<Stopped> {
     let mut evidence_id = None;
     for person in &people {
         let inserted: Option<i64> = on!(tx, c => sqlx::query_scalar(
-            "INSERT INTO suppressions (contact_id, scope, since, source, campaign_id) VALUES ($1, $2, $3, $4, $5)
+            "INSERT INTO suppressions (contact_id, scope, since, source, campaign_id)
+             SELECT $1, $2, $3, $4, $5
+             WHERE $4 NOT IN ('text', 'button', 'user_preferences')
+                OR NOT EXISTS (SELECT 1 FROM lifted WHERE lifted.contact_id = $1 AND lifted.at > $3)
              ON CONFLICT (contact_id) DO NOTHING RETURNING contact_id")
             .bind(person).bind(stop.scope).bind(stop.at).bind(stop.source).bind(stop.campaign_id)
             .fetch_optional(c).await)?;
@@ -307,7 +310,7 @@ async fn insert_names(tx: &mut Link, json: &str) -> Result<()> {
 }
 
 /// Learns names within the caller's transaction. The people who became suppressed by it.
-async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Result<Vec<i64>> {
+pub(crate) async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Result<Vec<i64>> {
     let people: Vec<i64> = identities.iter().map(|identity| identity.contact_id).collect();
     let sql = tx.pick(
         "SELECT id FROM contacts WHERE id IN (SELECT value FROM json_each($1))",
