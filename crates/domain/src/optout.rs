@@ -1,197 +1,283 @@
-//! The words that stop everything, as people type them and as buttons are labelled.
+//! What people say when they want no more messages, as they type it and as buttons are labelled.
 //!
-//! A message counts only if the *whole* of it is such a word: "stop" does, "stop by the shop" does not. What could also
-//! mean an order ("cancel", "إلغاء") is left to a person. Texts are compared after [`normalise`], which the lists went
-//! through as well.
+//! A text has a [`Verdict`]. *Stop* is said where nothing else can be meant: by a word alone ("stop"), or by a sentence
+//! about messages, lists or numbers ("please remove me from your list", "لا ترسلوا لي رسائل"). What could also mean an
+//! order or an appointment ("cancel", "إلغاء") is *doubtful* and left to a person. What says the opposite ("don't
+//! stop") or speaks of something else ("stop by the shop") is neither. Asking for messages again is understood only if
+//! it is the whole message.
+//!
+//! Texts are compared after [`normalise`], with politeness taken out. Each language is a table of word classes and of
+//! patterns over them (`languages`); an operator's own [`Words`] come before.
 
-mod words;
+mod grammar;
+mod languages;
+mod normal;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use unicode_normalization::UnicodeNormalization;
+use serde::{Deserialize, Serialize};
 
-use words::{LABELS, WORDS};
+use grammar::{Grammar, MOST, Reading};
+pub use normal::normalise;
 
-/// Longer messages are complaints or stories, never one of the words below. In bytes.
-const LONGEST: usize = 120;
+/// Longer texts are cut before they are read. In bytes.
+const LONGEST: usize = 2_000;
+/// Whoever says stop in a longer message is read by a person: it tells a story. In words.
+const STORY: usize = 40;
+/// A word is never longer. In bytes.
+const LONGEST_PHRASE: usize = 120;
 
-/// A text as it is compared: compatibility forms folded, lower case, without accents, vowel marks, tatweel, joiners,
-/// punctuation and emoji; Arabic letters that people use for one another made one; letters repeated three times or
-/// more written once; single spaces.
-pub fn normalise(text: &str) -> String {
-    let mut normal = String::with_capacity(text.len());
-    let mut gap = false;
-    // How often the last letter stands in a row, in the text.
-    let mut run = 0;
-    let mut last = None;
-    for c in text.nfkd().flat_map(char::to_lowercase) {
-        let c = match c {
-            'ٱ' => 'ا',
-            'ى' | 'ی' => 'ي',
-            'ة' => 'ه',
-            'ک' => 'ك',
-            c if is_silent(c) => continue,
-            c => c,
-        };
-        if !c.is_alphanumeric() {
-            (gap, last) = (true, None);
-            continue;
+/// What a text means for messages from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// No more messages.
+    Stop,
+    /// It may mean stop: a person decides.
+    Doubtful,
+    /// Messages again, please.
+    Start,
+    /// Nothing of the kind.
+    Nothing,
+}
+
+impl Verdict {
+    /// As it is written in commands and rows.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Doubtful => "doubtful",
+            Self::Start => "start",
+            Self::Nothing => "nothing",
         }
-        if gap && !normal.is_empty() {
-            normal.push(' ');
-        }
-        gap = false;
-        run = if last == Some(c) { run + 1 } else { 1 };
-        last = Some(c);
-        if run >= 3 && c.is_alphabetic() {
-            // The second of the row was written before anybody knew that a third would come.
-            if run == 3 {
-                normal.pop();
-            }
-            continue;
-        }
-        normal.push(c);
     }
-    normal
+
+    /// The verdict of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Stop, Self::Doubtful, Self::Start, Self::Nothing].into_iter().find(|verdict| verdict.as_str() == name)
+    }
 }
 
-/// Marks that change how a word looks and not which word it is.
-fn is_silent(c: char) -> bool {
-    matches!(c,
-        '\u{300}'..='\u{36f}'       // accents, taken off by the decomposition
-        | '\u{640}'                 // tatweel
-        | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6ed}' // Arabic marks
-        | '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}'
-        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-        | '\'' | '’' | '`')
+/// Why a phrase cannot be one of an operator's words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WordError {
+    /// Nothing is left of it once punctuation and politeness are taken off.
+    #[error("nothing is left of the phrase without punctuation and politeness")]
+    Empty,
+    /// It is longer than any word.
+    #[error("the phrase is longer than {LONGEST_PHRASE} bytes")]
+    TooLong,
 }
 
-/// True if the whole message can only mean: stop.
-pub fn tier1(text: &str) -> bool {
-    static NORMAL: LazyLock<HashSet<String>> = LazyLock::new(|| WORDS.iter().map(|word| normalise(word)).collect());
-    text.len() <= LONGEST && NORMAL.contains(&normalise(text))
+/// The words that an operator added, each with its verdict. They are whole messages or labels, and come before the
+/// built-in tables.
+#[derive(Clone, Debug, Default)]
+pub struct Words {
+    own: HashMap<String, Verdict>,
 }
 
-/// True if a button with this label stops everything.
-pub fn is_label(label: &str) -> bool {
-    static NORMAL: LazyLock<HashSet<String>> = LazyLock::new(|| LABELS.iter().map(|label| normalise(label)).collect());
-    tier1(label) || (label.len() <= LONGEST && NORMAL.contains(&normalise(label)))
+impl Words {
+    /// Words from phrases as [`Words::key`] wrote them.
+    pub fn new(own: impl IntoIterator<Item = (String, Verdict)>) -> Self {
+        Self { own: own.into_iter().collect() }
+    }
+
+    /// How a phrase is compared: two that have the same key are the same word.
+    ///
+    /// # Errors
+    /// When nothing is left to be compared, or it is too long.
+    pub fn key(phrase: &str) -> Result<String, WordError> {
+        if phrase.len() > LONGEST_PHRASE {
+            return Err(WordError::TooLong);
+        }
+        let normal = normal::joined(normalise(phrase));
+        let key = without_politeness(normal.split_whitespace().collect()).join(" ");
+        if key.is_empty() { Err(WordError::Empty) } else { Ok(key) }
+    }
+
+    /// What a message says.
+    #[must_use]
+    pub fn read(&self, text: &str) -> Verdict {
+        let text = cut(text);
+        if let Some(verdict) = self.word(text) {
+            return verdict;
+        }
+        match read_all(text) {
+            // What stands between full stops is a sentence of its own: "Please stop. My order came."
+            Verdict::Doubtful => {
+                let mut sentences = text.split(['.', '!', '?', ';', '\n', '؟', '؛', '।', '…']);
+                let is_said =
+                    sentences.any(|sentence| sentence.len() < text.len() && read_all(sentence) == Verdict::Stop);
+                if is_said { Verdict::Stop } else { Verdict::Doubtful }
+            }
+            Verdict::Nothing if is_sign(text) => Verdict::Doubtful,
+            verdict => verdict,
+        }
+    }
+
+    /// What a button with this label says.
+    #[must_use]
+    pub fn label(&self, label: &str) -> Verdict {
+        let label = cut(label);
+        if let Some(verdict) = self.word(label) {
+            return verdict;
+        }
+        static LABELS: LazyLock<Vec<String>> = LazyLock::new(|| LABELS_WRITTEN.iter().map(|l| normalise(l)).collect());
+        if LABELS.contains(&normalise(label)) { Verdict::Stop } else { read_all(label) }
+    }
+
+    fn word(&self, text: &str) -> Option<Verdict> {
+        if self.own.is_empty() {
+            return None;
+        }
+        self.own.get(&Self::key(text).ok()?).copied()
+    }
+}
+
+/// What can mean one thing only on a button of a promotion, though not when somebody types it.
+const LABELS_WRITTEN: &[&str] = &[
+    "not interested",
+    "no more promotions",
+    "no thanks, stop",
+    "no thanks",
+    "غير مهتم",
+    "لست مهتما",
+    "لا أريد العروض",
+    "مش مهتم",
+    "cancelar suscripción",
+    "cancelar la suscripción",
+    "anular suscripción",
+    "no me interesa",
+    "cancelar inscrição",
+    "não tenho interesse",
+    "pas intéressé",
+    "kein interesse",
+    "ilgilenmiyorum",
+    "tidak tertarik",
+    "रुचि नहीं है",
+];
+
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text)
+}
+
+/// A sign that stands for stop among nothing but signs.
+fn is_sign(text: &str) -> bool {
+    text.contains(['🛑', '🚫', '⛔', '👎', '✋', '🔕']) && normalise(text).is_empty()
+}
+
+static GRAMMARS: LazyLock<Vec<Grammar>> =
+    LazyLock::new(|| languages::ALL.iter().map(|language| Grammar::of(language)).collect());
+
+/// Phrases of politeness by their first word, the longest first.
+static POLITE: LazyLock<HashMap<String, Vec<Vec<String>>>> = LazyLock::new(|| {
+    let mut polite: HashMap<String, Vec<Vec<String>>> = HashMap::new();
+    for phrase in languages::ALL.iter().flat_map(|language| language.polite.split('|')) {
+        let words: Vec<String> = normalise(phrase).split(' ').map(str::to_owned).collect();
+        let Some(first) = words.first().filter(|first| !first.is_empty()) else { continue };
+        polite.entry(first.clone()).or_default().push(words);
+    }
+    for phrases in polite.values_mut() {
+        phrases.sort_by_key(|words| std::cmp::Reverse(words.len()));
+    }
+    polite
+});
+
+/// Long words that people misspell.
+static SPELLED: LazyLock<Vec<String>> =
+    LazyLock::new(|| languages::ALL.iter().flat_map(|language| language.spelled).map(|word| normalise(word)).collect());
+
+fn without_politeness(words: Vec<&str>) -> Vec<&str> {
+    let mut left = Vec::with_capacity(words.len());
+    let mut at = 0;
+    while let Some(word) = words.get(at) {
+        let phrases = POLITE.get(*word).into_iter().flatten();
+        let polite = phrases.map(Vec::as_slice).find(|phrase| words[at..].starts_with_words(phrase));
+        match polite {
+            Some(phrase) => at += phrase.len(),
+            None => {
+                left.push(*word);
+                at += 1;
+            }
+        }
+    }
+    left
+}
+
+trait StartsWithWords {
+    fn starts_with_words(&self, phrase: &[String]) -> bool;
+}
+
+impl StartsWithWords for [&str] {
+    fn starts_with_words(&self, phrase: &[String]) -> bool {
+        self.len() >= phrase.len() && self.iter().zip(phrase).all(|(word, other)| word == other)
+    }
+}
+
+/// The word that was meant: a long one with a slip in it is put right.
+fn spelled(word: &str) -> &str {
+    let letters = word.chars().count();
+    if letters < 6 || GRAMMARS.iter().any(|grammar| grammar.knows(word)) {
+        return word;
+    }
+    let allowed = |right: &str| if right.chars().count() >= 10 && letters >= 9 { 2 } else { 1 };
+    SPELLED
+        .iter()
+        .find(|right| {
+            let most = allowed(right);
+            // The first letter is seldom wrong, and "subscribe" is not "unsubscribe".
+            word.chars().next() == right.chars().next() && normal::distance(word, right, most) <= most
+        })
+        .map_or(word, String::as_str)
+}
+
+/// What the languages make of a text together: "don't stop" in one holds against "stop" in another, for people mix them.
+fn read_all(text: &str) -> Verdict {
+    let normal = normal::joined(normalise(text));
+    let words = without_politeness(normal.split_whitespace().collect());
+    let is_story = words.len() > STORY;
+    // Of a very long text the beginning and the end are read, where people put what they want.
+    let parts = [&words[..words.len().min(MOST)], &words[words.len().saturating_sub(MOST)..]];
+    for part in &parts[..if words.len() > MOST { 2 } else { 1 }] {
+        let verdict = match weigh(part, is_story) {
+            Verdict::Nothing => {
+                let right: Vec<&str> = part.iter().map(|word| spelled(word)).collect();
+                if right == *part { Verdict::Nothing } else { weigh(&right, is_story) }
+            }
+            verdict => verdict,
+        };
+        if verdict != Verdict::Nothing {
+            return verdict;
+        }
+    }
+    Verdict::Nothing
+}
+
+fn weigh(words: &[&str], is_story: bool) -> Verdict {
+    let readings: Vec<Reading> = GRAMMARS.iter().map(|grammar| grammar.read(words)).collect();
+    let any = |says: fn(&Reading) -> bool| readings.iter().any(says);
+    if any(|reading| reading.alone) {
+        return if is_story { Verdict::Doubtful } else { Verdict::Stop };
+    }
+    if any(|reading| reading.start) {
+        return Verdict::Start;
+    }
+    if any(|reading| reading.doubt) {
+        return Verdict::Doubtful;
+    }
+    let stops = any(|reading| reading.stop);
+    if any(|reading| reading.keep) || (!stops && !any(|reading| reading.hint)) {
+        return Verdict::Nothing;
+    }
+    match any(|reading| reading.guard) {
+        false if stops && !is_story => Verdict::Stop,
+        true if !stops => Verdict::Nothing,
+        _ => Verdict::Doubtful,
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_word_that_stops_stops_however_it_is_written() {
-        for text in [
-            "STOP",
-            "Stop.",
-            "stop!!!",
-            "stoooop",
-            "  stop  ",
-            "ＳＴＯＰ",
-            "🛑 stop 🛑",
-            "s\u{200b}top",
-            "Opt-Out",
-            "\"unsubscribe\"",
-            "إيقاف",
-            "ايقاف",
-            "إيقـــاف",
-            "إِيقَاف",
-            "أوقف",
-            "كفايه",
-            "إلغاء الإشتراك",
-            "الغاء الاشتراك",
-            "BAJA",
-            "Darme de baja",
-            "No mas promociones",
-            "Parar promoções",
-            "parar promocoes",
-            "Sair",
-            "NÃO QUERO RECEBER",
-            "Arret",
-            "ARRÊT",
-            "Désabonner",
-            "desabonner",
-        ] {
-            assert!(tier1(text), "{text:?} as {:?}", normalise(text));
-        }
-    }
-
-    #[test]
-    fn a_word_among_others_stops_nothing() {
-        for text in [
-            "stop by the shop",
-            "don't stop",
-            "non-stop",
-            "bus stop",
-            "when does it end",
-            "cancel my order",
-            "cancel",
-            "إلغاء",
-            "إلغاء الطلب",
-            "متى يتوقف العرض",
-            "موقف",
-            "baja de precio",
-            "pare no posto",
-            "bitte",
-            "cancelar",
-            "ok",
-            "",
-            "👎",
-            "حذف",
-            "START",
-            "اشتراك",
-            "alta",
-        ] {
-            assert!(!tier1(text), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn the_labels_of_opt_out_buttons_are_known() {
-        for label in [
-            "Stop promotions",
-            "Unsubscribe from Promos",
-            "Unsubscribe from All",
-            "إيقاف العروض",
-            "إلغاء الاشتراك",
-            "No más promociones",
-            "Darme de baja",
-            "Parar promoções",
-            "Cancelar suscripción",
-            "Not interested",
-        ] {
-            assert!(is_label(label), "{label:?}");
-        }
-        for label in ["Shop now", "تسوق الآن", "Ver ofertas", "Interested", "Cancelar", "Yes"] {
-            assert!(!is_label(label), "{label:?}");
-        }
-    }
-
-    #[test]
-    fn a_long_message_is_never_a_stop_word() {
-        assert!(!tier1(&"stop ".repeat(1_000)));
-        assert!(!tier1(&format!("stop{}", "!".repeat(10_000))));
-    }
-
-    #[test]
-    fn letters_three_times_in_a_row_stand_once_and_twice_stay() {
-        assert_eq!(normalise("stooop aab"), "stop aab");
-        assert_eq!(normalise("سلاااام"), "سلام");
-        assert_eq!(normalise("1000"), "1000", "digits are no letters");
-    }
-
-    proptest! {
-        #[test]
-        fn normalising_breaks_on_no_text_and_leaves_no_edge_blanks(text in "\\PC{0,60}") {
-            let normal = normalise(&text);
-            prop_assert_eq!(normal.trim(), &normal);
-            prop_assert!(!normal.contains("  "));
-        }
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! What a quick-reply button of ours carries, so that a tap tells its campaign and its meaning even where Meta leaves
 //! out which message it answers.
 
-use crate::optout;
+use crate::optout::{Verdict, Words};
 
 /// The version that payloads begin with.
 const PREFIX: &str = "HH1";
@@ -61,7 +61,7 @@ pub fn decode(text: &str) -> Option<Payload> {
 
 /// What a tap on a button with this label means. Decided once, when a campaign is planned.
 pub fn button_intent(label: &str) -> Intent {
-    if optout::is_label(label) { Intent::OptOut } else { Intent::Reply }
+    if Words::default().label(label) == Verdict::Stop { Intent::OptOut } else { Intent::Reply }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::inbox::Inbox;
 use crate::queue::Redis;
 use crate::vault::Vault;
 use crate::vouchers::Vouchers;
+use crate::words::OwnWords;
 
 /// What the process hands over at the start.
 #[derive(Debug)]
@@ -59,6 +60,8 @@ pub struct App {
     pub inbox: Inbox,
     /// Whose secrets vouch for webhooks.
     pub(crate) vouchers: Vouchers,
+    /// What an operator says that phrases mean.
+    pub(crate) words: OwnWords,
 }
 
 impl App {
@@ -67,6 +70,7 @@ impl App {
     pub fn new(parts: AppParts) -> Arc<Self> {
         let AppParts { store, graph, graph_is_loopback, vault, clock, data_dir, redis, install } = parts;
         let (scheduler_wake, inbox, vouchers) = (Notify::new(), Inbox::default(), Vouchers::default());
+        let words = OwnWords::default();
         Arc::new(Self {
             store,
             graph,
@@ -79,6 +83,7 @@ impl App {
             scheduler_wake,
             inbox,
             vouchers,
+            words,
         })
     }
 }

@@ -26,16 +26,19 @@ const AGAIN: Millis = 3_600_000;
 enum Chore {
     /// The whole ledger is checked.
     CheckLedger,
+    /// The head of the ledger's chain is signed.
+    SignLedger,
     /// Every account's numbers and templates are read anew, which heals missed webhooks.
     ReadAccounts,
 }
 
 impl Chore {
-    const ALL: [Self; 2] = [Self::CheckLedger, Self::ReadAccounts];
+    const ALL: [Self; 3] = [Self::CheckLedger, Self::SignLedger, Self::ReadAccounts];
 
     fn name(self) -> &'static str {
         match self {
             Self::CheckLedger => "check-ledger",
+            Self::SignLedger => "sign-ledger",
             Self::ReadAccounts => "read-accounts",
         }
     }
@@ -44,6 +47,7 @@ impl Chore {
     fn line(self) -> CronLine {
         let line = match self {
             Self::CheckLedger => "43 2 * * *",
+            Self::SignLedger => "7 0 * * *",
             Self::ReadAccounts => "17 3 * * *",
         };
         CronLine::parse(line).expect("a line of ours, which a test reads")
@@ -150,6 +154,10 @@ async fn do_if_due(app: &App, chore: Chore) -> anyhow::Result<()> {
 async fn carry_out(app: &App, chore: Chore) -> anyhow::Result<Option<bool>> {
     match chore {
         Chore::CheckLedger => check_ledger(app).await.map(Some),
+        Chore::SignLedger => {
+            ledger::heads::sign(app).await?;
+            Ok(None)
+        }
         Chore::ReadAccounts => {
             accounts::reread(app).await?;
             Ok(None)

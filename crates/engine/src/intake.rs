@@ -14,7 +14,7 @@ use store::{Happening, Identity, NewInbound, Parked, Priority, Waiting};
 
 use crate::journal::AttemptKey;
 use crate::refusals::{AWAITS_TEMPLATE, advice, class_of, least_pause};
-use crate::{App, callback, consequences, indoubt};
+use crate::{App, callback, consequences, indoubt, reviews};
 
 /// Bodies applied in one round: what is said of one message within it is one write.
 const BODIES: i64 = 400;
@@ -87,6 +87,7 @@ pub async fn tick(app: &Arc<App>) -> anyhow::Result<bool> {
         i64::try_from(bodies.len()).unwrap_or(BODIES) >= BODIES || i64::try_from(bytes).unwrap_or(BYTES) >= BYTES;
     let accounts: HashMap<i64, store::Account> =
         app.store.accounts().await?.into_iter().map(|account| (account.id, account)).collect();
+    reviews::take(app, &bodies, |body, change| vouched(app, &accounts, body, change)).await?;
     if let Err(error) = apply(app, read(app, &accounts, &bodies).await).await {
         if is_away(&error) {
             return Err(error);

@@ -5,6 +5,8 @@
 //! ids, and of the detail only its salted commitment: a person's detail and salt can be erased while it still verifies.
 
 mod consents;
+pub mod file;
+pub mod heads;
 pub mod tree;
 
 use ring::digest;

@@ -37,6 +37,7 @@ pub mod queue;
 pub mod queue_view;
 pub mod refusals;
 pub mod renderer;
+pub mod reviews;
 pub mod scheduler;
 pub mod templates;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub mod vault;
 pub mod views;
 mod vouchers;
 pub mod webhook;
+pub mod words;
 pub mod worker;
 
 pub use actor::Actor;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloud_api::webhook::{self, Change, ChangeKind, InboundKind, InboundMessage, PreferenceEvent, PreferenceValue};
-use domain::optout;
+use domain::optout::{Verdict, Words};
 use domain::payload::{self, Intent};
 use domain::phone::PhoneNumber;
 use ring::digest;
@@ -69,11 +69,12 @@ pub async fn receive(app: &Arc<App>, raw: &[u8], signature: Option<&str>) -> Res
         return Ok(Received::Unreadable);
     };
     let began = app.clock.boot_us();
+    let words = app.words.known(app).await?;
     let mut stops = Vec::new();
     for change in &changes {
         // A secret vouches for its own accounts only.
         if vouched.iter().any(|voucher| voucher.waba_id == change.waba_id)
-            && let Some(stop) = stop_of(app, raw, change).map_err(Fault::internal)?
+            && let Some(stop) = stop_of(app, &words, raw, change).map_err(Fault::internal)?
         {
             stops.push(stop);
         }
@@ -124,9 +125,12 @@ pub async fn await_departures(app: &App, people: &[i64]) -> Result<()> {
 }
 
 /// The opt-out in a change, if it holds one.
-fn stop_of(app: &App, raw: &[u8], change: &Change) -> anyhow::Result<Option<Stop>> {
+fn stop_of(app: &App, words: &Words, raw: &[u8], change: &Change) -> anyhow::Result<Option<Stop>> {
     match &change.kind {
-        ChangeKind::Inbound(message) if !message.group => inbound_stop(app, raw, change, message),
+        ChangeKind::Inbound(message) if !message.group => {
+            let wish = wish_of(words, &message.kind).filter(|wish| wish.verdict == Verdict::Stop);
+            wish.map(|wish| inbound_stop(app, raw, change, message, &wish)).transpose()
+        }
         ChangeKind::Preference(preference) if preference.value == PreferenceValue::Stop => {
             preference_stop(app, raw, change, preference).map(Some)
         }
@@ -134,44 +138,68 @@ fn stop_of(app: &App, raw: &[u8], change: &Change) -> anyhow::Result<Option<Stop
     }
 }
 
-fn inbound_stop(app: &App, raw: &[u8], change: &Change, message: &InboundMessage) -> anyhow::Result<Option<Stop>> {
-    let Some((source, said, campaign_id)) = wish_to_stop(&message.kind) else { return Ok(None) };
+/// The stop that a message's wish makes, with its evidence.
+pub(crate) fn inbound_stop(
+    app: &App,
+    raw: &[u8],
+    change: &Change,
+    message: &InboundMessage,
+    wish: &Wish,
+) -> anyhow::Result<Stop> {
     let phone = message.from.as_deref().or(message.wa_id.as_deref()).and_then(PhoneNumber::from_wa_id);
-    let evidence = evidence(app, raw, change, source, &said, &message.id, message.at_ms)?;
-    Ok(Some(Stop {
+    let evidence = evidence(app, raw, change, wish.source, &wish.said, &message.id, message.at_ms)?;
+    Ok(Stop {
         contact_id: None,
         phone: phone.map(keyed),
         user_id: message.from_user_id.clone(),
         parent_user_id: message.parent_user_id.clone(),
         quoted_wamid: message.context_id.clone(),
-        campaign_id,
+        campaign_id: wish.campaign_id,
         scope: "marketing",
-        source,
+        source: wish.source,
         at: message.at_ms,
         evidence,
-    }))
+    })
 }
 
-/// Whether an inbound message says stop: by our own payload first, by a button's label next, by its words last.
-fn wish_to_stop(kind: &InboundKind) -> Option<(&'static str, String, Option<i64>)> {
-    match kind {
+/// What a person asks for, by a tap or by words.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    /// What it means for messages from now on.
+    pub(crate) verdict: Verdict,
+    /// How it was said.
+    pub(crate) source: &'static str,
+    /// The words, or the button's label.
+    pub(crate) said: String,
+    /// The campaign whose button was tapped.
+    pub(crate) campaign_id: Option<i64>,
+}
+
+/// What an inbound message asks for: by our own payload first, by a button's label next, by its words last. `None`:
+/// nothing of the kind.
+pub(crate) fn wish_of(words: &Words, kind: &InboundKind) -> Option<Wish> {
+    let (verdict, source, said, campaign_id) = match kind {
         InboundKind::Button { payload, text } => {
-            by_button(payload, text).map(|campaign| ("button", text.clone(), campaign))
+            let (verdict, campaign_id) = by_button(words, payload, text);
+            (verdict, "button", text, campaign_id)
         }
         InboundKind::Interactive { id, title } => {
-            by_button(id, title).map(|campaign| ("button", title.clone(), campaign))
+            let (verdict, campaign_id) = by_button(words, id, title);
+            (verdict, "button", title, campaign_id)
         }
-        InboundKind::Text(body) => optout::tier1(body).then(|| ("text", body.clone(), None)),
-        InboundKind::IdentityChanged { .. } | InboundKind::Other(_) => None,
-    }
+        InboundKind::Text(body) => (words.read(body), "text", body, None),
+        InboundKind::IdentityChanged { .. } | InboundKind::Other(_) => return None,
+    };
+    (verdict != Verdict::Nothing).then(|| Wish { verdict, source, said: said.clone(), campaign_id })
 }
 
-fn by_button(payload: &str, label: &str) -> Option<Option<i64>> {
+fn by_button(words: &Words, payload: &str, label: &str) -> (Verdict, Option<i64>) {
     match payload::decode(payload) {
-        Some(ours) if ours.intent == Intent::OptOut => Some(Some(ours.campaign_id)),
+        Some(ours) if ours.intent == Intent::OptOut => (Verdict::Stop, Some(ours.campaign_id)),
         // Our payload says that this button means something else, whatever its label.
-        Some(_) => None,
-        None => (optout::is_label(label) || optout::is_label(payload)).then_some(None),
+        Some(ours) => (Verdict::Nothing, Some(ours.campaign_id)),
+        None if words.label(payload) == Verdict::Stop => (Verdict::Stop, None),
+        None => (words.label(label), None),
     }
 }
 
@@ -192,7 +220,7 @@ fn preference_stop(app: &App, raw: &[u8], change: &Change, preference: &Preferen
     })
 }
 
-fn keyed(number: PhoneNumber) -> (i64, i64) {
+pub(crate) fn keyed(number: PhoneNumber) -> (i64, i64) {
     (i64::try_from(number.key()).unwrap_or(i64::MAX), i64::try_from(number.e164()).unwrap_or(i64::MAX))
 }
 
@@ -206,8 +234,14 @@ fn evidence(
     wamid: &str,
     at: i64,
 ) -> anyhow::Result<store::NewEntry> {
+    let detail = proof(raw, change, source, said, wamid, at);
+    evidence::entry(app, "opt-out", &Actor("webhook".to_owned()), &detail)
+}
+
+/// What was said and the slice of the signed body that says it, as it goes beside the chain.
+pub(crate) fn proof(raw: &[u8], change: &Change, source: &str, said: &str, wamid: &str, at: i64) -> serde_json::Value {
     let slice = raw.get(change.span.clone()).map(String::from_utf8_lossy).unwrap_or_default();
-    let detail = json!({
+    json!({
         "source": source,
         "said": said,
         "wamid": wamid,
@@ -216,13 +250,16 @@ fn evidence(
         "phone_number_id": change.phone_number_id,
         "raw": slice,
         "body_sha256": hex::encode(digest::digest(&digest::SHA256, raw)),
-    });
-    evidence::entry(app, "opt-out", &Actor("webhook".to_owned()), &detail)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn stops(kind: &InboundKind) -> Option<Wish> {
+        wish_of(&Words::default(), kind).filter(|wish| wish.verdict == Verdict::Stop)
+    }
 
     fn button(payload: &str, text: &str) -> InboundKind {
         InboundKind::Button { payload: payload.into(), text: text.into() }
@@ -232,16 +269,19 @@ mod tests {
     fn our_payload_decides_before_the_label() {
         let stop = payload::encode(7, 1, Intent::OptOut);
         let reply = payload::encode(7, 0, Intent::Reply);
-        assert_eq!(wish_to_stop(&button(&stop, "Shop now")).map(|stop| stop.2), Some(Some(7)));
-        assert!(wish_to_stop(&button(&reply, "Stop promotions")).is_none());
-        assert!(wish_to_stop(&button("Stop promotions", "Stop promotions")).is_some());
-        assert!(wish_to_stop(&button("Shop", "Shop")).is_none());
+        assert_eq!(stops(&button(&stop, "Shop now")).map(|wish| wish.campaign_id), Some(Some(7)));
+        assert!(stops(&button(&reply, "Stop promotions")).is_none());
+        assert!(stops(&button("Stop promotions", "Stop promotions")).is_some());
+        assert!(stops(&button("Shop", "Shop")).is_none());
     }
 
     #[test]
-    fn words_stop_only_when_they_are_the_whole_message() {
-        assert!(wish_to_stop(&InboundKind::Text("STOP".into())).is_some());
-        assert!(wish_to_stop(&InboundKind::Text("إلغاء الاشتراك".into())).is_some());
-        assert!(wish_to_stop(&InboundKind::Text("I will stop by the shop".into())).is_none());
+    fn words_stop_by_what_they_mean_and_doubtful_ones_do_not() {
+        assert!(stops(&InboundKind::Text("STOP".into())).is_some());
+        assert!(stops(&InboundKind::Text("إلغاء الاشتراك".into())).is_some());
+        assert!(stops(&InboundKind::Text("I will stop by the shop".into())).is_none());
+        assert!(stops(&InboundKind::Text("cancel".into())).is_none());
+        let doubtful = wish_of(&Words::default(), &InboundKind::Text("cancel".into())).unwrap();
+        assert_eq!((doubtful.verdict, doubtful.source), (Verdict::Doubtful, "text"));
     }
 }

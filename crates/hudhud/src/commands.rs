@@ -15,6 +15,7 @@ mod queue;
 mod setup;
 mod template;
 mod wait;
+mod words;
 
 use std::path::Path;
 
@@ -74,6 +75,9 @@ pub enum Command {
     /// People who may not be messaged
     #[command(subcommand)]
     Optout(optout::OptOut),
+    /// Words that stop, beside the built-in ones
+    #[command(subcommand)]
+    Words(words::Words),
     /// The record of consents and stops
     #[command(subcommand)]
     Ledger(ledger::Ledger),
@@ -113,6 +117,7 @@ impl Command {
             Self::Campaign(command) => command.run(&session).await,
             Self::Indoubt(command) => command.run(&session).await,
             Self::Optout(command) => command.run(&session).await,
+            Self::Words(command) => command.run(&session).await,
             Self::Ledger(command) => command.run(&session).await,
             Self::Queue => queue::run(&session).await,
             Self::Apikey(command) => command.run(&session).await,

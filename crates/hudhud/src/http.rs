@@ -21,6 +21,7 @@ mod optouts;
 mod page;
 pub mod problem;
 mod queue;
+mod reviews;
 mod routes;
 mod sends;
 mod surround;
@@ -28,6 +29,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 mod webhook;
+mod words;
 
 use std::sync::Arc;
 
@@ -56,7 +58,9 @@ pub(crate) use {
     campaigns::ReasonBody,
     numbers::RateBody,
     optouts::{NewOptOutBody, PersonBody},
+    reviews::RulingBody,
     sends::{SettleAllBody, SettleBody},
+    words::{NewWordBody, TextBody},
 };
 
 /// Which way requests come in; it decides who they are from.
@@ -104,6 +108,8 @@ fn described() -> OpenApiRouter<Api> {
         .merge(campaigns::routes())
         .merge(sends::routes())
         .merge(optouts::routes())
+        .merge(reviews::routes())
+        .merge(words::routes())
         .merge(ledger::routes())
         .merge(queue::routes())
         .merge(apikeys::routes())

@@ -113,6 +113,21 @@ pub struct LedgerHead {
     pub hash: Vec<u8>,
 }
 
+/// A head of the chain that was signed.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct SignedHead {
+    /// How many entries it covers.
+    pub seq: i64,
+    /// The chain's hash up to there.
+    pub hash: Vec<u8>,
+    /// When it was signed, epoch ms.
+    pub at: i64,
+    /// The key's public half.
+    pub public_key: Vec<u8>,
+    /// The signature.
+    pub signature: Vec<u8>,
+}
+
 /// An entry's place in the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seal {
@@ -224,6 +239,41 @@ impl Store {
         Ok(rows)
     }
 
+    /// Keeps a signed head; one that is kept already stays.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn keep_signed_head(&self, head: &SignedHead) -> Result<()> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        on!(&mut tx, c => sqlx::query(
+            "INSERT INTO ledger_heads (seq, hash, at, public_key, signature) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (seq) DO NOTHING")
+            .bind(head.seq).bind(&head.hash).bind(head.at).bind(&head.public_key).bind(&head.signature)
+            .execute(c).await.map(drop))?;
+        tx.commit().await
+    }
+
+    /// The signed head that covers so many entries.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn signed_head(&self, seq: i64) -> Result<Option<SignedHead>> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_as(
+            "SELECT seq, hash, at, public_key, signature FROM ledger_heads WHERE seq = $1")
+            .bind(seq).fetch_optional(c).await)?)
+    }
+
+    /// Every signed head, oldest first: one a day.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn signed_heads(&self) -> Result<Vec<SignedHead>> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_as(
+            "SELECT seq, hash, at, public_key, signature FROM ledger_heads ORDER BY seq").fetch_all(c).await)?)
+    }
+
     /// How many entries there are, sealed or not.
     ///
     /// # Errors
@@ -275,6 +325,41 @@ mod tests {
             assert_eq!(page[0].hash.as_deref(), Some([2; 32].as_slice()));
             assert_eq!((page[0].at, page[0].kind.as_str()), (1, "opt-out"));
             assert_eq!((db.store.ledger_size().await.unwrap(), db.store.unsealed_size().await.unwrap()), (5, 0));
+        }
+
+        async fn the_database_refuses_to_change_or_remove_an_entry(db: Database) {
+            for n in 0..3 {
+                db.store.append_entry(&entry("opt-out", n)).await.unwrap();
+            }
+            let rows = db.store.unsealed(2).await.unwrap();
+            db.store.seal(&LedgerHead::default(), &seals(&rows, 0)).await.unwrap();
+            for refused in [
+                "DELETE FROM ledger WHERE id = 1",
+                "DELETE FROM ledger WHERE sealed_seq IS NULL",
+                "UPDATE ledger SET at = at + 1 WHERE id = 1",
+                "UPDATE ledger SET kind = 'lift' WHERE id = 3",
+                "UPDATE ledger SET actor = 'cli:eve'",
+                "UPDATE ledger SET contact_id = 7 WHERE id = 1",
+                "UPDATE ledger SET campaign_id = 7 WHERE id = 1",
+                "UPDATE ledger SET import_id = 7 WHERE id = 1",
+                "UPDATE ledger SET commitment = salt WHERE id = 1",
+                "UPDATE ledger SET detail = '{}' WHERE id = 1",
+                "UPDATE ledger SET detail = '' WHERE id = 1 AND length(salt) > 0",
+                "UPDATE ledger SET salt = commitment WHERE id = 1",
+                "UPDATE ledger SET sealed_seq = 9 WHERE id = 1",
+                "UPDATE ledger SET sealed_seq = NULL, hash = NULL WHERE id = 1",
+                "UPDATE ledger SET hash = salt WHERE id = 1",
+                "UPDATE ledger SET id = 9 WHERE id = 1",
+            ] {
+                let mut tx = db.store.write(Priority::Urgent).await.unwrap();
+                let done = on!(&mut tx, c => sqlx::query(refused).execute(c).await.map(drop));
+                assert!(done.is_err(), "{refused}");
+            }
+            let mut tx = db.store.write(Priority::Urgent).await.unwrap();
+            on!(&mut tx, c => sqlx::query("UPDATE ledger SET detail = '', salt = substr(salt, 1, 0) WHERE id = 1")
+                .execute(c).await.map(drop)).expect("an erasure");
+            tx.commit().await.unwrap();
+            assert_eq!(db.store.ledger_size().await.unwrap(), 3);
         }
 
         async fn of_two_sealers_the_slower_one_does_nothing(db: Database) {

@@ -26,6 +26,7 @@ mod imports;
 mod inbox;
 mod leases;
 mod ledger;
+mod lifts;
 mod limits;
 mod lists;
 mod meta;
@@ -35,6 +36,7 @@ mod planning;
 #[cfg(test)]
 mod plans;
 mod progress;
+mod reviews;
 mod sends;
 mod statuses;
 mod suppressions;
@@ -42,6 +44,7 @@ mod tallies;
 mod templates;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod words;
 
 pub use accounts::{Account, NewAccount};
 pub use api_keys::ApiKey;
@@ -58,15 +61,18 @@ pub use import_undo::{EvidenceRow, ImportUses, UndoBegun, Undone};
 pub use imports::{ImportCounts, ImportEnd, ImportRow, NewImport};
 pub use inbox::{Arrival, Kept, Waiting};
 pub use leases::{Alive, LaneTerm, Lease, Owner};
-pub use ledger::{EntryRow, LedgerHead, NewEntry, Seal};
+pub use ledger::{EntryRow, LedgerHead, NewEntry, Seal, SignedHead};
+pub use lifts::{Lift, Lifted, Move};
 pub use limits::Limit;
 pub use lists::List;
 pub use numbers::{BusinessNumber, REMOVED, SyncedNumber};
 pub use planning::{
     Audience, AudienceMarks, AudienceRow, CANCELLED, Detail, EXCLUDED_LIST, NO_ADDRESS, PlanChunk, Verdict,
 };
+pub use reviews::{Decision, NewReview, ReviewRow};
 pub use sends::{Applied, ExportRow, Happening, SETTLED_BY_HAND, SendKey, SendRow, wamid_hash};
 pub use statuses::{NewInbound, Parked, WamidMatch};
 pub use suppressions::{Identity, Stop, Stopped, Suppression};
 pub use tallies::Tally;
 pub use templates::{DELETED, SyncedTemplate, TemplateRow};
+pub use words::WordRow;

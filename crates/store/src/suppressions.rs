@@ -140,7 +140,10 @@ pub(crate) async fn stop_within(tx: &mut Link, stop: &Stop) -> Result<Stopped> {
     let mut evidence_id = None;
     for person in &people {
         let inserted: Option<i64> = on!(tx, c => sqlx::query_scalar(
-            "INSERT INTO suppressions (contact_id, scope, since, source, campaign_id) VALUES ($1, $2, $3, $4, $5)
+            "INSERT INTO suppressions (contact_id, scope, since, source, campaign_id)
+             SELECT $1, $2, $3, $4, $5
+             WHERE $4 NOT IN ('text', 'button', 'user_preferences')
+                OR NOT EXISTS (SELECT 1 FROM lifted WHERE lifted.contact_id = $1 AND lifted.at > $3)
              ON CONFLICT (contact_id) DO NOTHING RETURNING contact_id")
             .bind(person).bind(stop.scope).bind(stop.at).bind(stop.source).bind(stop.campaign_id)
             .fetch_optional(c).await)?;

@@ -62,7 +62,16 @@ pub(super) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::GET, "/api/v1/optouts", Needs(LookAtPersons)),
     (Method::POST, "/api/v1/optouts", Needs(OptOut)),
     (Method::POST, "/api/v1/optouts/check", Needs(LookAtPersons)),
+    (Method::GET, "/api/v1/optouts/reviews", Needs(LookAtPersons)),
+    (Method::POST, "/api/v1/optouts/reviews/{review}/confirm", Needs(OptOut)),
+    (Method::POST, "/api/v1/optouts/reviews/{review}/dismiss", Needs(Audit)),
+    (Method::GET, "/api/v1/words", Needs(Look)),
+    (Method::POST, "/api/v1/words", Needs(Audit)),
+    (Method::POST, "/api/v1/words/read", Needs(Look)),
+    (Method::DELETE, "/api/v1/words/{phrase}", Needs(Audit)),
     (Method::POST, "/api/v1/ledger/verify", Needs(Audit)),
+    (Method::POST, "/api/v1/ledger/head", Needs(Audit)),
+    (Method::GET, "/api/v1/ledger/export", Needs(Audit)),
     (Method::GET, "/api/v1/queue", Needs(Look)),
     (Method::GET, "/api/v1/apikeys", Needs(Administer)),
     (Method::POST, "/api/v1/apikeys", Needs(Administer)),
@@ -70,8 +79,13 @@ pub(super) const ROUTES: &[(Method, &str, Need)] = &[
 ];
 
 /// POSTs that change nothing, and are made again when they are asked again.
-const ONLY_LOOKING: &[&str] =
-    &["/api/v1/campaigns/{campaign}/preflight", "/api/v1/optouts/check", "/api/v1/ledger/verify", "/webhooks/whatsapp"];
+const ONLY_LOOKING: &[&str] = &[
+    "/api/v1/campaigns/{campaign}/preflight",
+    "/api/v1/optouts/check",
+    "/api/v1/words/read",
+    "/api/v1/ledger/verify",
+    "/webhooks/whatsapp",
+];
 
 /// What the route needs; `None` when it is not in the table.
 pub(super) fn need(method: &Method, path: &str) -> Option<Need> {

@@ -465,3 +465,58 @@ CREATE TABLE idempotency (
     PRIMARY KEY (principal, key)
 ) WITHOUT ROWID;
 CREATE INDEX idempotency_age ON idempotency (created_at);
+
+-- What an operator says that a phrase means, by the phrase's key: it comes before the built-in tables.
+CREATE TABLE words (
+    key     TEXT PRIMARY KEY,
+    phrase  TEXT   NOT NULL,
+    verdict TEXT   NOT NULL,
+    actor   TEXT   NOT NULL,
+    at      BIGINT NOT NULL
+) WITHOUT ROWID;
+
+-- What people said that may mean stop (or messages again, where only a person may lift the block): decided by hand.
+CREATE TABLE reviews (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    wamid          TEXT   NOT NULL UNIQUE,
+    asks           TEXT   NOT NULL,
+    said           TEXT   NOT NULL,
+    -- the stop that a confirmation makes, JSON: whom it means and the slice of the signed body that says it
+    stop           TEXT   NOT NULL,
+    account_id     BIGINT NOT NULL,
+    contact_id     BIGINT,
+    campaign_id    BIGINT,
+    at             BIGINT NOT NULL,
+    decided        TEXT,
+    decided_by     TEXT,
+    decided_reason TEXT,
+    decided_at     BIGINT
+);
+CREATE INDEX reviews_open ON reviews (id) WHERE decided IS NULL;
+
+-- When a person last asked for messages again: a stop that they said before that, and that comes late or once more,
+-- does not hold.
+CREATE TABLE lifted (
+    contact_id INTEGER PRIMARY KEY,
+    at         BIGINT NOT NULL
+);
+
+-- The head of the ledger's chain as it was signed, once a day.
+CREATE TABLE ledger_heads (
+    seq        BIGINT PRIMARY KEY,
+    hash       BLOB NOT NULL,
+    at         BIGINT NOT NULL,
+    public_key BLOB NOT NULL,
+    signature  BLOB NOT NULL
+) WITHOUT ROWID;
+
+-- Of an entry only two things ever change: it is sealed, once, and its detail is erased together with its salt.
+CREATE TRIGGER ledger_keeps_entries BEFORE DELETE ON ledger
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER ledger_keeps_facts BEFORE UPDATE ON ledger
+WHEN NEW.id IS NOT OLD.id OR NEW.at IS NOT OLD.at OR NEW.kind IS NOT OLD.kind OR NEW.actor IS NOT OLD.actor
+  OR NEW.contact_id IS NOT OLD.contact_id OR NEW.campaign_id IS NOT OLD.campaign_id
+  OR NEW.import_id IS NOT OLD.import_id OR NEW.commitment IS NOT OLD.commitment
+  OR (OLD.sealed_seq IS NOT NULL AND (NEW.sealed_seq IS NOT OLD.sealed_seq OR NEW.hash IS NOT OLD.hash))
+  OR ((NEW.detail IS NOT OLD.detail OR NEW.salt IS NOT OLD.salt) AND (NEW.detail <> '' OR length(NEW.salt) <> 0))
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;

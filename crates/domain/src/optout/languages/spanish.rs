@@ -1,0 +1,188 @@
+//! Spanish.
+
+use crate::optout::grammar::Language;
+
+pub(super) const SPANISH: Language = Language {
+    polite: "por favor|porfavor|porfa|porfis|xfa|xfavor|gracias|muchas gracias|hola|buenas|buenas tardes|buenos dias|\
+             buen dia|buenas noches|disculpe|disculpen|disculpa|perdon|estimados|señores|saludos|le ruego|les ruego|\
+             se lo agradezco|amablemente|cordialmente|inmediatamente|de inmediato|de una vez",
+    classes: &[
+        (
+            "msg",
+            "mensaje/mensajes/mensages/mensajitos/mensaj*|msj*|msg*|mjs|sms|promo/promos|promocion*|publicidad*|propaganda*|oferta/ofertas|\
+             anuncio/anuncios|spam|notificacion*|avisos|comunicacion*|whatsapp*|whats|wasap*|guasap*|\
+             informacion|info|marketing|textos|boletin*|newsletter|novedades|campañas|cosas|tonterias",
+        ),
+        (
+            "mod",
+            "mas|mi|mis|los|las|el|la|de|sus|tus|su|tu|estos|estas|este|esta|esos|esas|ese|esa|todos|todas|todo|ningun|ninguna|\
+             ningunos|otro|otra|tanto|tanta|tantos|tantas|ya|recibir|recivir|resivir|recibiendo|seguir|sigan|sigas|siga|que|q|me|nos|lleguen|llegue|llegar|\
+             ustedes|uds|ud|a|con|por|whatsapp|este|medio|aqui|vuestra|vuestro|vuestros|vuestras|tener|ver|mandando|enviando|\
+             nada|promocionales|publicitarios|comerciales|comercial|algun|alguna|un|una|ser|estar|nuevamente|otra|vez|nunca|jamas",
+        ),
+        ("neg", "no|nunca|jamas|ya no|tampoco|n"),
+        ("me", "me|nos|le|les"),
+        (
+            "send",
+            "mand*|envi*|escrib*|contact*|molest*|llam*|notifi*|spam*|mensaje*|moleste*|fastidi*|acos*|comuniqu*|hosti*|texte*",
+        ),
+        (
+            "stopdo",
+            "dejen de|deje de|deja de|dejad de|dejar de|dejes de|dejan de|pare de|paren de|para de|parad de|parar de|basta de|basta ya de|cesen de|cese de|\
+             eviten|evite|absténganse de|abstenerse de|terminen de|dejense de|no sigan|no siga|no sigas|no vuelvan a|no vuelva a|no vuelvas a|no volver a",
+        ),
+        (
+            "sending",
+            "mandar*|enviar*|escribir*|contactar*|molestar*|llamar*|mandando*|enviando*|escribiendo*|molestando*|contactando*|\
+             llamando*|joder*|fastidiar*|spamear*|acosar*|insistir|insistiendo|hostigar*|insisitr|comunicarse",
+        ),
+        (
+            "want",
+            "quiero|quero|quisiera|deseo|necesito|kiero|qiero|quieren|queremos|deseamos|autorizo|acepto|consiento|me interesa|me interesan|estoy interesado en|estoy interesada en|solicite|pedi|gustaria|permito",
+        ),
+        (
+            "end",
+            "stop|alto|pare|paren|parar|parad|detener|detengan|detenga|deten|basta ya|salir|cesen|terminar|suspender|suspendan|frenen|finalizar",
+        ),
+        (
+            "out",
+            "baja|dar de baja|darme de baja|darse de baja|dame de baja|denme de baja|deme de baja|dadme de baja|darnos de baja|dar baja|darme baja|dame baja|la baja|de baja mi numero|desuscribir*|desuscrib*|\
+                 cancelar suscripcion|anular suscripcion|desinscribir*|desafiliar*|desvincular*",
+        ),
+        ("remove", "quit*|saqu*|saca*|borr*|elimin*|remuev*|remov*|sacar*|suprim*|retir*|bloque*"),
+        (
+            "mine",
+            "mi numero|mi telefono|mi contacto|mis datos|mi nombre|mi celular|mi movil|mi numero de telefono|mi whatsapp|mi cel|mi registro|mi num|mi nro|este numero|mi informacion|mi linea|mi correo|mi tel",
+        ),
+        (
+            "list",
+            "lista|listas|base|base de datos|grupo|registro|registros|sistema|contactos|difusion|agenda|listado|directorio|bd|bbdd",
+        ),
+        (
+            "why",
+            "no me interesa|ya|si|ahora|numero equivocado|equivocado|no estoy interesado|no estoy interesada|ok|no gracias|solicito|pido|exijo|quiero|deseo|me pueden|pueden|puedes|puede|podrian|podria|urgente|hoy|mismo|ahora|todo|necesito|quisiera|me",
+        ),
+    ],
+    alone: &[
+        "{why}* {end} {why}*",
+        "{why}* {out} {why}*",
+        "{why}* {end} {mod}* {msg} {why}*",
+        "{neg} {mod}* {msg} {why}*",
+        "{neg} {want} {mod}* {msg} {why}*",
+        "darme/dar/dame/denme de? baja {mod}* {msg}? {list}?",
+        "{neg} mas",
+        "ya no mas",
+    ],
+    anywhere: &[
+        "{want} ~1 {out}",
+        "{why} {out} de/del {mod}* {msg}/servicio/lista",
+        "me/nos doy/damos/den/de/da/des/dan/dieran/diera de? baja",
+        "solicito/pido/tramitar/tramiten mi/la? baja",
+        "dar/den/da/de/dad de baja a? mi/este ~1 numero/telefono/contacto/celular/nombre",
+        "darme/dame/denme/deme/dadme/darnos de baja",
+        "baja de {mod}* {msg}/lista",
+        "desuscrib*",
+        "dessuscrib*",
+        "cancel*/anul* {mod}* suscripcion a/de {mod}* {msg}",
+        "cancel*/anul* {mod}* {msg}",
+        "{neg} {want} {mod}* {msg}",
+        "{neg} {want} {mod}* recibir {mod}* $",
+        "{neg} {want} {mod}* recibir {mod}* nada",
+        "{neg} {want} que {neg}? me/nos {mod}* {send}",
+        "{neg} {want} {mod}* contactado/contactada/molestado/molestada",
+        "{neg} {want} {mod}* {list}",
+        "{want} que/q dejen/dejes/deje/paren/pare de {sending}",
+        "{want} dejar/parar de recibir {mod}* {msg}/esto",
+        "dejar de recibir {mod}* {msg}/esto",
+        "{want} salir/salirme de {mod}* {list}",
+        "{want} que/q me/nos {remove}",
+        "{neg} {me} {mod}* {send} {mod}* {msg}/nada",
+        "{neg} {me} {mod}* mand*/envi* {mod}* $",
+        "{neg} {me} {mod}* escrib*/contact*/molest*/spam*/acos*/fastidi* {mod}*",
+        "{neg} mand*/envi*/envien*/manden* {mod}* {msg}",
+        "{neg} mand*/envi* {mod}* $",
+        "{neg} escrib*/molest*/contact* {mod}* $",
+        "{stopdo} {sending} {mod}* {msg}",
+        "{stopdo} mandarme/enviarme/escribirme/contactarme/molestarme/molestar/escribir/llamarme/mandarnos/enviarnos/escribirnos/contactar/joder/joderme/spamear/acosarme/molestarnos/fastidiar/insistir/mensajearme/mensajear",
+        "{stopdo} {msg}",
+        "{stopdo} {sending} {mod}* $",
+        "no vuelvan/vuelva/vuelvas a {sending}",
+        "{remove} {mod}* {mine}",
+        "quitenme/quiteme/quitame/quitarme/quitadme/saquenme/saqueme/sacame/sacadme/sacarme/borrenme/borreme/borrame/borrarme/eliminenme/elimineme/eliminame/eliminarme/remuevanme/retirenme/retirarme/excluyanme/excluyeme/bloqueenme",
+        "me/nos {remove} de {mod}* {list}",
+        "me/nos saquen/quiten/borren/eliminen/saque/quite/borre/elimine/saca/quita",
+        "salir/salirme de {mod}* {list}",
+        "{end} {mod}* mensaje*/publicidad/spam/promocion*/propaganda/anuncio*/envios/comunicaciones",
+        "basta de? {mod}* {msg}",
+        "no mas {mod}* {msg}",
+        "dejenme/dejeme/dejame/dejadme en paz/tranquilo/tranquila",
+        "retiro/revoco/retirar/revocar/cancelo mi consentimiento/autorizacion/permiso",
+        "{neg} autorizo/autorice/consiento/consenti/permiti/doy ~2 {msg}/enviar*/contact*/consentimiento/permiso/envien/manden",
+        "me opongo a",
+        "{neg} recibir {mod}* {msg}",
+        "eliminacion/remocion/supresion/borrado de {mod}* {mine}",
+        "{stopdo} estar? {sending}",
+    ],
+    keeps: &[
+        "{neg}/nao dejen/deje/deja/dejes/dejeis/paren/pare/pares/parem de {sending}",
+        "{neg} {want} {mod}* dejar/darme/salir/parar/perder*/la? baja",
+        "{neg} {me}? {remove} de {mod}* {list}",
+        "{neg} {remove} mi/mis",
+        "{neg} {me} den/des/de/da de? baja",
+        "por que/q ~1 dejaron/dejo/pararon",
+        "porque/porq ~1 dejaron/dejo/pararon",
+        "{neg} lo/la/los/las {send}",
+        "{neg} quiero darme",
+        "si dejo de",
+        "por que/q ya? no",
+        "porque ya? no me",
+    ],
+    guards: &[
+        "pedido*/cita/citas/reserva*/envio/entrega*/repartidor*/paquete*/precio*/carrito/producto*/articulo*/compra/compras/\
+         pago/pagos/tarjeta*/factura*/vuelo*/orden/gimnasio/gym/seguro/mesa/mercancia/codigo/pin/direccion/cuenta/recibo/cotizacion/talla/color/foto/fotos/enfermedad/medica/laboral/paternidad/voz/audio/audios/cobr*/maternidad/deporte/plan/internet/cable",
+        "hoy/mañana/lunes/martes/miercoles/jueves/viernes/sabado/domingo/antes/hasta/todavia/aun/cuando/mientras/horas/tarde",
+        "al viejo/anterior",
+    ],
+    doubts: &[
+        "cancelar/cancela/cancelen/cancelo/borrar/eliminar/bloquear/fin/quitar/anular",
+        "no me interesa/interesan nada? mas?",
+        "no gracias",
+        "{why}* numero equivocado",
+        "no estoy interesado/interesada",
+        "cancelar/anular {mod}* suscripcion",
+        "no quiero",
+        "no quiero nada/mas",
+        "ya no quiero nada?/mas?",
+        "basta",
+        "adios",
+    ],
+    hints: &[
+        "quien les/te/le dio mi numero",
+        "de donde sacaron/sacaste/saco/tienen mi numero",
+        "hart*/cansad* de {mod}* {msg}",
+        "demasiad* {msg}",
+        "muchos mensajes",
+        "voy a bloquear*/denunciar*/reportar*",
+        "los/te/le voy? a? bloqueo/bloquear/denuncio/reporto",
+        "esto es spam/acoso",
+        "nunca me? suscribi",
+        "no me suscribi",
+        "no me interesa/interesan",
+        "cancelar {mod}* suscripcion",
+    ],
+    starts: &[
+        "alta",
+        "dar/darme de alta",
+        "quiero suscribirme",
+        "suscribirme",
+        "suscribir",
+        "suscribete",
+        "reanudar",
+        "reanudar {mod}* {msg}",
+        "quiero volver a recibir {mod}* {msg}?",
+        "reactivar",
+        "reactivar {mod}* {msg}",
+        "volver a recibir {mod}* {msg}?",
+    ],
+    spelled: &["mensajes", "promociones", "desuscribir", "publicidad"],
+};

@@ -1,0 +1,149 @@
+use hmac_of_tests::signed;
+use serde_json::{Value, json};
+use store::on_both_databases;
+use store::testing::Database;
+
+use super::*;
+use crate::testing::{NOW, TestApp, running_campaign};
+
+/// Signs as Meta does.
+mod hmac_of_tests {
+    use ring::hmac;
+
+    pub(super) fn signed(body: &[u8]) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, b"secret-of-the-app");
+        format!("sha256={}", hex::encode(hmac::sign(&key, body)))
+    }
+}
+
+/// A webhook of the shop's, from its signature to the end of the intake.
+async fn told(app: &TestApp, field: &str, value: Value) {
+    let body = json!({"object": "whatsapp_business_account",
+        "entry": [{"id": "100", "changes": [{"field": field, "value": value}]}]});
+    let body = body.to_string().into_bytes();
+    let received = webhook::receive(&app.app, &body, Some(&signed(&body))).await.unwrap();
+    assert!(matches!(received, webhook::Received::Kept | webhook::Received::Duplicate), "{received:?}");
+    while crate::intake::tick(&app.app).await.unwrap() {}
+}
+
+/// Somebody's message; `at` in seconds after now.
+async fn said(app: &TestApp, from: &str, at: i64, mut message: Value) {
+    message["from"] = json!(from);
+    message["id"] = json!(format!("wamid.{from}.{at}"));
+    message["timestamp"] = json!((NOW / 1_000 + at).to_string());
+    let metadata = json!({"display_phone_number": "1", "phone_number_id": "1"});
+    told(app, "messages", json!({"messaging_product": "whatsapp", "metadata": metadata, "messages": [message]})).await;
+}
+
+fn text(body: &str) -> Value {
+    json!({"type": "text", "text": {"body": body}})
+}
+
+async fn preference(app: &TestApp, wa_id: &str, value: &str, at: i64) {
+    let event = json!({"wa_id": wa_id, "user_id": "EG.1", "detail": "by the switch", "category": "marketing_messages",
+        "value": value, "timestamp": NOW / 1_000 + at});
+    let metadata = json!({"display_phone_number": "1", "phone_number_id": "1"});
+    told(
+        app,
+        "user_preferences",
+        json!({"messaging_product": "whatsapp", "metadata": metadata, "user_preferences": [event]}),
+    )
+    .await;
+}
+
+async fn source(app: &App, phone: &str) -> Option<String> {
+    crate::optouts::check(app, phone).await.unwrap().source
+}
+
+const ONE: &str = "15550100001";
+const TWO: &str = "15550100002";
+
+on_both_databases! {
+    async fn each_way_of_saying_stop_suppresses_with_its_evidence(db: Database) {
+        let (app, campaign) = running_campaign(db).await;
+        let ours = domain::payload::encode(campaign, 1, domain::payload::Intent::OptOut);
+        let button = |payload: &str, label: &str| json!({"type": "button", "button": {"payload": payload, "text": label}});
+        let with_context = |mut message: Value| {
+            message["context"] = json!({"id": "wamid.ORIGINAL"});
+            message
+        };
+        let ways = [
+            (button(&ours, "Shop now"), "button"),
+            (with_context(button(&ours, "Shop now")), "button"),
+            (button("x", "Stop promotions"), "button"),
+            (with_context(button("x", "إيقاف العروض")), "button"),
+            (json!({"type": "interactive", "interactive": {"type": "button_reply", "button_reply": {"id": "a", "title": "Unsubscribe"}}}), "button"),
+            (json!({"type": "interactive", "interactive": {"type": "list_reply", "list_reply": {"id": "a", "title": "Darme de baja"}}}), "button"),
+            (text("please remove me from your list"), "text"),
+            (text("لا ترسلوا لي رسائل بعد الآن"), "text"),
+        ];
+        for (n, (message, expected)) in ways.into_iter().enumerate() {
+            let phone = format!("155501000{:02}", n + 1);
+            assert_eq!(source(&app, &phone).await, None);
+            said(&app, &phone, 1, message.clone()).await;
+            assert_eq!(source(&app, &phone).await.as_deref(), Some(expected), "{message}");
+            let evidence = crate::optouts::check(&app, &phone).await.unwrap().evidence_id;
+            assert!(evidence.is_some());
+        }
+        preference(&app, "15550100011", "stop", 1).await;
+        assert_eq!(source(&app, "15550100011").await.as_deref(), Some("user_preferences"));
+        for (n, trap) in ["stop by the shop", "إلغاء الطلب", "baja de precio", "para mañana"].into_iter().enumerate() {
+            let phone = format!("155501000{:02}", n + 12);
+            said(&app, &phone, 1, text(trap)).await;
+            assert_eq!(source(&app, &phone).await, None, "{trap}");
+        }
+    }
+
+    async fn doubtful_words_wait_for_a_person_who_confirms_or_dismisses(db: Database) {
+        let (app, _) = running_campaign(db).await;
+        said(&app, ONE, 1, text("cancel")).await;
+        said(&app, TWO, 1, text("إلغاء")).await;
+        said(&app, TWO, 1, text("إلغاء")).await;
+        assert_eq!((source(&app, ONE).await, source(&app, TWO).await), (None, None));
+        let open = ls(&app, None, 10).await.unwrap();
+        assert_eq!(open.iter().map(|one| one.said.as_str()).collect::<Vec<_>>(), ["cancel", "إلغاء"]);
+        assert_eq!(open[0].person.as_deref(), Some("+15550100001"));
+        let mona = Actor::cli("mona");
+        let confirmed = decide(&app.app, &mona, open[0].id, Ruling::Confirm, "they mean us").await.unwrap();
+        assert_eq!(confirmed.decided.as_deref(), Some("confirmed"));
+        decide(&app.app, &mona, open[1].id, Ruling::Dismiss, "an order").await.unwrap();
+        assert_eq!(source(&app, ONE).await.as_deref(), Some("review"));
+        assert_eq!(source(&app, TWO).await, None);
+        assert!(ls(&app, None, 10).await.unwrap().is_empty());
+        assert!(decide(&app.app, &mona, open[0].id, Ruling::Dismiss, "no").await.is_err());
+        assert!(decide(&app.app, &mona, 99, Ruling::Dismiss, "no").await.is_err());
+    }
+
+    async fn only_the_person_lifts_and_only_what_they_stopped_themselves(db: Database) {
+        let (app, _) = running_campaign(db).await;
+        said(&app, ONE, 1, text("stop")).await;
+        said(&app, ONE, 2, text("ok thanks")).await;
+        assert!(source(&app, ONE).await.is_some(), "nothing is inferred");
+        said(&app, ONE, 3, text("START")).await;
+        assert_eq!(source(&app, ONE).await, None);
+        // The first webhook once more, as Meta repeats what it is not sure of.
+        said(&app, ONE, 1, text("stop")).await;
+        assert_eq!(source(&app, ONE).await, None);
+        said(&app, ONE, 4, text("stop")).await;
+        preference(&app, ONE, "resume", 5).await;
+        assert!(source(&app, ONE).await.is_some(), "WhatsApp's switch does not undo a word");
+        preference(&app, TWO, "stop", 1).await;
+        preference(&app, TWO, "resume", 2).await;
+        assert_eq!(source(&app, TWO).await, None);
+        crate::optouts::add(&app.app, &Actor::cli("mona"), TWO, "a letter").await.unwrap();
+        said(&app, TWO, 600, text("اشتراك")).await;
+        assert_eq!(source(&app, TWO).await.as_deref(), Some("manual"));
+        let open = ls(&app, None, 10).await.unwrap();
+        assert_eq!((open.len(), open[0].asks.as_str()), (1, "start"));
+        assert!(decide(&app.app, &Actor::cli("mona"), open[0].id, Ruling::Confirm, "yes").await.is_err());
+    }
+
+    async fn a_block_follows_a_number_that_changes(db: Database) {
+        let (app, _) = running_campaign(db).await;
+        said(&app, ONE, 1, text("stop")).await;
+        let change = json!({"type": "system", "system": {"type": "user_changed_number", "body": "changed", "wa_id": "15550109876"}});
+        said(&app, ONE, 2, change).await;
+        assert_eq!(source(&app, "15550109876").await.as_deref(), Some("text"));
+        assert_eq!(source(&app, ONE).await.as_deref(), Some("text"));
+    }
+}
