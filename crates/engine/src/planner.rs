@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use domain::campaign::{CampaignEvent, CampaignState};
-use store::{Blocked, CANCELLED, CampaignRow, Moved, PlanChunk};
+use store::{Blocked, CANCELLED, CampaignRow, Moved, OFFER_ENDED, PlanChunk};
 
 use crate::renderer::Renderer;
 use crate::{App, campaigns};
@@ -43,6 +43,9 @@ async fn step(app: &Arc<App>, campaign: &CampaignRow) -> anyhow::Result<bool> {
             }
             Ok(false)
         }
+        CampaignState::Running | CampaignState::Paused if campaign.terms.has_ended(app.clock.now_ms()) => {
+            end_offer(app, campaign).await
+        }
         CampaignState::Running | CampaignState::Paused if !campaign.planned => plan_chunk(app, campaign, None).await,
         CampaignState::Cancelled if !campaign.planned => plan_chunk(app, campaign, Some(CANCELLED)).await,
         CampaignState::Cancelled => {
@@ -51,6 +54,19 @@ async fn step(app: &Arc<App>, campaign: &CampaignRow) -> anyhow::Result<bool> {
         }
         _ => Ok(false),
     }
+}
+
+/// Skips whoever is left when the offer ends. `true`: there may be more.
+async fn end_offer(app: &App, campaign: &CampaignRow) -> anyhow::Result<bool> {
+    if !campaign.planned {
+        return plan_chunk(app, campaign, Some(OFFER_ENDED)).await;
+    }
+    if app.store.tally(campaign.id).await?.planned == 0 {
+        return Ok(false);
+    }
+    let skipped = app.store.skip_planned(campaign.id, OFFER_ENDED, SKIP_CHUNK).await?;
+    tracing::info!(campaign = campaign.id, skipped, "the offer has ended: whoever is left is skipped");
+    Ok(skipped > 0)
 }
 
 /// Plans the next chunk. `true`: there may be another.
@@ -100,7 +116,8 @@ pub async fn finish(app: &Arc<App>) -> anyhow::Result<bool> {
         if !campaign.planned || !matches!(state, CampaignState::Running | CampaignState::Paused) {
             continue;
         }
-        if app.store.tally(campaign.id).await?.open() != 0 {
+        let tally = app.store.tally(campaign.id).await?;
+        if tally.open() != 0 {
             continue;
         }
         // The rows have the last word.
@@ -110,8 +127,10 @@ pub async fn finish(app: &Arc<App>) -> anyhow::Result<bool> {
             app.store.heal_tallies(campaign.id).await?;
             continue;
         }
+        let left_over = tally.skipped_by_reason.get(OFFER_ENDED).copied().unwrap_or(0);
+        let why = campaign.terms.stop_at.filter(|_| left_over > 0).map(|at| campaigns::offer_ended(at, left_over));
         if let Moved::To(CampaignState::Finished) =
-            app.store.move_campaign(campaign.id, CampaignEvent::Finished, None, None, now).await?
+            app.store.move_campaign(campaign.id, CampaignEvent::Finished, why.as_deref(), None, now).await?
         {
             tracing::info!(campaign = campaign.id, "finished: every recipient has a known outcome");
         }

@@ -6,6 +6,7 @@ use sqlx::FromRow;
 use crate::db::{Priority, Store, on};
 use crate::error::{Error, Result};
 use crate::tallies;
+use crate::terms::Terms;
 
 /// A campaign as it is stored.
 #[derive(Clone, Debug, FromRow)]
@@ -49,6 +50,11 @@ pub struct CampaignRow {
     pub planned_through: i64,
     /// Planning is complete.
     pub planned: bool,
+    /// Of a campaign that is spread: over how many people, as its launch found.
+    pub spread_people: Option<i64>,
+    /// When its messages may leave.
+    #[sqlx(flatten)]
+    pub terms: Terms,
 }
 
 impl CampaignRow {
@@ -88,6 +94,8 @@ pub struct NewCampaign<'a> {
     pub numbers: &'a [i64],
     /// Who makes it.
     pub created_by: &'a str,
+    /// When its messages may leave.
+    pub terms: Terms,
 }
 
 /// What came of asking a campaign to change its state.
@@ -102,8 +110,8 @@ pub enum Moved {
 }
 
 const SELECT: &str = "SELECT id, name, state, reason, account_id, template_id, template, params, rate_cap, weight,
-    start_at, created_by, created_at, launched_at, started_at, finished_at, frozen_at, audience, planned_through, planned
-    FROM campaigns";
+    start_at, created_by, created_at, launched_at, started_at, finished_at, frozen_at, audience, planned_through, planned,
+    spread_people, spread, quiet_hours, timezone, stop_at, latest_start FROM campaigns";
 
 impl Store {
     /// Makes a draft with its lists and numbers.
@@ -114,10 +122,13 @@ impl Store {
         let mut tx = self.write(Priority::Urgent).await?;
         let id: i64 = on!(&mut tx, c => sqlx::query_scalar(
             "INSERT INTO campaigns (name, state, account_id, template_id, template, params, rate_cap, weight,
-                                    start_at, created_by, created_at)
-             VALUES ($1, 0, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id")
+                                    start_at, created_by, created_at, spread, quiet_hours, timezone, stop_at,
+                                    latest_start)
+             VALUES ($1, 0, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING id")
             .bind(new.name).bind(new.account_id).bind(new.template_id).bind(new.template).bind(new.params)
-            .bind(new.rate_cap).bind(new.weight).bind(new.start_at).bind(new.created_by).bind(now).fetch_one(c).await)?;
+            .bind(new.rate_cap).bind(new.weight).bind(new.start_at).bind(new.created_by).bind(now)
+            .bind(new.terms.spread).bind(&new.terms.quiet_hours).bind(&new.terms.timezone).bind(new.terms.stop_at)
+            .bind(new.terms.latest_start).fetch_one(c).await)?;
         // A list that is named as both is excluded: whoever is left out can still be sent to, not the other way round.
         for (lists, included) in [(new.excluded_lists, false), (new.lists, true)] {
             let sql = tx.pick(
@@ -295,6 +306,46 @@ impl Store {
         on!(&mut tx, c => sqlx::query("UPDATE campaigns SET start_at = $2 WHERE id = $1 AND state IN (0, 1)")
             .bind(id).bind(start_at).execute(c).await.map(drop))?;
         tx.commit().await
+    }
+
+    /// Keeps over how many people a campaign is spread, as its launch found.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn keep_spread(&self, id: i64, people: i64) -> Result<()> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        on!(&mut tx, c => sqlx::query("UPDATE campaigns SET spread_people = $2 WHERE id = $1 AND spread IS NOT NULL")
+            .bind(id).bind(people).execute(c).await.map(drop))?;
+        tx.commit().await
+    }
+
+    /// Changes the cap of a campaign, messages in any sliding second (`None`: none of its own). `false` when it is
+    /// over, or there is none.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn set_rate_cap(&self, id: i64, rate: Option<i64>) -> Result<bool> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        let changed = on!(&mut tx, c => sqlx::query(
+            "UPDATE campaigns SET rate_cap = $2 WHERE id = $1 AND state IN (0, 1, 2, 3)")
+            .bind(id).bind(rate).execute(c).await.map(|done| done.rows_affected()))?;
+        tx.commit().await?;
+        Ok(changed > 0)
+    }
+
+    /// The caps of the running campaigns that a number sends: campaign, messages in any sliding second over all its
+    /// numbers, and how many those are.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn rate_caps(&self, number_id: i64) -> Result<Vec<(i64, Option<i64>, i64)>> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_as(
+            "SELECT c.id, c.rate_cap,
+                    (SELECT count(*) FROM campaign_numbers n WHERE n.campaign_id = c.id) AS numbers
+             FROM campaigns c JOIN campaign_numbers cn ON cn.campaign_id = c.id AND cn.number_id = $1
+             WHERE c.state = 2 ORDER BY c.id")
+            .bind(number_id).fetch_all(c).await)?)
     }
 
     /// Keeps the template as it was checked for a launch.

@@ -111,6 +111,7 @@ impl Shop {
             excluded_lists,
             numbers,
             created_by: "test",
+            terms: crate::Terms::default(),
         };
         self.store.create_campaign(&new, NOW).await.unwrap()
     }

@@ -35,6 +35,7 @@ mod statuses;
 mod suppressions;
 mod tallies;
 mod templates;
+mod terms;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
@@ -61,3 +62,4 @@ pub use statuses::{NewInbound, Parked, WamidMatch};
 pub use suppressions::{Identity, Stop, Stopped, Suppression};
 pub use tallies::Tally;
 pub use templates::{DELETED, SyncedTemplate, TemplateRow};
+pub use terms::{Asleep, CLAIM_LASTS, Hours, OFFER_ENDED, Terms};

@@ -4,6 +4,7 @@ mod create;
 mod export;
 mod preflight;
 mod steer;
+mod terms;
 
 use domain::campaign::CampaignState;
 use serde::Serialize;
@@ -13,11 +14,13 @@ use utoipa::ToSchema;
 pub use create::{NewCampaign, create};
 pub use export::export;
 pub use preflight::{CostEstimate, MarketCost, Preflight, preflight};
-pub use steer::{LaunchOrder, cancel, launch, pause, resume, start};
+pub use steer::{LaunchOrder, cancel, launch, pause, resume, set_rate, start};
+pub(crate) use terms::offer_ended;
+pub use terms::{QuietHoursView, SpreadView};
 
+use crate::App;
 use crate::fault::{Fault, Result};
 use crate::views::iso;
-use crate::{App, limits};
 
 /// How many sends stand where; they sum to the total. `queued` are planned ones whose batch is out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -83,6 +86,14 @@ pub struct CampaignView {
     pub weight: i64,
     /// When it starts by itself, RFC 3339.
     pub start_at: Option<String>,
+    /// How late after that it may start (`2h`); where it could not, it is cancelled.
+    pub latest_start: Option<String>,
+    /// Its messages leave evenly over so long.
+    pub spread: Option<SpreadView>,
+    /// Nobody is written to then, by their own clock.
+    pub quiet_hours: Option<QuietHoursView>,
+    /// The offer ends then, RFC 3339: nothing is sent from then on.
+    pub stop_at: Option<String>,
     /// When it was made, RFC 3339.
     pub created_at: String,
     /// When its first send could go, RFC 3339.
@@ -145,7 +156,8 @@ async fn view(app: &App, row: CampaignRow) -> Result<CampaignView> {
         numbers.extend(app.store.number(*id).await?.map(|number| number.phone_number_id));
     }
     let waits = row.reason.is_none() && row.state()? == CampaignState::Running && tally.planned > 0;
-    let reason = if waits { limits::why_waiting(app, &number_ids).await? } else { row.reason.clone() };
+    let reason = if waits { terms::why_waiting(app, &row, &tally, &number_ids).await? } else { row.reason.clone() };
+    let (spread, quiet_hours) = (terms::spread(&row), terms::quiet_hours(&row));
     let template: crate::renderer::KeptTemplate = serde_json::from_str(&row.template).map_err(Fault::internal)?;
     Ok(CampaignView {
         id: row.id,
@@ -177,6 +189,10 @@ async fn view(app: &App, row: CampaignRow) -> Result<CampaignView> {
         rate: row.rate_cap,
         weight: row.weight,
         start_at: row.start_at.map(iso),
+        latest_start: row.terms.latest_start.map(domain::schedule::length),
+        spread,
+        quiet_hours,
+        stop_at: row.terms.stop_at.map(iso),
         created_at: iso(row.created_at),
         started_at: row.started_at.map(iso),
         finished_at: row.finished_at.map(iso),

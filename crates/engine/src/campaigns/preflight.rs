@@ -1,14 +1,17 @@
 //! The check before sending: every row rendered, every reason counted, before anything leaves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use domain::campaign::CampaignState;
 use domain::phone::PhoneNumber;
 use domain::pricing;
+use domain::schedule::{Forecast, Outlook, Tz, forecast, length};
 use domain::template::{Category, Template, TemplateStatus};
 use serde::Serialize;
 use store::{EXCLUDED_LIST, OPTED_OUT};
 use utoipa::ToSchema;
 
+use crate::campaigns::terms;
 use crate::fault::Result;
 use crate::planner::NO_ADDRESS;
 use crate::renderer::{KeptTemplate, Renderer};
@@ -115,12 +118,23 @@ pub async fn preflight(app: &App, id: i64) -> Result<Preflight> {
     let (rate, limit) = pace(app, &row, &mut blockers).await?;
 
     let frozen_at = row.frozen_at.unwrap_or_else(|| app.clock.now_ms());
-    let audience = weigh(app, id, frozen_at, renderer.as_ref(), &category).await?;
+    let hours = terms::hours(&row)?;
+    let audience = weigh(app, id, frozen_at, renderer.as_ref(), &category, hours).await?;
     if audience.eligible == 0 {
         blockers.push("Nobody would get the message.".to_owned());
     }
-    let seconds = rate.map(|rate| audience.eligible.div_euclid(i64::from(rate.max(1))) + 1);
     let from = row.start_at.unwrap_or(0).max(app.clock.now_ms());
+    let (rate, limit) = spread_pace(&row, &audience, rate, limit);
+    let outlook = rate.map(|per_second| {
+        forecast(&Forecast {
+            from,
+            people: &audience.zones,
+            per_second,
+            quiet: terms::quiet(hours),
+            stop_at: row.terms.stop_at,
+        })
+    });
+    check_terms(app, &row, outlook.as_ref(), &mut blockers, &mut warnings)?;
     let (delay, limit) = match scarcest(app, id, from, audience.eligible).await? {
         Some((delay, people)) => {
             let words = format!("the portfolio's messaging limit: {} people in 24 hours", limits::grouped(people));
@@ -129,7 +143,9 @@ pub async fn preflight(app: &App, id: i64) -> Result<Preflight> {
         None => (0, limit),
     };
     Ok(Preflight {
-        estimated_finish: seconds.filter(|_| audience.eligible > 0).map(|seconds| iso(from + seconds * 1_000 + delay)),
+        estimated_finish: outlook
+            .filter(|_| audience.eligible > 0)
+            .map(|outlook| iso((outlook.finish + delay).min(row.terms.stop_at.unwrap_or(i64::MAX)))),
         binding_limit: limit,
         eligible: audience.eligible,
         excluded: audience.excluded,
@@ -137,6 +153,57 @@ pub async fn preflight(app: &App, id: i64) -> Result<Preflight> {
         blockers,
         warnings,
     })
+}
+
+/// The pace with the campaign's spread, which binds where it is slower than everything else.
+fn spread_pace(
+    row: &store::CampaignRow,
+    audience: &Audience,
+    rate: Option<u32>,
+    limit: Option<String>,
+) -> (Option<f64>, Option<String>) {
+    let rate = rate.map(f64::from);
+    let people = row.spread_people.unwrap_or(audience.eligible);
+    match row.terms.spread.map(|over| (over, terms::spread_rate(people, over))) {
+        Some((over, even)) if people > 0 && rate.is_none_or(|rate| even < rate) => {
+            let words = format!("the campaign's spread over {}: {even:.2} messages a second", length(over));
+            (Some(even), Some(words))
+        }
+        _ => (rate, limit),
+    }
+}
+
+/// What the campaign's own terms say against launching it now.
+fn check_terms(
+    app: &App,
+    row: &store::CampaignRow,
+    outlook: Option<&Outlook>,
+    blockers: &mut Vec<String>,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    let now = app.clock.now_ms();
+    let is_new = matches!(row.state()?, CampaignState::Draft | CampaignState::Scheduled);
+    if let (Some(at), Some(latest)) = (row.start_at, row.terms.latest_start)
+        && is_new
+        && now.saturating_sub(at) > latest
+    {
+        blockers.push(format!(
+            "Its time to start was {}, and its latest start {} after that has passed.",
+            iso(at),
+            length(latest)
+        ));
+    }
+    let Some(stop_at) = row.terms.stop_at else { return Ok(()) };
+    if row.terms.has_ended(now) {
+        blockers.push(format!("The offer ended at {}.", iso(stop_at)));
+    } else if let Some(outlook) = outlook.filter(|outlook| is_new && outlook.left_over > 0) {
+        warnings.push(format!(
+            "The offer ends at {} before everybody can be written to: about {} people would be left out.",
+            iso(stop_at),
+            limits::grouped(outlook.left_over)
+        ));
+    }
+    Ok(())
 }
 
 /// The messaging limit that delays these people the most, if one does: by how much (ms), and its people. A
@@ -202,6 +269,8 @@ struct Audience {
     eligible: i64,
     excluded: BTreeMap<String, i64>,
     cost: CostEstimate,
+    /// Eligible people by the time zone in which their day is counted; in one where nothing is quiet.
+    zones: Vec<(Tz, i64)>,
 }
 
 /// Goes through the whole audience, in the order in which planning tries the reasons.
@@ -211,7 +280,9 @@ async fn weigh(
     frozen_at: i64,
     renderer: Option<&Renderer>,
     category: &Category,
+    hours: Option<store::Hours>,
 ) -> Result<Audience> {
+    let mut zones: HashMap<Tz, i64> = HashMap::new();
     let mut excluded: BTreeMap<String, i64> = BTreeMap::new();
     let mut markets: BTreeMap<&'static str, (i64, u32)> = BTreeMap::new();
     let (mut after, mut eligible) = (0, 0);
@@ -235,6 +306,8 @@ async fn weigh(
                 continue;
             }
             eligible += 1;
+            let zone = hours.map_or(Tz::UTC, |hours| hours.zone_of(person.phone, &person.attributes));
+            *zones.entry(zone).or_default() += 1;
             let number = person.phone.and_then(|digits| u64::try_from(digits).ok()).and_then(PhoneNumber::from_e164);
             let (market, rate) = pricing::rate(number.and_then(PhoneNumber::region), category);
             let entry = markets.entry(market).or_insert((0, rate));
@@ -261,5 +334,5 @@ async fn weigh(
         .collect();
     let total = dollars(markets.values().map(|(recipients, rate)| recipients * i64::from(*rate)).sum());
     let cost = CostEstimate { currency: "USD".to_owned(), total, by_market, card: pricing::CARD.to_owned() };
-    Ok(Audience { eligible, excluded, cost })
+    Ok(Audience { eligible, excluded, cost, zones: zones.into_iter().collect() })
 }

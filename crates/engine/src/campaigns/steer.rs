@@ -3,15 +3,20 @@
 use std::sync::Arc;
 
 use domain::campaign::{CampaignEvent, CampaignState};
+use domain::schedule::length;
 use serde::Deserialize;
 use serde_json::json;
 use store::{CampaignRow, Moved};
 use utoipa::ToSchema;
 
+use crate::campaigns::terms;
 use crate::campaigns::{CampaignView, Preflight, preflight, row, show};
 use crate::fault::{Fault, FaultKind, Result};
 use crate::renderer::KeptTemplate;
 use crate::{Actor, App, consequences, evidence};
+
+/// A campaign that starts by itself so long after its time was late, ms.
+const LATE: i64 = 60_000;
 
 /// What a person says when launching.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
@@ -41,7 +46,7 @@ pub async fn launch(app: &Arc<App>, actor: &Actor, id: i64, order: &LaunchOrder)
     if later {
         moved(app.store.move_campaign(id, CampaignEvent::Scheduled, None, None, app.clock.now_ms()).await?)?;
     } else {
-        freeze(app, &campaign).await?;
+        freeze(app, &campaign, &checked).await?;
     }
     let detail = json!({"eligible": checked.eligible, "excluded": checked.excluded, "later": later});
     note(app, actor, "launched", id, &detail).await?;
@@ -75,10 +80,13 @@ fn refuse(checked: &Preflight, order: &LaunchOrder) -> Result<()> {
 }
 
 /// Freezes the audience and lets the campaign run, with the template as it is now.
-async fn freeze(app: &App, campaign: &CampaignRow) -> Result<()> {
+async fn freeze(app: &App, campaign: &CampaignRow, checked: &Preflight) -> Result<()> {
     if let Some(template) = app.store.template(campaign.template_id).await? {
         let kept = serde_json::to_string(&KeptTemplate::of(&template)?).map_err(Fault::internal)?;
         app.store.keep_template(campaign.id, &kept).await?;
+    }
+    if campaign.terms.spread.is_some() {
+        app.store.keep_spread(campaign.id, checked.eligible).await?;
     }
     let now = app.clock.now_ms();
     let audience = app.store.audience_size(campaign.id, now).await?;
@@ -86,13 +94,30 @@ async fn freeze(app: &App, campaign: &CampaignRow) -> Result<()> {
     Ok(())
 }
 
-/// Starts a scheduled campaign whose time has come: what blocks it by now pauses it instead, and says why.
+/// Starts a scheduled campaign whose time has come: what blocks it by now pauses it instead, and says why. One whose
+/// latest start has passed is cancelled, and says so.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn start(app: &Arc<App>, campaign: &CampaignRow) -> Result<()> {
+    let now = app.clock.now_ms();
+    let late = campaign.start_at.map_or(0, |at| now.saturating_sub(at));
+    if let (Some(at), Some(latest)) = (campaign.start_at, campaign.terms.latest_start)
+        && late > latest
+    {
+        let why = terms::missed(at, latest);
+        moved(app.store.move_campaign(campaign.id, CampaignEvent::Cancelled, Some(&why), None, now).await?)?;
+        note(app, &Actor::system(), "missed", campaign.id, &json!({"late_ms": late, "latest_ms": latest})).await?;
+        tracing::warn!(campaign = campaign.id, reason = why, "a campaign whose time was missed is cancelled");
+        return Ok(());
+    }
     let checked = preflight(app, campaign.id).await?;
-    freeze(app, campaign).await?;
+    freeze(app, campaign, &checked).await?;
+    if late > LATE {
+        let detail = json!({"late_ms": late});
+        note(app, &Actor::system(), "started late", campaign.id, &detail).await?;
+        tracing::warn!(campaign = campaign.id, late = length(late), "its time was missed, and it starts now");
+    }
     if checked.blockers.is_empty() {
         tracing::info!(campaign = campaign.id, "its time has come: started");
     } else {
@@ -139,6 +164,25 @@ async fn steer(app: &App, actor: &Actor, id: i64, event: CampaignEvent, reason: 
     let state = moved(app.store.move_campaign(id, event, reason, None, app.clock.now_ms()).await?)?;
     note(app, actor, state.as_str(), id, &json!({"reason": reason})).await?;
     app.scheduler_wake.notify_waiters();
+    show(app, id).await
+}
+
+/// Gives a campaign another cap (`None`: none of its own), before it is launched or while it runs. Lanes follow within a
+/// second.
+///
+/// # Errors
+/// When it is over, or the rate is less than one message a second for each of its numbers.
+pub async fn set_rate(app: &App, actor: &Actor, id: i64, rate: Option<u32>) -> Result<CampaignView> {
+    let campaign = row(app, id).await?;
+    let numbers = app.store.campaign_number_ids(id).await?.len();
+    if rate.is_some_and(|rate| (rate as usize) < numbers.max(1)) {
+        return Err(Fault::invalid("A campaign's rate must be at least 1 message a second for each of its numbers.")
+            .action("Pause it to send nothing, or spread it over a length of time to send less."));
+    }
+    if !app.store.set_rate_cap(id, rate.map(i64::from)).await? {
+        return Err(Fault::wrong_state(format!("The campaign is {} already.", campaign.state()?)));
+    }
+    note(app, actor, "rate", id, &json!({"from": campaign.rate_cap, "to": rate})).await?;
     show(app, id).await
 }
 

@@ -207,6 +207,16 @@ CREATE TABLE campaigns (
     planned          BOOLEAN  NOT NULL DEFAULT FALSE,
     -- once cancelled: up to here no fresh send is left
     skipped_through  BIGINT   NOT NULL DEFAULT 0,
+    -- its messages leave evenly over so long, ms; so many people the launch found for that
+    spread           BIGINT,
+    spread_people    BIGINT,
+    -- '21:00-09:00': nobody is written to then, by their own clock; timezone is that of people whose own is not known
+    quiet_hours      TEXT,
+    timezone         TEXT,
+    -- nothing is sent from then on: the offer has ended
+    stop_at          BIGINT,
+    -- started by itself no later than so long after start_at, ms
+    latest_start     BIGINT,
     parent_id        BIGINT,
     occurrence       BIGINT,
     UNIQUE (parent_id, occurrence)
@@ -227,6 +237,8 @@ CREATE TABLE campaign_numbers (
     number_id   BIGINT NOT NULL REFERENCES numbers (id),
     position    BIGINT NOT NULL,
     fed_through BIGINT NOT NULL DEFAULT 0,
+    -- of a campaign that is spread: its next message from this number leaves no sooner
+    next_at     BIGINT,
     PRIMARY KEY (campaign_id, number_id)
 ) WITHOUT ROWID;
 CREATE INDEX campaign_numbers_number ON campaign_numbers (number_id);
@@ -240,7 +252,7 @@ CREATE TABLE sends (
     attempt      BIGINT   NOT NULL DEFAULT 0,
     -- how many attempts were refused or failed for later: bounds the tries
     tries        BIGINT   NOT NULL DEFAULT 0,
-    -- a re-planned send has not_before set, a fresh one has not
+    -- a re-planned send has not_before set, a fresh one has not; so has one whose person sleeps (reason says where)
     not_before   BIGINT,
     claimed_at   BIGINT,
     term         BIGINT,

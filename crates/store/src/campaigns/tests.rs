@@ -27,6 +27,7 @@ on_both_databases! {
         assert!(matches!(db.store.create_campaign(&NewCampaign {
             name: "news", account_id: shop.account, template_id: shop.template, template: "{}", params: "{}",
             rate_cap: None, weight: 10, start_at: None, lists: &[], excluded_lists: &[], numbers: &[], created_by: "test",
+            terms: crate::Terms::default(),
         }, NOW).await, Err(Error::Conflict(_))));
         assert!(matches!(db.store.move_campaign(99, CampaignEvent::Paused, None, None, NOW).await, Ok(Moved::NotFound)));
     }
