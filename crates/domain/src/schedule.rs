@@ -19,7 +19,7 @@ pub use crontab::CronLine;
 pub use field::{CronError, CronField};
 pub use forecast::{Forecast, Outlook, forecast};
 pub use length::{NotALength, length, parse_length};
-pub use quiet::{QuietHours, QuietHoursError, time_of_day, town};
+pub use quiet::{QuietHours, QuietHoursError, at_in_words, time_of_day, town, wall_clock_words};
 pub use zone::{UnknownZone, ZONE_COLUMNS, own_zone, parse_zone, zone_of_person, zone_of_region};
 
 /// A text that is no point in time.

@@ -38,6 +38,7 @@ pub mod queue_view;
 pub mod refusals;
 pub mod renderer;
 pub mod scheduler;
+mod standing;
 pub mod templates;
 #[cfg(test)]
 mod testing;

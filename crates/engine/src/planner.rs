@@ -37,7 +37,16 @@ pub async fn tick(app: &Arc<App>) -> anyhow::Result<bool> {
 async fn step(app: &Arc<App>, campaign: &CampaignRow) -> anyhow::Result<bool> {
     match campaign.state()? {
         CampaignState::Scheduled => {
-            if campaign.start_at.is_none_or(|at| at <= app.clock.now_ms()) {
+            let is_due = campaign.start_at.is_none_or(|at| at <= app.clock.now_ms());
+            if campaign.terms.cron.is_some() {
+                // Its line may name no time any more.
+                if is_due && campaign.start_at.is_some() {
+                    campaigns::recur(app, campaign).await?;
+                    return Ok(true);
+                }
+                return Ok(false);
+            }
+            if is_due {
                 campaigns::start(app, campaign).await?;
                 return Ok(true);
             }

@@ -112,6 +112,7 @@ impl Shop {
             numbers,
             created_by: "test",
             terms: crate::Terms::default(),
+            parent_id: None,
         };
         self.store.create_campaign(&new, NOW).await.unwrap()
     }

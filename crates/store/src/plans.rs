@@ -104,6 +104,7 @@ async fn walk(store: &Store, shop: &Shop, campaign: i64, lists: &[i64]) {
     store.feedable().await.unwrap();
     store.depths(NOW).await.unwrap();
     store.rate_caps(lane.number).await.unwrap();
+    store.inbound_since(lane.number, NOW).await.unwrap();
     store.asleep(campaign, NOW).await.unwrap();
     store.next_of_spread(campaign, lane.number).await.unwrap();
     store.keep_next_of_spread(campaign, lane.number, NOW).await.unwrap();

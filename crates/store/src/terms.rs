@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use domain::phone::PhoneNumber;
-use domain::schedule::{QuietHours, Tz, parse_zone, zone_of_person};
+use domain::schedule::{CronLine, QuietHours, Tz, parse_zone, zone_of_person};
 use sqlx::FromRow;
 
 use crate::claims::{ClaimOrder, ClaimedSend, candidates};
@@ -36,6 +36,10 @@ pub struct Terms {
     pub stop_at: Option<i64>,
     /// Started by itself no later than so long after its time, ms.
     pub latest_start: Option<i64>,
+    /// A crontab line, by the clock of `timezone`: the campaign recurs, each time as a child of its own.
+    pub cron: Option<String>,
+    /// A child whose audience differs from the last one's by more than so many per cent waits for a person.
+    pub size_guard: Option<i64>,
 }
 
 impl Terms {
@@ -45,6 +49,18 @@ impl Terms {
     /// [`Error::Bug`] for texts that we did not write.
     pub fn hours(&self) -> Result<Option<Hours>> {
         Hours::read(self.quiet_hours.as_deref(), self.timezone.as_deref())
+    }
+
+    /// When it recurs, and by whose clock.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] for texts that we did not write.
+    pub fn recurrence(&self) -> Result<Option<(CronLine, Tz)>> {
+        let Some(cron) = &self.cron else { return Ok(None) };
+        let broken = || Error::bug(format!("a crontab line {cron:?} in {:?}", self.timezone));
+        let line = CronLine::parse(cron).map_err(|_| broken())?;
+        let zone = parse_zone(self.timezone.as_deref().ok_or_else(broken)?).map_err(|_| broken())?;
+        Ok(Some((line, zone)))
     }
 
     /// Whether the offer is over for a claim that is made now.
@@ -85,6 +101,11 @@ impl Hours {
         let quiet = quiet.parse().map_err(|_| broken())?;
         let otherwise = parse_zone(timezone.ok_or_else(broken)?).map_err(|_| broken())?;
         Ok(Some(Self { quiet, otherwise }))
+    }
+
+    /// Reads the numbering plans, which takes a moment at their first use: too long within a claim's transaction.
+    pub fn warm_up(&self) {
+        let _ = self.zone_of(Some(201_000_000_000), "{}");
     }
 
     /// The zone in which a person's day is counted. `attributes` is the JSON object of their columns.

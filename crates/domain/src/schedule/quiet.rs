@@ -127,6 +127,19 @@ pub fn time_of_day(at: Millis, now: Millis, zone: Tz) -> String {
     }
 }
 
+/// A time as a calendar of a zone has it: `Monday 2 March 2026, 10:00 in Cairo`.
+#[must_use]
+pub fn at_in_words(at: Millis, zone: Tz) -> String {
+    let shown = wall_clock(at, zone).map(|shown| shown.format("%A %-d %B %Y, %H:%M").to_string());
+    format!("{} in {}", shown.unwrap_or_else(|| "an unknown time".to_owned()), town(zone))
+}
+
+/// A time as the wall clock of a zone has it, to the minute: `2026-03-02 10:00`.
+#[must_use]
+pub fn wall_clock_words(at: Millis, zone: Tz) -> String {
+    wall_clock(at, zone).map_or_else(|| at.to_string(), |shown| shown.format("%Y-%m-%d %H:%M").to_string())
+}
+
 /// A zone as people name it: the town, `Cairo` of `Africa/Cairo`.
 #[must_use]
 pub fn town(zone: Tz) -> String {
@@ -259,6 +272,8 @@ mod tests {
         let now = at("2026-06-01T22:00:00+03:00");
         assert_eq!(time_of_day(at("2026-06-02T09:00:00+03:00"), now, Cairo), "09:00");
         assert_eq!(time_of_day(at("2026-06-03T09:00:00+03:00"), now, Cairo), "Wed 09:00");
+        assert_eq!(at_in_words(at("2026-03-02T10:00:00+02:00"), Cairo), "Monday 2 March 2026, 10:00 in Cairo");
+        assert_eq!(wall_clock_words(at("2026-03-02T10:00:00+02:00"), Cairo), "2026-03-02 10:00");
         assert_eq!((town(Cairo), town(Sao_Paulo), town(Tz::UTC)), ("Cairo".into(), "Sao Paulo".into(), "UTC".into()));
     }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use domain::names::CampaignName;
 use domain::phone::PhoneNumber;
-use domain::schedule::{QuietHours, Tz, parse_at, parse_length, parse_zone, zone_of_region};
+use domain::schedule::{CronLine, QuietHours, Tz, parse_at, parse_length, parse_zone, zone_of_region};
 use domain::template::Plan;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -56,6 +56,13 @@ pub struct NewCampaign {
     /// The time zone of people whose own is not known, for example `Africa/Cairo`.
     #[serde(default)]
     pub timezone: Option<String>,
+    /// Recurs at the times of this crontab line, by the clock of `timezone`: `0 10 * * 1`.
+    #[serde(default)]
+    pub cron: Option<String>,
+    /// Of a campaign that recurs: a run whose audience differs from the last one's by more than so many per cent waits
+    /// for a person.
+    #[serde(default)]
+    pub audience_guard: Option<u32>,
     /// Nothing is sent from then on, since the offer has ended: RFC 3339.
     #[serde(default)]
     pub stop_at: Option<String>,
@@ -69,6 +76,15 @@ pub struct NewCampaign {
 /// # Errors
 /// Names whatever does not exist or does not fit.
 pub async fn create(app: &App, actor: &Actor, new: &NewCampaign) -> Result<CampaignView> {
+    make(app, actor, new, None).await
+}
+
+/// Makes a draft that names another campaign as its parent.
+pub(super) async fn create_child(app: &App, actor: &Actor, new: &NewCampaign, parent: i64) -> Result<CampaignView> {
+    make(app, actor, new, Some(parent)).await
+}
+
+async fn make(app: &App, actor: &Actor, new: &NewCampaign, parent_id: Option<i64>) -> Result<CampaignView> {
     let name = CampaignName::from_str(&new.name)
         .map_err(|error| Fault::invalid(format!("The campaign's name cannot be used: {error}.")))?;
     let (lists, excluded) = (list_ids(app, &new.lists).await?, list_ids(app, &new.excluded_lists).await?);
@@ -120,6 +136,7 @@ pub async fn create(app: &App, actor: &Actor, new: &NewCampaign) -> Result<Campa
         numbers: &numbers,
         created_by: actor.as_str(),
         terms,
+        parent_id,
     };
     match app.store.create_campaign(&made, app.clock.now_ms()).await {
         Ok(id) => show(app, id).await,
@@ -150,14 +167,19 @@ async fn terms(app: &App, new: &NewCampaign, start_at: Option<i64>, numbers: &[i
         return Err(Fault::invalid("The offer ends before the campaign can start.")
             .action("Give --stop-at a time after the start."));
     }
-    if latest_start.is_some() && start_at.is_none() {
+    let cron = new.cron.as_deref().map(CronLine::from_str).transpose();
+    let cron = cron.map_err(|error| Fault::invalid(format!("The crontab line cannot be read: {error}.")))?;
+    if new.audience_guard.is_some() && cron.is_none() {
+        return Err(Fault::invalid("An audience guard is for a campaign that recurs.").action("Give it --cron, too."));
+    }
+    if latest_start.is_some() && start_at.is_none() && cron.is_none() {
         return Err(Fault::invalid("A latest start is for a campaign that starts by itself.")
             .action("Give it a time to start with --at, or leave --latest-start out."));
     }
-    let timezone = match (zone, quiet_hours) {
-        (Some(zone), _) => Some(zone),
-        (None, Some(_)) => Some(zone_of_numbers(app, numbers).await?),
-        (None, None) => None,
+    let timezone = match zone {
+        Some(zone) => Some(zone),
+        None if quiet_hours.is_some() || cron.is_some() => Some(zone_of_numbers(app, numbers).await?),
+        None => None,
     };
     Ok(store::Terms {
         spread: length("The spread", &new.spread)?,
@@ -165,6 +187,8 @@ async fn terms(app: &App, new: &NewCampaign, start_at: Option<i64>, numbers: &[i
         timezone: timezone.map(|zone| zone.name().to_owned()),
         stop_at,
         latest_start,
+        cron: cron.map(|line| line.to_string()),
+        size_guard: new.audience_guard.map(i64::from),
     })
 }
 

@@ -1,8 +1,10 @@
 //! Campaigns: made, looked at, launched, steered.
 
+mod again;
 mod create;
 mod export;
 mod preflight;
+mod recur;
 mod steer;
 mod terms;
 
@@ -11,9 +13,11 @@ use serde::Serialize;
 use store::CampaignRow;
 use utoipa::ToSchema;
 
+pub use again::{CloneOrder, clone, retry_failed};
 pub use create::{NewCampaign, create};
 pub use export::export;
 pub use preflight::{CostEstimate, MarketCost, Preflight, preflight};
+pub use recur::{NextRun, recur};
 pub use steer::{LaunchOrder, cancel, launch, pause, resume, set_rate, start};
 pub(crate) use terms::offer_ended;
 pub use terms::{QuietHoursView, SpreadView};
@@ -48,7 +52,7 @@ pub struct Counts {
 }
 
 /// A campaign as it stands.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct CampaignView {
     /// Its id.
     pub id: i64,
@@ -58,6 +62,8 @@ pub struct CampaignView {
     pub state: String,
     /// Why, where there is a why.
     pub reason: Option<String>,
+    /// After a pause, a resume or a cancel: what has gone and cannot be recalled, and what has not, in numbers.
+    pub note: Option<String>,
     /// The frozen audience.
     pub total: i64,
     /// Where its sends stand.
@@ -70,6 +76,16 @@ pub struct CampaignView {
     pub skipped_by_reason: std::collections::BTreeMap<String, i64>,
     /// `failed` by Meta's code.
     pub failed_by_code: std::collections::BTreeMap<String, i64>,
+    /// The campaign whose failed ones it tries again, or whose run it is.
+    pub parent_id: Option<i64>,
+    /// Of a run of a campaign that recurs: the time that it is for, RFC 3339.
+    pub occurrence: Option<String>,
+    /// The crontab line at whose times it recurs.
+    pub cron: Option<String>,
+    /// The time zone by whose clock it recurs, and in which the quiet hours of people are counted whose own is not known.
+    pub timezone: Option<String>,
+    /// The next runs of a campaign that recurs.
+    pub next_runs: Vec<NextRun>,
     /// The template's name.
     pub template: String,
     /// The template's language.
@@ -157,6 +173,7 @@ async fn view(app: &App, row: CampaignRow) -> Result<CampaignView> {
     }
     let waits = row.reason.is_none() && row.state()? == CampaignState::Running && tally.planned > 0;
     let reason = if waits { terms::why_waiting(app, &row, &tally, &number_ids).await? } else { row.reason.clone() };
+    let next_runs = recur::next_runs(&row, app.clock.now_ms())?;
     let (spread, quiet_hours) = (terms::spread(&row), terms::quiet_hours(&row));
     let template: crate::renderer::KeptTemplate = serde_json::from_str(&row.template).map_err(Fault::internal)?;
     Ok(CampaignView {
@@ -164,6 +181,12 @@ async fn view(app: &App, row: CampaignRow) -> Result<CampaignView> {
         state: row.state()?.as_str().to_owned(),
         name: row.name,
         reason,
+        note: None,
+        parent_id: row.parent_id,
+        occurrence: row.occurrence.map(iso),
+        cron: row.terms.cron,
+        timezone: row.terms.timezone,
+        next_runs,
         total: tally.total() + unplanned,
         counts: Counts {
             planned: tally.planned - queued + unplanned,

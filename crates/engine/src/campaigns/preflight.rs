@@ -11,7 +11,7 @@ use serde::Serialize;
 use store::{EXCLUDED_LIST, OPTED_OUT};
 use utoipa::ToSchema;
 
-use crate::campaigns::terms;
+use crate::campaigns::{NextRun, recur, terms};
 use crate::fault::Result;
 use crate::planner::NO_ADDRESS;
 use crate::renderer::{KeptTemplate, Renderer};
@@ -58,6 +58,8 @@ pub struct Preflight {
     pub estimated_cost: CostEstimate,
     /// When the last message would leave, RFC 3339; `null` when there is nothing to send or no pace to reckon with.
     pub estimated_finish: Option<String>,
+    /// The next runs of a campaign that recurs.
+    pub next_runs: Vec<NextRun>,
     /// What limits the pace.
     pub binding_limit: Option<String>,
     /// Why launch would refuse.
@@ -123,7 +125,9 @@ pub async fn preflight(app: &App, id: i64) -> Result<Preflight> {
     if audience.eligible == 0 {
         blockers.push("Nobody would get the message.".to_owned());
     }
-    let from = row.start_at.unwrap_or(0).max(app.clock.now_ms());
+    let next_runs = recur::next_runs(&row, app.clock.now_ms())?;
+    let first_run = recur::first_run(&row, app.clock.now_ms()).unwrap_or(None);
+    let from = first_run.or(row.start_at).unwrap_or(0).max(app.clock.now_ms());
     let (rate, limit) = spread_pace(&row, &audience, rate, limit);
     let outlook = rate.map(|per_second| {
         forecast(&Forecast {
@@ -146,6 +150,7 @@ pub async fn preflight(app: &App, id: i64) -> Result<Preflight> {
         estimated_finish: outlook
             .filter(|_| audience.eligible > 0)
             .map(|outlook| iso((outlook.finish + delay).min(row.terms.stop_at.unwrap_or(i64::MAX)))),
+        next_runs,
         binding_limit: limit,
         eligible: audience.eligible,
         excluded: audience.excluded,
@@ -185,6 +190,7 @@ fn check_terms(
     let is_new = matches!(row.state()?, CampaignState::Draft | CampaignState::Scheduled);
     if let (Some(at), Some(latest)) = (row.start_at, row.terms.latest_start)
         && is_new
+        && row.terms.cron.is_none()
         && now.saturating_sub(at) > latest
     {
         blockers.push(format!(

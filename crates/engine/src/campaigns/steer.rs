@@ -9,9 +9,10 @@ use serde_json::json;
 use store::{CampaignRow, Moved};
 use utoipa::ToSchema;
 
-use crate::campaigns::terms;
 use crate::campaigns::{CampaignView, Preflight, preflight, row, show};
+use crate::campaigns::{recur, terms};
 use crate::fault::{Fault, FaultKind, Result};
+use crate::limits::grouped;
 use crate::renderer::KeptTemplate;
 use crate::{Actor, App, consequences, evidence};
 
@@ -42,7 +43,12 @@ pub async fn launch(app: &Arc<App>, actor: &Actor, id: i64, order: &LaunchOrder)
     }
     let checked = preflight(app, id).await?;
     refuse(&checked, order)?;
-    let later = campaign.start_at.is_some_and(|at| at > app.clock.now_ms());
+    let first_run = recur::first_run(&campaign, app.clock.now_ms())?;
+    let later = first_run.is_some() || campaign.start_at.is_some_and(|at| at > app.clock.now_ms());
+    if first_run.is_some() {
+        app.store.set_start(id, first_run).await?;
+        app.store.keep_last_eligible(id, checked.eligible).await?;
+    }
     if later {
         moved(app.store.move_campaign(id, CampaignEvent::Scheduled, None, None, app.clock.now_ms()).await?)?;
     } else {
@@ -118,10 +124,15 @@ pub async fn start(app: &Arc<App>, campaign: &CampaignRow) -> Result<()> {
         note(app, &Actor::system(), "started late", campaign.id, &detail).await?;
         tracing::warn!(campaign = campaign.id, late = length(late), "its time was missed, and it starts now");
     }
-    if checked.blockers.is_empty() {
+    let guarded = recur::why_guarded(app, campaign, checked.eligible).await?;
+    let against: Vec<String> = checked.blockers.into_iter().chain(guarded).collect();
+    if against.is_empty() {
+        if let (Some(parent), Some(_)) = (campaign.parent_id, campaign.occurrence) {
+            app.store.keep_last_eligible(parent, checked.eligible).await?;
+        }
         tracing::info!(campaign = campaign.id, "its time has come: started");
     } else {
-        consequences::pause_campaign(app, campaign.id, &checked.blockers.join(" ")).await;
+        consequences::pause_campaign(app, campaign.id, &against.join(" ")).await;
     }
     Ok(())
 }
@@ -164,7 +175,32 @@ async fn steer(app: &App, actor: &Actor, id: i64, event: CampaignEvent, reason: 
     let state = moved(app.store.move_campaign(id, event, reason, None, app.clock.now_ms()).await?)?;
     note(app, actor, state.as_str(), id, &json!({"reason": reason})).await?;
     app.scheduler_wake.notify_waiters();
-    show(app, id).await
+    let mut view = show(app, id).await?;
+    view.note = Some(what_has_gone(&view, event));
+    Ok(view)
+}
+
+/// What a steered campaign can no longer change, and what it still can, in numbers.
+fn what_has_gone(view: &CampaignView, event: CampaignEvent) -> String {
+    let counts = &view.counts;
+    let (under_way, doubtful) = (counts.submitting, counts.in_doubt);
+    let gone = counts.accepted + counts.sent + counts.delivered + counts.read + counts.failed + under_way + doubtful;
+    let left = counts.planned + counts.queued;
+    let what_is_left = match event {
+        CampaignEvent::Cancelled => "will not go",
+        CampaignEvent::Paused => "wait and keep their place",
+        _ => "are still to go",
+    };
+    let mut text = format!("{} have gone and cannot be recalled", grouped(gone));
+    let parts = [(under_way, "on their way this moment"), (doubtful, "in doubt")];
+    let parts: Vec<String> =
+        parts.iter().filter(|(n, _)| *n > 0).map(|(n, words)| format!("{} {words}", grouped(*n))).collect();
+    if !parts.is_empty() {
+        text = format!("{text} (of them {})", parts.join(", "));
+    }
+    // A cancelled campaign's sends are written down as skipped in the moments that follow.
+    let cancelled = view.skipped_by_reason.get(store::CANCELLED).copied().unwrap_or(0);
+    format!("{text}; {} {what_is_left}.", grouped(left + cancelled))
 }
 
 /// Gives a campaign another cap (`None`: none of its own), before it is launched or while it runs. Lanes follow within a
@@ -195,10 +231,33 @@ fn moved(moved: Moved) -> Result<CampaignState> {
 }
 
 /// Who steered what, into the ledger.
-async fn note(app: &App, actor: &Actor, what: &str, id: i64, detail: &serde_json::Value) -> Result<()> {
+pub(super) async fn note(app: &App, actor: &Actor, what: &str, id: i64, detail: &serde_json::Value) -> Result<()> {
     let detail = json!({"what": what, "detail": detail});
     let mut entry = evidence::entry(app, "campaign", actor, &detail).map_err(Fault::internal)?;
     entry.campaign_id = Some(id);
     app.store.append_entry(&entry).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaigns::Counts;
+
+    #[test]
+    fn whoever_steers_is_told_what_cannot_be_recalled() {
+        let counts =
+            Counts { planned: 31_000, queued: 880, submitting: 20, read: 8_000, failed: 100, ..Counts::default() };
+        let view = CampaignView { counts, ..CampaignView::default() };
+        assert_eq!(
+            what_has_gone(&view, CampaignEvent::Cancelled),
+            "8,120 have gone and cannot be recalled (of them 20 on their way this moment); 31,880 will not go."
+        );
+        assert!(what_has_gone(&view, CampaignEvent::Paused).ends_with("31,880 wait and keep their place."));
+        let quiet = CampaignView::default();
+        assert_eq!(
+            what_has_gone(&quiet, CampaignEvent::Resumed),
+            "0 have gone and cannot be recalled; 0 are still to go."
+        );
+    }
 }

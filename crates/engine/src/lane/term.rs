@@ -201,12 +201,18 @@ async fn serve(term: &Term, shutdown: &CancellationToken) -> anyhow::Result<()> 
     outcome
 }
 
+/// The number's rate, less what comes in.
+async fn rate(app: &App, number: &BusinessNumber) -> store::Result<Option<u32>> {
+    let inbound = numbers::inbound_lately(app, number).await?;
+    Ok(numbers::beside_inbound(numbers::rate_in_force(app, number), numbers::rate_of_level(number), inbound))
+}
+
 /// The number's rate and sender as the database has them now.
 async fn orders(app: &App, number_id: i64) -> anyhow::Result<Orders> {
     let number = app.store.number(number_id).await?.context("the number is gone")?;
     // Read before the token: a token that is newer than its name is at worst read once more.
     let account = app.store.account(number.account_id).await?.context("the number's account is gone")?;
-    let rate = numbers::rate_in_force(app, &number);
+    let rate = rate(app, &number).await?;
     let sender = match accounts::access_token(app, number.account_id).await {
         Ok(token) => {
             let id = PhoneNumberId::parse(&number.phone_number_id)?;
@@ -261,7 +267,8 @@ async fn keep(keeper: Keeper) {
         let Ok(Some(number)) = app.store.number(number_id).await else { continue };
         let Ok(Some(account)) = app.store.account(number.account_id).await else { continue };
         let Ok(caps) = caps(&app, number_id).await else { continue };
-        let seen = (numbers::rate_in_force(&app, &number), account.access_token, caps);
+        let Ok(rate) = rate(&app, &number).await else { continue };
+        let seen = (rate, account.access_token, caps);
         if known.as_ref() != Some(&seen) {
             // What cannot be read now is tried again at the next beat.
             if let Ok(orders) = orders(&app, number_id).await {
@@ -291,6 +298,9 @@ pub(super) async fn load_campaign(app: &App, campaign_id: i64, number_id: i64) -
         }
         _ => None,
     };
+    if let Some(hours) = row.terms.hours()? {
+        hours.warm_up();
+    }
     let pace = OnceLock::new();
     if cap.is_some() || spread.is_some() {
         let _ = pace.set(Pace::even(app.clock.clone(), cap, spread));

@@ -245,6 +245,8 @@ impl World {
             timezone: None,
             stop_at: None,
             latest_start: None,
+            cron: None,
+            audience_guard: None,
         }
     }
 

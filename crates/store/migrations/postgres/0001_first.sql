@@ -217,6 +217,13 @@ CREATE TABLE campaigns (
     stop_at          BIGINT,
     -- started by itself no later than so long after start_at, ms
     latest_start     BIGINT,
+    -- a crontab line, by the clock of timezone: at each of its times a child campaign is made, and start_at moves on
+    cron             TEXT,
+    -- a child whose audience differs from the last one's (last_eligible of its parent) by more than so many per cent of
+    -- it waits for a person
+    size_guard       BIGINT,
+    last_eligible    BIGINT,
+    -- whose failed ones it tries again; or whose occurrence, at that time, it is
     parent_id        BIGINT,
     occurrence       BIGINT,
     UNIQUE (parent_id, occurrence)
@@ -363,6 +370,7 @@ CREATE TABLE inbound (
     at          BIGINT NOT NULL,
     received_at BIGINT NOT NULL
 );
+CREATE INDEX inbound_number ON inbound (number_id, received_at);
 
 -- Statuses whose message we do not know yet (the webhook beat our own record, or it is not ours).
 CREATE TABLE parked_statuses (

@@ -16,6 +16,7 @@ fn at(text: &str) -> i64 {
 
 /// People 1 to `n`: of three neighbours one lives in Cairo, one in Mexico City, and one where nobody knows (Madrid).
 async fn campaign(shop: &Shop, n: i64, terms: &str) -> i64 {
+    Hours { quiet: "21:00-09:00".parse().unwrap(), otherwise: Tz::UTC }.warm_up();
     let list = shop.list("everybody", 1..=n, NOW - 1).await;
     for (rest, zone) in [(0, "Africa/Cairo"), (1, "America/Mexico_City")] {
         let attributes = format!(r#"{{"city":"x","Time Zone":"{zone}"}}"#);
