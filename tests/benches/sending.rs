@@ -1,16 +1,17 @@
 //! Messages a second of a campaign without a pace, beside a bare loop of the same HTTP client with the same bodies
 //! against the same simulator, in one run, on both databases.
 //!
-//! `cargo bench -p e2e --bench sending [MESSAGES] [ROUNDS]` with `HUDHUD_BIN` and `SIMULATOR_BIN` naming release
-//! builds, or beside them in the target folder. Both are timed by the simulator's own ledger: from the first arrival to
-//! the last.
+//! `cargo bench -p e2e --bench sending -- [MESSAGES] [ROUNDS] [sqlite|postgres]` with `HUDHUD_BIN` and `SIMULATOR_BIN`
+//! naming release builds, or beside them in the target folder. Both are timed by the simulator's own ledger: from the
+//! first arrival to the last. Processor time and memory are those of Hudhud with its Redis, and of the PostgreSQL
+//! server, whose commits are durable.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use e2e::{Database, LedgerRow, NUMBER, NUMBERS, Setup, World, phone, until};
+use e2e::{Database, LedgerRow, NUMBER, NUMBERS, Setup, Usage, World, phone, until, usage_of_tree};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -19,38 +20,59 @@ const IN_FLIGHT: usize = 256;
 /// What one in-flight campaign may take at the most.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// How often memory is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What one round gave.
+struct Round {
+    /// Messages a second of the mean bare loop.
+    bare: f64,
+    /// Messages a second of the campaign.
+    ours: f64,
+    /// Processor time for 100,000 messages: Hudhud with its Redis, and the PostgreSQL server.
+    cpu: [f64; 2],
+    /// The most memory, MiB: Hudhud with its Redis, and the PostgreSQL server.
+    megabytes: [f64; 2],
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
     let messages: u32 = arguments.next().map_or(20_000, |text| text.parse().expect("a number of messages"));
     let rounds: u32 = arguments.next().map_or(3, |text| text.parse().expect("a number of rounds"));
+    let databases = match arguments.next().as_deref() {
+        None => vec![Database::Sqlite, Database::DurablePostgres],
+        Some("sqlite") => vec![Database::Sqlite],
+        Some("postgres") => vec![Database::DurablePostgres],
+        Some(other) => panic!("{other} is neither sqlite nor postgres"),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime");
     runtime.block_on(async {
-        println!("messages {messages}, rounds {rounds}");
+        println!("messages {messages}, rounds {rounds}; CPU seconds per 100,000 messages; memory in MiB");
         println!(
-            "{:<12} {:>6} {:>10} {:>10} {:>8} {:>12}",
-            "database", "round", "bare/s", "hudhud/s", "share", "CPU s/100k"
+            "{:<16} {:>5} {:>8} {:>9} {:>6} {:>12} {:>10} {:>11} {:>9}",
+            "database", "round", "bare/s", "hudhud/s", "share", "hudhud CPU", "server CPU", "hudhud MiB", "server MiB"
         );
-        for database in [Database::Sqlite, Database::Postgres] {
+        for database in databases {
+            let name = format!("{database:?}");
             let mut shares = Vec::new();
             for round in 1..=rounds {
-                let (bare, ours, cpu) = measure(database, messages).await;
+                let Round { bare, ours, cpu, megabytes } = measure(database, messages).await;
                 let share = ours / bare;
                 shares.push(share);
                 println!(
-                    "{:<12} {round:>6} {bare:>10.0} {ours:>10.0} {share:>8.2} {cpu:>12.1}",
-                    format!("{database:?}")
+                    "{name:<16} {round:>5} {bare:>8.0} {ours:>9.0} {share:>6.2} {:>12.1} {:>10.1} {:>11.0} {:>9.0}",
+                    cpu[0], cpu[1], megabytes[0], megabytes[1]
                 );
             }
             shares.sort_by(f64::total_cmp);
-            println!("{:<12} median share {:.2}", format!("{database:?}"), shares[shares.len() / 2]);
+            println!("{name:<16} median share {:.2}", shares[shares.len() / 2]);
         }
     });
 }
 
-/// One round in a world of its own: bare loop, campaign, bare loop. Messages a second of the mean bare loop and of the
-/// campaign, and the CPU seconds of Hudhud's process for 100,000 messages.
-async fn measure(database: Database, messages: u32) -> (f64, f64, f64) {
+/// One round in a world of its own: bare loop, campaign, bare loop.
+async fn measure(database: Database, messages: u32) -> Round {
     let quiet = json!({"default_rate": 0, "webhook": {"url": null}, "pair_rate": {"enabled": false}});
     let (world, mut serve) = World::with_serve(Setup::on(database).simulating(quiet)).await;
     let _ = world.hudhud(&["number", "set", NUMBER, "--rate", "unlimited"]).await.ok();
@@ -58,14 +80,22 @@ async fn measure(database: Database, messages: u32) -> (f64, f64, f64) {
     let campaign = world.create("unpaced", "all", &[]).await;
 
     let before = bare(&world, messages, 1).await;
-    let cpu_before = cpu_seconds(serve.pid().as_raw());
+    let hudhud = serve.pid().as_raw();
+    let server = world.postgres.as_ref().map(e2e::Cluster::pid);
+    let usage = || [usage_of_tree(hudhud), server.map_or_else(Usage::default, usage_of_tree)];
+    let cpu_before = usage().map(|usage| usage.cpu_seconds);
+    let mut megabytes = [0.0_f64; 2];
     let _ = world.hudhud(&["campaign", "launch", "unpaced", "--yes"]).await.ok();
     until("every message arrived", PATIENCE, async || {
+        let now = usage();
+        megabytes = [0, 1].map(|side| megabytes[side].max(now[side].megabytes));
+        tokio::time::sleep(LOOK).await;
         let shown = world.shown(&campaign).await?;
         (shown["state"] == "finished").then_some(())
     })
     .await;
-    let cpu = cpu_seconds(serve.pid().as_raw()) - cpu_before;
+    let after = usage().map(|usage| usage.cpu_seconds);
+    let cpu = [0, 1].map(|side| (after[side] - cpu_before[side]) / f64::from(messages) * 100_000.0);
     let after = bare(&world, messages, 2).await;
     serve.expect_running();
 
@@ -74,7 +104,7 @@ async fn measure(database: Database, messages: u32) -> (f64, f64, f64) {
     assert_eq!(ours.len(), messages as usize, "each message arrived once");
     let report: Value = world.simulator.report().await;
     assert_eq!(report["duplicates"], 0);
-    (f64::midpoint(before, after), pace(&ours), cpu / f64::from(messages) * 100_000.0)
+    Round { bare: f64::midpoint(before, after), ours: pace(&ours), cpu, megabytes }
 }
 
 /// Arrivals a second, from the first to the last.
@@ -129,14 +159,4 @@ fn body(n: u32, run: u32) -> String {
         ]},
     })
     .to_string()
-}
-
-/// CPU seconds that a process has used so far, from `/proc`.
-fn cpu_seconds(pid: i32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a running process");
-    let after_name = stat.rsplit(')').next().expect("a name in parentheses");
-    let mut fields = after_name.split_whitespace().skip(11);
-    let mut ticks = || fields.next().and_then(|field| field.parse::<f64>().ok()).expect("a number of ticks");
-    // Linux counts in hundredths of a second here.
-    (ticks() + ticks()) / 100.0
 }

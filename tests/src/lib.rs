@@ -22,6 +22,7 @@ mod serve;
 mod simulator;
 mod slot;
 mod stalls;
+mod usage;
 mod wait;
 mod world;
 
@@ -34,5 +35,6 @@ pub use process::Process;
 pub use redis::{PrivateRedis, inline};
 pub use serve::Serve;
 pub use simulator::{LedgerRow, Simulator};
+pub use usage::{Usage, usage_of_tree};
 pub use wait::{now_us, story, until};
 pub use world::{Campaign, Database, NUMBER, NUMBERS, Queue, Setup, WABA, World, at_length, is_long};

@@ -8,28 +8,35 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// `$1` the programs' directory with a slash, or nothing; `$2` the directory, which is removed at the end. The shell
-/// waits at its standard input, which the kernel closes when our process ends in whichever way.
+/// `$1` the programs' directory with a slash, or nothing; `$2` the directory, which is removed at the end; the others are
+/// the server's own arguments. The shell waits at its standard input, which the kernel closes when our process ends in
+/// whichever way.
 const KEEPER: &str = r#"
+programs=$1
+dir=$2
+shift 2
 start() {
-    "$1postgres" -D "$2/data" -k "$2" -c listen_addresses= -c max_connections=200 -c shared_buffers=64MB \
-        -c fsync=off -c full_page_writes=off >>"$2/log" 2>&1 </dev/null &
+    "${programs}postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=200 "$@" \
+        >>"$dir/log" 2>&1 </dev/null &
     server=$!
 }
 stop() {
     kill -QUIT "$server" 2>/dev/null
     wait "$server"
 }
-start "$1" "$2"
+start "$@"
 while read -r word; do
     case $word in
-    start) start "$1" "$2" ;;
-    kill) stop; : >"$2/killed" ;;
+    start) start "$@" ;;
+    kill) stop; : >"$dir/killed" ;;
     esac
 done
 stop
-rm -rf "$2"
+rm -rf "$dir"
 "#;
+
+/// Stories kill processes, never the machine: what the kernel has taken is durable enough for them.
+const HASTY: [&str; 6] = ["-c", "shared_buffers=64MB", "-c", "fsync=off", "-c", "full_page_writes=off"];
 
 /// A PostgreSQL server of our own.
 #[derive(Debug)]
@@ -53,6 +60,19 @@ impl Cluster {
     /// When PostgreSQL is not installed or does not start: these stories are not to be skipped.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(&HASTY)
+    }
+
+    /// Starts a server whose commits are durable, with everything else as PostgreSQL ships it: for measurements.
+    ///
+    /// # Panics
+    /// As [`Cluster::start`].
+    #[must_use]
+    pub fn start_durable() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(settings: &[&str]) -> Self {
         let programs = programs();
         let dir = tempfile::Builder::new().prefix("hudhud-pg-").tempdir().expect("a temporary directory").keep();
         if let Some(user) = unprivileged() {
@@ -68,6 +88,7 @@ impl Cluster {
         let keeper = as_user("sh")
             .args(["-c", KEEPER, "keeper", &programs])
             .arg(&dir)
+            .args(settings)
             .current_dir(&dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -151,6 +172,16 @@ impl Cluster {
     pub fn restart(&mut self) {
         self.say("start");
         self.wait_until_ready();
+    }
+
+    /// The id of its first process.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        let noted = std::fs::read_to_string(self.dir.join("data/postmaster.pid")).expect("a running server");
+        noted.lines().next().and_then(|line| line.parse().ok()).expect("its first line is the process's id")
     }
 
     fn say(&mut self, word: &str) {

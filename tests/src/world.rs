@@ -51,6 +51,8 @@ pub enum Database {
     Postgres,
     /// A PostgreSQL server of its own, that the story may kill.
     PostgresOfItsOwn,
+    /// A PostgreSQL server of its own whose commits are durable, as it is shipped: for measurements.
+    DurablePostgres,
 }
 
 /// Which Redis a world has.
@@ -164,8 +166,12 @@ impl World {
         let (postgres, database_url) = match setup.database {
             Database::Sqlite => (None, None),
             Database::Postgres => (None, Some(Cluster::of_this_process().fresh_database())),
-            Database::PostgresOfItsOwn => {
-                let cluster = Cluster::start();
+            Database::PostgresOfItsOwn | Database::DurablePostgres => {
+                let cluster = if setup.database == Database::DurablePostgres {
+                    Cluster::start_durable()
+                } else {
+                    Cluster::start()
+                };
                 let url = cluster.fresh_database();
                 (Some(cluster), Some(url))
             }

@@ -119,18 +119,13 @@ async fn write(tx: &mut Link, campaign_id: i64, group: &[Accepted<'_>]) -> Resul
     }
 }
 
-/// The rows are locked in the table's order before any is changed: as every other writer does, so that no two wait for
-/// each other.
-const POSTGRES: &str = "WITH locked AS MATERIALIZED (
-         SELECT contact_id FROM sends
-         WHERE campaign_id = $1 AND contact_id = ANY ($2) AND state = 1 AND wamid IS NULL AND accepted_at IS NULL
-         ORDER BY contact_id FOR UPDATE)
-     UPDATE sends s SET state = 3, wamid = n.wamid, wamid_hash = n.hash, accepted_at = n.at
-     FROM locked l
-     JOIN unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[]) AS
-         n(contact_id, number_id, attempt, wamid, hash, at) ON n.contact_id = l.contact_id
-     WHERE s.campaign_id = $1 AND s.contact_id = ANY ($2) AND s.contact_id = l.contact_id
-       AND s.number_id = n.number_id AND s.attempt = n.attempt";
+/// Each row is looked up by its key, in the order of the arrays, and thus locked in the table's order: as every other
+/// writer does, so that no two wait for each other.
+const POSTGRES: &str = "UPDATE sends s SET state = 3, wamid = n.wamid, wamid_hash = n.hash, accepted_at = n.at
+     FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[]) AS
+         n(contact_id, number_id, attempt, wamid, hash, at)
+     WHERE s.campaign_id = $1 AND s.contact_id = n.contact_id AND s.number_id = n.number_id AND s.attempt = n.attempt
+       AND s.state = 1 AND s.wamid IS NULL AND s.accepted_at IS NULL";
 
 /// An upsert of rows that are there: the form for which SQLite looks each row up by its key. A plain UPDATE … FROM goes
 /// through the campaign once for each.

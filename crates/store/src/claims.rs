@@ -175,6 +175,43 @@ impl Store {
         Ok(Claim::Made { sends, skipped: suppressed.len(), exhausted })
     }
 
+    /// Removes the notes of a number's claims of which no send is submitting any more, up to so many. How many it
+    /// removed. Looked up before the writer is taken: such a note stays true for ever, since whoever is claimed again is
+    /// in a newer one.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn forget_claims(&self, number_id: i64, limit: usize) -> Result<usize> {
+        let most = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut link = self.read().await?;
+        let sql = link.pick(
+            "SELECT c.id FROM claims c WHERE c.number_id = $1 AND NOT EXISTS (
+                 SELECT 1 FROM json_each(c.contact_ids) k CROSS JOIN sends s
+                 ON s.campaign_id = c.campaign_id AND s.contact_id = k.value WHERE s.state = 1)
+             ORDER BY c.id LIMIT $2",
+            "SELECT c.id FROM claims c WHERE c.number_id = $1 AND NOT EXISTS (
+                 SELECT 1 FROM sends s WHERE s.campaign_id = c.campaign_id
+                   AND s.contact_id = ANY (ARRAY(SELECT (jsonb_array_elements_text(c.contact_ids::jsonb))::bigint))
+                   AND s.state = 1 OFFSET 0)
+             ORDER BY c.id LIMIT $2",
+        );
+        let over: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(sql)
+            .bind(number_id).bind(most).fetch_all(c).await)?;
+        drop(link);
+        if over.is_empty() {
+            return Ok(0);
+        }
+        let mut tx = self.write(Priority::Urgent).await?;
+        let sql = tx.pick(
+            "DELETE FROM claims WHERE id IN (SELECT value FROM json_each($1))",
+            "DELETE FROM claims WHERE id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint))",
+        );
+        let json = serde_json::to_string(&over)?;
+        on!(&mut tx, c => sqlx::query(sql).bind(json).execute(c).await.map(drop))?;
+        tx.commit().await?;
+        Ok(over.len())
+    }
+
     /// Who of these people is suppressed now. Read after the claim is committed and before the POST: an opt-out that
     /// commits later finds the send submitting, and waits for it.
     ///
@@ -182,13 +219,22 @@ impl Store {
     /// As every read.
     pub async fn suppressed_among(&self, contact_ids: &[i64]) -> Result<Vec<i64>> {
         let mut link = self.read().await?;
-        let sql = link.pick(
-            "SELECT contact_id FROM suppressions WHERE contact_id IN (SELECT value FROM json_each($1))",
-            "SELECT contact_id FROM suppressions
-             WHERE contact_id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint))",
-        );
-        let json = serde_json::to_string(contact_ids)?;
-        Ok(on!(&mut link, c => sqlx::query_scalar(sql).bind(json).fetch_all(c).await)?)
+        Ok(match &mut link {
+            Link::Sqlite(held, _) => {
+                sqlx::query_scalar(
+                    "SELECT contact_id FROM suppressions WHERE contact_id IN (SELECT value FROM json_each($1))",
+                )
+                .bind(serde_json::to_string(contact_ids)?)
+                .fetch_all(&mut **held)
+                .await?
+            }
+            Link::Postgres(held) => {
+                sqlx::query_scalar("SELECT contact_id FROM suppressions WHERE contact_id = ANY ($1)")
+                    .bind(contact_ids)
+                    .fetch_all(&mut **held)
+                    .await?
+            }
+        })
     }
 }
 
@@ -279,24 +325,47 @@ pub(crate) async fn candidates(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<
 /// whole claim is given up and made again.
 const AGAIN: Claim = Claim::Made { sends: Vec::new(), skipped: 0, exhausted: false };
 
-/// `false`: not all of them were still planned.
+/// Marks them and notes where they are. `false`: not all of them were still planned.
 ///
-/// PostgreSQL gets the ids as an array. As a subquery they are joined, and before the new campaign's rows were counted
-/// (ANALYZE) its planner takes the campaign for empty and goes through all of it once per id: seconds for a claim.
+/// PostgreSQL gets the ids as an array, of which it does not know the length as it plans: see `Store::open_postgres`. As
+/// a subquery they are joined, and before the new campaign's rows were counted (ANALYZE) its planner takes the campaign
+/// for empty and goes through all of it once per id: seconds for a claim.
 async fn mark_submitting(tx: &mut Link, order: &ClaimOrder<'_>, ids: &[i64]) -> Result<bool> {
-    let sql = tx.pick(
-        "UPDATE sends SET state = 1, attempt = attempt + 1, claimed_at = $3, term = $4, not_before = NULL,
-                          failed_at = NULL, code = NULL, reason = NULL
-         WHERE campaign_id = $1 AND contact_id IN (SELECT value FROM json_each($2)) AND state = 0",
-        "UPDATE sends SET state = 1, attempt = attempt + 1, claimed_at = $3, term = $4, not_before = NULL,
-                          failed_at = NULL, code = NULL, reason = NULL
-         WHERE campaign_id = $1 AND contact_id = ANY (ARRAY(SELECT (jsonb_array_elements_text($2::jsonb))::bigint))
-           AND state = 0",
-    );
+    const NOTE: &str = "INSERT INTO claims (number_id, campaign_id, contact_ids) VALUES ($1, $2, $3)";
+    let batch = order.batch;
     let json = serde_json::to_string(ids)?;
-    let marked = on!(tx, c => sqlx::query(sql)
-        .bind(order.batch.campaign_id).bind(json).bind(order.now).bind(order.token)
-        .execute(c).await.map(|done| done.rows_affected()))?;
+    let marked = match tx {
+        Link::Sqlite(held, _) => {
+            sqlx::query(NOTE).bind(batch.number_id).bind(batch.campaign_id).bind(&json).execute(&mut **held).await?;
+            sqlx::query(
+                "UPDATE sends SET state = 1, attempt = attempt + 1, claimed_at = $3, term = $4, not_before = NULL,
+                                  failed_at = NULL, code = NULL, reason = NULL
+                 WHERE campaign_id = $1 AND contact_id IN (SELECT value FROM json_each($2)) AND state = 0",
+            )
+            .bind(batch.campaign_id)
+            .bind(&json)
+            .bind(order.now)
+            .bind(order.token)
+            .execute(&mut **held)
+            .await?
+            .rows_affected()
+        }
+        Link::Postgres(held) => sqlx::query(
+            "WITH noted AS (INSERT INTO claims (number_id, campaign_id, contact_ids) VALUES ($5, $1, $6))
+             UPDATE sends SET state = 1, attempt = attempt + 1, claimed_at = $3, term = $4, not_before = NULL,
+                              failed_at = NULL, code = NULL, reason = NULL
+             WHERE campaign_id = $1 AND contact_id = ANY ($2) AND state = 0",
+        )
+        .bind(batch.campaign_id)
+        .bind(ids)
+        .bind(order.now)
+        .bind(order.token)
+        .bind(batch.number_id)
+        .bind(&json)
+        .execute(&mut **held)
+        .await?
+        .rows_affected(),
+    };
     Ok(usize::try_from(marked).ok() == Some(ids.len()))
 }
 

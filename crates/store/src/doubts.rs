@@ -76,9 +76,9 @@ impl Store {
                     s.claimed_at, s.reason
              FROM sends s JOIN campaigns k ON k.id = s.campaign_id JOIN contacts p ON p.id = s.contact_id
              JOIN numbers n ON n.id = s.number_id
-             WHERE s.state IN (1, 2) AND s.state = 2 AND (s.campaign_id = $1 OR $1 = 0) AND (s.number_id = $2 OR $2 = 0)
-               AND s.claimed_at <= $3 AND (s.claimed_at, s.campaign_id, s.contact_id) > ($4, $5, $6)
-             ORDER BY s.claimed_at, s.campaign_id, s.contact_id LIMIT $7")
+             WHERE s.doubt_since IS NOT NULL AND (s.campaign_id = $1 OR $1 = 0) AND (s.number_id = $2 OR $2 = 0)
+               AND s.doubt_since <= $3 AND (s.doubt_since, s.campaign_id, s.contact_id) > ($4, $5, $6)
+             ORDER BY s.doubt_since, s.campaign_id, s.contact_id LIMIT $7")
             .bind(filter.campaign_id.unwrap_or(0)).bind(filter.number_id.unwrap_or(0)).bind(filter.claimed_by)
             .bind(at).bind(campaign).bind(contact).bind(limit).fetch_all(c).await)?)
     }
@@ -134,7 +134,7 @@ impl Store {
     pub async fn doubt_count(&self) -> Result<i64> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_scalar(
-            "SELECT count(*) FROM sends WHERE state IN (1, 2) AND state = 2").fetch_one(c).await)?)
+            "SELECT count(*) FROM sends WHERE doubt_since IS NOT NULL").fetch_one(c).await)?)
     }
 
     /// Claims of a lane that were made under an earlier owner.
@@ -144,8 +144,8 @@ impl Store {
     pub async fn orphans(&self, number_id: i64, before_term: i64, limit: i64) -> Result<Vec<Orphan>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
-            "SELECT campaign_id, contact_id, attempt, term, claimed_at FROM sends
-             WHERE number_id = $1 AND state IN (1, 2) AND state = 1 AND (term IS NULL OR term < $2) LIMIT $3")
+            "SELECT campaign_id, contact_id, attempt, term, claimed_at FROM submitting
+             WHERE number_id = $1 AND (term IS NULL OR term < $2) LIMIT $3")
             .bind(number_id).bind(before_term).bind(limit).fetch_all(c).await)?)
     }
 
@@ -156,8 +156,7 @@ impl Store {
     pub async fn in_flight(&self) -> Result<Vec<(i64, i64, Option<i64>)>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
-            "SELECT number_id, count(*), min(claimed_at) FROM sends WHERE state IN (1, 2) AND state = 1
-             GROUP BY number_id").fetch_all(c).await)?)
+            "SELECT number_id, count(*), min(claimed_at) FROM submitting GROUP BY number_id").fetch_all(c).await)?)
     }
 }
 

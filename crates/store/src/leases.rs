@@ -164,7 +164,7 @@ impl Store {
         Ok(on!(&mut link, c => sqlx::query_as(
             "SELECT t.term, t.owner, t.host, t.boot FROM lane_terms t
              WHERE t.number_id = $1 AND t.term < $2
-               AND t.term IN (SELECT s.term FROM sends s WHERE s.number_id = $1 AND s.state IN (1, 2) AND s.state = 1)
+               AND t.term IN (SELECT s.term FROM submitting s WHERE s.number_id = $1)
              ORDER BY t.term")
             .bind(number_id).bind(before).fetch_all(c).await)?)
     }

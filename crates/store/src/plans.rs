@@ -39,7 +39,7 @@ const GROWING: [&str; 13] = [
 
 /// Indexes of what is open or recent: to read one through costs what is open, and nothing for what is over.
 const OF_THE_OPEN: [&str; 6] =
-    ["sends_open", "campaigns_alive", "campaigns_unplanned", "tallies_open", "inbox_open", "parked_age"];
+    ["sends_doubt", "campaigns_alive", "campaigns_unplanned", "tallies_open", "inbox_open", "parked_age"];
 
 /// Writes down the statements that run within the span `watched`.
 struct Watch;
@@ -162,6 +162,7 @@ async fn walk(store: &Store, shop: &Shop, campaign: i64, lists: &[i64]) {
     store.doubt_count().await.unwrap();
     store.doubts_to("pnid-0", 15_550_000_001, NOW).await.unwrap();
     store.in_flight().await.unwrap();
+    store.forget_claims(lane.number, 10).await.unwrap();
     // Webhooks.
     let told = Stop {
         phone: Some((15_550_000_005, 15_550_000_005)),

@@ -227,6 +227,7 @@ impl SendRow {
             }
         });
         self.state = to as i16;
+        self.not_before = None;
         match to {
             SendState::Planned => {
                 self.not_before = Some(happening.not_before.unwrap_or(happening.at));

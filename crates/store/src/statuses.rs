@@ -197,7 +197,7 @@ impl Store {
         let rows: Vec<(i64, i64, i64)> = on!(&mut link, c => sqlx::query_as(
             "SELECT s.campaign_id, s.contact_id, s.attempt
              FROM numbers n JOIN sends s ON s.number_id = n.id JOIN contacts c ON c.id = s.contact_id
-             WHERE n.phone_number_id = $1 AND s.state IN (1, 2) AND s.state = 2 AND s.claimed_at <= $3
+             WHERE n.phone_number_id = $1 AND s.doubt_since <= $3
                AND c.phone_key = $2")
             .bind(phone_number_id).bind(phone_key).bind(before).fetch_all(c).await)?;
         Ok(rows.into_iter().map(|(campaign, contact, attempt)| ((campaign, contact), attempt)).collect())

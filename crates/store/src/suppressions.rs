@@ -196,10 +196,13 @@ impl Store {
         let mut link = self.read().await?;
         let sql = link.pick(
             "SELECT campaign_id, contact_id, attempt FROM sends
-             WHERE state IN (1, 2) AND state = 1 AND contact_id IN (SELECT value FROM json_each($1))",
-            "SELECT campaign_id, contact_id, attempt FROM sends
-             WHERE state IN (1, 2) AND state = 1
-               AND contact_id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint))",
+             WHERE campaign_id IN (SELECT campaign_id FROM claims)
+               AND contact_id IN (SELECT value FROM json_each($1)) AND state = 1",
+            "SELECT s.campaign_id, s.contact_id, s.attempt FROM (SELECT DISTINCT campaign_id FROM claims) c
+             CROSS JOIN LATERAL (
+                 SELECT * FROM sends WHERE campaign_id = c.campaign_id
+                   AND contact_id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint)) AND state = 1
+                 OFFSET 0) s",
         );
         let json = serde_json::to_string(contact_ids)?;
         let rows: Vec<(i64, i64, i64)> = on!(&mut link, c => sqlx::query_as(sql).bind(json).fetch_all(c).await)?;

@@ -342,8 +342,8 @@ mod tests {
     async fn columns(store: &Store) -> BTreeSet<(String, String)> {
         let mut link = store.read().await.unwrap();
         let sql = link.pick(
-            "SELECT m.name, c.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c
-             WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'",
+            "SELECT m.name, c.name FROM sqlite_schema m JOIN pragma_table_xinfo(m.name) c
+             WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite_%'",
             "SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = 'public'",
         );
         let rows: Vec<(String, String)> = on!(&mut link, c => sqlx::query_as(sql).fetch_all(c).await).unwrap();

@@ -52,12 +52,13 @@ const AT_ONCE: i64 = 0;
 const IDLE: Micros = 200_000;
 /// The group of a lane without a rate.
 const FREE_GROUP: usize = 256;
-/// POSTs under way on a lane without a rate.
-const FREE_IN_FLIGHT: usize = 512;
+/// POSTs under way on a lane without a rate, those included that wait to be written down: room for two groups of
+/// outcomes beside those on the wire.
+const FREE_IN_FLIGHT: usize = 1_024;
 /// What a lane without a rate takes for one while it goes on after an outage.
 const FREE_AFTER_OUTAGE: u32 = 1_000;
 /// A lane without a rate claims when so many places are free: fewer would cost a commit each.
-const FREE_ROOM: usize = 64;
+const FREE_ROOM: usize = 128;
 /// While something forbids sending, look again after this.
 const HALTED_FOR: Micros = 250_000;
 /// A lane that waits for a place within the messaging limit looks again after this, at the soonest and at the latest.

@@ -23,6 +23,9 @@ const LOOK: Duration = Duration::from_secs(15);
 const LOST_AFTER: Micros = 90 * SECOND;
 /// The most claims of its own that a lane looks at; more cannot be on the wire.
 const AT_ONCE: i64 = 5_000;
+/// How often the notes of claims that are over are removed, and how many in one transaction.
+const FORGET: Duration = Duration::from_secs(1);
+const FORGOTTEN: usize = 200;
 
 /// Settles claims of terms before `before`: planned again where a journal of this boot proves that they never left, in
 /// doubt otherwise.
@@ -115,5 +118,13 @@ pub(super) async fn sweep(app: Arc<App>, number_id: i64, token: i64, lost: Cance
             // What is not written now is found again at the next look.
             let _ = app.store.apply(Priority::Urgent, group).await;
         }
+    }
+}
+
+/// Removes the notes of claims that are over, so that what is looked for among them stays as little as what is open.
+pub(super) async fn forget(app: Arc<App>, number_id: i64, lost: CancellationToken) {
+    while pause(&app, FORGET, &lost).await {
+        // What is not removed now is found again the next time.
+        while app.store.forget_claims(number_id, FORGOTTEN).await.is_ok_and(|gone| gone == FORGOTTEN) {}
     }
 }

@@ -121,6 +121,7 @@ async fn serve(term: &Term, shutdown: &CancellationToken) -> anyhow::Result<()> 
     helpers.spawn(tasks.clone().take(worker, handed_in, lost.clone()));
     helpers.spawn(tasks.push_again(cleared, lost.clone()));
     helpers.spawn(orphans::sweep(Arc::clone(app), term.number.id, term.token, lost.clone()));
+    helpers.spawn(orphans::forget(Arc::clone(app), term.number.id, lost.clone()));
 
     let mut lane = Lane {
         app: Arc::clone(app),

@@ -250,7 +250,8 @@ CREATE TABLE campaign_numbers (
 ) WITHOUT ROWID;
 CREATE INDEX campaign_numbers_number ON campaign_numbers (number_id);
 
--- The intent for one contact in one campaign, and where it stands.
+-- The intent for one contact in one campaign, and where it stands. No index holds what every message changes as it is
+-- claimed or followed by its statuses: that would cost two more pages each time.
 CREATE TABLE sends (
     campaign_id  BIGINT   NOT NULL,
     contact_id   BIGINT   NOT NULL,
@@ -274,11 +275,32 @@ CREATE TABLE sends (
     delivered_at BIGINT,
     read_at      BIGINT,
     failed_at    BIGINT,
+    -- while it is in doubt: when the attempt was claimed
+    doubt_since  BIGINT   GENERATED ALWAYS AS (CASE WHEN state = 2 THEN claimed_at END) VIRTUAL,
     PRIMARY KEY (campaign_id, contact_id)
 ) WITHOUT ROWID;
-CREATE INDEX sends_open ON sends (number_id, claimed_at) WHERE state IN (1, 2);
-CREATE INDEX sends_later ON sends (campaign_id, number_id, not_before) WHERE state = 0 AND not_before IS NOT NULL;
+CREATE INDEX sends_doubt ON sends (number_id, doubt_since) WHERE doubt_since IS NOT NULL;
+-- only what is planned has not_before set
+CREATE INDEX sends_later ON sends (campaign_id, number_id, not_before) WHERE not_before IS NOT NULL;
 CREATE INDEX sends_wamid ON sends (wamid_hash) WHERE wamid_hash IS NOT NULL;
+
+-- Where sends may be submitting: the contacts (a JSON array) that one claim took of a campaign, on one number.
+-- Written with the claim, never changed, and removed by the number's lane once none of them is submitting any more. A
+-- row for some hundred sends takes the place of an entry for each in an index of sends.
+CREATE TABLE claims (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    number_id   BIGINT NOT NULL,
+    campaign_id BIGINT NOT NULL,
+    contact_ids TEXT   NOT NULL
+);
+CREATE INDEX claims_number ON claims (number_id);
+
+-- What is submitting now.
+CREATE VIEW submitting AS
+SELECT DISTINCT c.number_id, s.campaign_id, s.contact_id, s.attempt, s.term, s.claimed_at
+FROM claims c CROSS JOIN json_each(c.contact_ids) k
+CROSS JOIN sends s ON s.campaign_id = c.campaign_id AND s.contact_id = k.value
+WHERE s.state = 1;
 
 -- Attempts that a newer one replaced: the exception, so the common path writes none.
 CREATE TABLE past_attempts (

@@ -6,7 +6,7 @@ use domain::campaign::CampaignEvent;
 use domain::send::SendEvent;
 
 use super::*;
-use crate::fixture::{Lane, NOW, Shop, assert_tallied, exec, ids, made, owner, send, stop, stop_of};
+use crate::fixture::{Lane, NOW, Shop, assert_tallied, exec, ids, made, number_of, owner, send, stop, stop_of};
 use crate::testing::{Database, on_both_databases};
 use crate::{Happening, Stop};
 
@@ -239,6 +239,38 @@ on_both_databases! {
         assert_eq!(terms[0].host, owner("one").host);
     }
 
+    async fn a_claims_note_is_removed_once_nothing_of_it_is_submitting_and_not_before(db: Database) {
+        let shop = Shop::open(&db.store, 2).await;
+        let campaign = shop.campaign_to(8).await;
+        let lanes = [
+            Lane::take(&db.store, shop.numbers[0], "one").await,
+            Lane::take(&db.store, shop.numbers[1], "one").await,
+        ];
+        let mine = lanes[0].claim(campaign, 4).await;
+        let theirs = lanes[1].claim(campaign, 4).await;
+        assert_eq!((mine.len(), theirs.len()), (4, 4));
+        let accept = |send: &ClaimedSend| {
+            Happening::new((campaign, send.contact_id), Some(send.attempt), SendEvent::Accepted, NOW)
+        };
+        let first: Vec<Happening> = mine[..3].iter().chain(&theirs).map(accept).collect();
+        db.store.apply(Priority::Urgent, &first).await.unwrap();
+        assert_eq!(db.store.forget_claims(lanes[0].number, 9).await.unwrap(), 0, "one of them has no answer yet");
+        assert_eq!(db.store.in_flight().await.unwrap(), [(lanes[0].number, 1, Some(NOW))]);
+        // It never left, and is claimed again: it is in two notes now, and counted once.
+        let back = SendEvent::NotPosted { back_to_planned: true };
+        let unposted = Happening::new((campaign, mine[3].contact_id), Some(mine[3].attempt), back, NOW);
+        db.store.apply(Priority::Urgent, &[unposted]).await.unwrap();
+        assert_eq!(ids(&lanes[0].claim_due(campaign, NOW + 1).await), [mine[3].contact_id]);
+        assert_eq!(db.store.in_flight().await.unwrap(), [(lanes[0].number, 1, Some(NOW + 1))]);
+        assert_eq!(db.store.orphans(lanes[0].number, lanes[0].token + 1, 9).await.unwrap().len(), 1);
+        let again = Happening { attempt: Some(2), ..accept(&mine[3]) };
+        db.store.apply(Priority::Urgent, &[again]).await.unwrap();
+        assert_eq!(db.store.forget_claims(lanes[0].number, 1).await.unwrap(), 1, "no more than it was asked for");
+        assert_eq!(db.store.forget_claims(lanes[0].number, 9).await.unwrap(), 1);
+        assert_eq!(number_of(&db.store, "SELECT count(*) FROM claims").await, 1, "the other lane's is its own");
+        assert_eq!(db.store.forget_claims(lanes[1].number, 9).await.unwrap(), 1);
+    }
+
     async fn a_person_of_two_running_campaigns_is_claimed_by_neither_after_a_stop(db: Database) {
         let shop = Shop::open(&db.store, 1).await;
         let list = shop.list("everybody", 1..=3, NOW - 1).await;
@@ -310,4 +342,23 @@ async fn on_postgres_two_claims_on_the_same_sends_never_both_succeed() {
     let distinct: std::collections::BTreeSet<_> = claimed.iter().collect();
     assert_eq!(claimed.len(), distinct.len(), "{claimed:?}");
     assert_tallied(&db.store, campaign).await;
+}
+
+/// An update leaves every index as it is where no column of one changes: PostgreSQL looks at the columns of keys and of
+/// conditions alike.
+#[tokio::test]
+async fn on_postgres_no_index_of_sends_holds_what_a_claim_or_a_status_changes() {
+    let db = Database::postgres().await;
+    for column in ["state", "attempt", "claimed_at", "term", "accepted_at", "sent_at", "delivered_at", "read_at"] {
+        let held = number_of(
+            &db.store,
+            format!(
+                "SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+                 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = '{column}'
+                 WHERE c.relname = 'sends' AND pg_get_indexdef(i.indexrelid) ~ '\\m{column}\\M'"
+            ),
+        )
+        .await;
+        assert_eq!(held, 0, "an index holds {column}");
+    }
 }
