@@ -144,6 +144,14 @@ impl Cluster {
         );
     }
 
+    /// Runs a statement on a database.
+    ///
+    /// # Panics
+    /// When PostgreSQL refuses.
+    pub fn run(&self, url: &str, statement: &str) {
+        self.client("psql", &["--no-psqlrc", "--quiet", "--command", statement, database_of(url)]);
+    }
+
     fn client(&self, program: &str, args: &[&str]) {
         let done = Command::new(format!("{}{program}", self.programs))
             .arg("--host")

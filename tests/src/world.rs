@@ -305,6 +305,30 @@ impl World {
         }
     }
 
+    /// Runs a statement on the database past Hudhud, of which nothing may run on SQLite. With the database's own shell.
+    ///
+    /// # Panics
+    /// When there is no such shell, or the statement fails.
+    pub fn sql(&self, statement: &str) {
+        if let Some(url) = self.database_url() {
+            self.cluster().run(url, statement);
+            return;
+        }
+        let done = std::process::Command::new("sqlite3")
+            .args(["-bail", "-cmd", "PRAGMA synchronous = OFF", "-cmd", "PRAGMA cache_size = -1000000"])
+            .arg(self.data_dir("main").join("hudhud.db"))
+            .arg(statement)
+            .output()
+            .expect("sqlite3 is installed");
+        assert!(done.status.success(), "sqlite3 failed: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// Whether the database is a PostgreSQL.
+    #[must_use]
+    pub fn has_postgres(&self) -> bool {
+        self.database_url().is_some()
+    }
+
     fn database_url(&self) -> Option<&str> {
         self.environment.iter().find(|(key, _)| key == "HUDHUD_DATABASE_URL").map(|(_, url)| url.as_str())
     }

@@ -1,21 +1,33 @@
 //! Planning: scheduled campaigns start at their time, frozen audiences become rows chunk by chunk, finished campaigns
 //! are closed.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use domain::campaign::{CampaignEvent, CampaignState};
-use store::{Blocked, CANCELLED, CampaignRow, Moved, OFFER_ENDED, PlanChunk};
+use domain::pacing::{Micros, SECOND};
+use store::{Audience, AudienceRow, CANCELLED, CampaignRow, Detail, Moved, OFFER_ENDED, PlanChunk, Verdict};
 
+use crate::campaigns::weighing::Judge;
 use crate::renderer::Renderer;
 use crate::{App, campaigns};
 
-/// People of one chunk: a write transaction of about ten milliseconds.
-const CHUNK: i64 = 1_000;
+/// The first people of a campaign, who leave while the rest is planned.
+const FIRST_CHUNK: i64 = 500;
+/// People of the first chunk of a round.
+const CHUNK: i64 = 2_000;
+/// People of any chunk.
+const CHUNKS: std::ops::RangeInclusive<i64> = 500..=4_000;
+/// A write transaction that takes longer than this makes the next one smaller.
+const TOO_LONG: Duration = Duration::from_millis(12);
+/// One that takes less makes it larger.
+const BRIEF: Duration = Duration::from_millis(6);
+/// For so long one campaign is planned before the next one has its turn, and before its state is looked at again.
+const ROUND: Micros = SECOND / 5;
 /// Sends skipped in one transaction when a campaign is cancelled.
 const SKIP_CHUNK: i64 = 1_000;
-/// Skipped for having neither number nor user id.
-pub const NO_ADDRESS: &str = "no-address";
 
 /// One round over all campaigns. `true`: there is more to do at once.
 ///
@@ -55,8 +67,8 @@ async fn step(app: &Arc<App>, campaign: &CampaignRow) -> anyhow::Result<bool> {
         CampaignState::Running | CampaignState::Paused if campaign.terms.has_ended(app.clock.now_ms()) => {
             end_offer(app, campaign).await
         }
-        CampaignState::Running | CampaignState::Paused if !campaign.planned => plan_chunk(app, campaign, None).await,
-        CampaignState::Cancelled if !campaign.planned => plan_chunk(app, campaign, Some(CANCELLED)).await,
+        CampaignState::Running | CampaignState::Paused if !campaign.planned => plan(app, campaign, None).await,
+        CampaignState::Cancelled if !campaign.planned => plan(app, campaign, Some(CANCELLED)).await,
         CampaignState::Cancelled => {
             let skipped = app.store.skip_planned(campaign.id, CANCELLED, SKIP_CHUNK).await?;
             Ok(skipped > 0)
@@ -68,7 +80,7 @@ async fn step(app: &Arc<App>, campaign: &CampaignRow) -> anyhow::Result<bool> {
 /// Skips whoever is left when the offer ends. `true`: there may be more.
 async fn end_offer(app: &App, campaign: &CampaignRow) -> anyhow::Result<bool> {
     if !campaign.planned {
-        return plan_chunk(app, campaign, Some(OFFER_ENDED)).await;
+        return plan(app, campaign, Some(OFFER_ENDED)).await;
     }
     if app.store.tally(campaign.id).await?.planned == 0 {
         return Ok(false);
@@ -78,40 +90,109 @@ async fn end_offer(app: &App, campaign: &CampaignRow) -> anyhow::Result<bool> {
     Ok(skipped > 0)
 }
 
-/// Plans the next chunk. `true`: there may be another.
-async fn plan_chunk(app: &App, campaign: &CampaignRow, skip_all: Option<&str>) -> anyhow::Result<bool> {
+/// Plans for a moment. `true`: there is more to plan.
+async fn plan(app: &App, campaign: &CampaignRow, skip_all: Option<&'static str>) -> anyhow::Result<bool> {
     let Some(frozen_at) = campaign.frozen_at else { return Ok(false) };
-    let page = app.store.audience_page(campaign.id, frozen_at, campaign.planned_through, CHUNK).await?;
-    let last = i64::try_from(page.len()).unwrap_or(CHUNK) < CHUNK;
-    // No further than what was read: people who are imported meanwhile lie beyond it.
-    let through = page.last().map_or(campaign.planned_through, |person| person.contact_id);
-    let mut blocked = Vec::new();
-    if skip_all.is_none() {
-        let renderer = match Renderer::of(campaign) {
-            Ok(renderer) => renderer,
-            Err(fault) => {
-                crate::consequences::pause_campaign(app, campaign.id, &fault.detail).await;
-                return Ok(false);
-            }
+    let renderer = Renderer::of(campaign);
+    let rule = match (skip_all, &renderer) {
+        (Some(reason), _) => Rule::SkipAll(reason),
+        (None, Ok(renderer)) => Rule::Judge(Judge::of(renderer)),
+        (None, Err(fault)) => {
+            crate::consequences::pause_campaign(app, campaign.id, &fault.detail).await;
+            return Ok(false);
+        }
+    };
+    let audience = app.store.audience(campaign.id, frozen_at).await?;
+    let planning = Planning { app, audience: &audience, rule };
+    let until = app.clock.boot_us() + ROUND;
+    let mut size = if campaign.planned_through == 0 { FIRST_CHUNK } else { CHUNK };
+    let mut page = planning.read(campaign.planned_through, size).await?;
+    loop {
+        let chunk = PlanChunk {
+            campaign_id: campaign.id,
+            after: page.after,
+            through: page.through,
+            last: page.is_last,
+            people: &page.people,
         };
-        for person in page.iter().filter(|person| !person.suppressed && !person.excluded) {
-            let reason = if person.reachable { renderer.check(person).err() } else { Some(NO_ADDRESS.to_owned()) };
-            blocked.extend(reason.map(|reason| Blocked { contact_id: person.contact_id, reason }));
+        let goes_on = !page.is_last && app.clock.boot_us() < until;
+        // The next page is read and judged while this one is written: the database reads beside its writer.
+        let ahead = async { if goes_on { planning.read(page.through, size).await.map(Some) } else { Ok(None) } };
+        let (written, next) = tokio::join!(app.store.plan_chunk(&chunk), ahead);
+        let Some(took) = written? else { return Ok(false) };
+        if page.after == 0 {
+            // The first messages need not wait for the feeder's next look.
+            app.scheduler_wake.notify_waiters();
+        }
+        if page.is_last {
+            tracing::info!(campaign = campaign.id, audience = campaign.audience, "the campaign's audience is planned");
+            return Ok(false);
+        }
+        size = next_size(size, took);
+        match next? {
+            Some(next) => page = next,
+            None => return Ok(true),
         }
     }
-    let chunk = PlanChunk {
-        campaign_id: campaign.id,
-        after: campaign.planned_through,
-        through,
-        last,
-        blocked: &blocked,
-        skip_all,
+}
+
+/// How many people the next chunk takes, after one of `size` took so long: whoever else writes waits for it.
+fn next_size(size: i64, took: Duration) -> i64 {
+    let size = if took > TOO_LONG {
+        size / 2
+    } else if took < BRIEF {
+        size * 2
+    } else {
+        size
     };
-    let planned = app.store.plan_chunk(&chunk).await?;
-    if planned && last {
-        tracing::info!(campaign = campaign.id, audience = campaign.audience, "the campaign's audience is planned");
+    size.clamp(*CHUNKS.start(), *CHUNKS.end())
+}
+
+/// What it takes to plan one campaign.
+struct Planning<'a> {
+    app: &'a App,
+    audience: &'a Audience,
+    rule: Rule<'a>,
+}
+
+/// What decides about each person.
+enum Rule<'a> {
+    /// Whether their message can be written and sent.
+    Judge(Judge<'a>),
+    /// Nobody gets it, for this reason.
+    SkipAll(&'static str),
+}
+
+/// People who are judged and not yet written down.
+struct Page {
+    people: Vec<Verdict>,
+    after: i64,
+    through: i64,
+    is_last: bool,
+}
+
+impl Planning<'_> {
+    async fn read(&self, after: i64, size: i64) -> anyhow::Result<Page> {
+        let detail = match &self.rule {
+            Rule::Judge(judge) => judge.needs(),
+            Rule::SkipAll(_) => Detail::Verdicts,
+        };
+        let page = self.app.store.audience_page(self.audience, after, size, detail).await?;
+        let verdict = |person: &AudienceRow| Verdict {
+            contact_id: person.contact_id,
+            skipped: match &self.rule {
+                Rule::Judge(judge) => judge.objection(person),
+                Rule::SkipAll(reason) => Some(Cow::Borrowed(*reason)),
+            },
+        };
+        Ok(Page {
+            people: page.iter().map(verdict).collect(),
+            after,
+            // No further than what was read: people who are imported meanwhile lie beyond it.
+            through: page.last().map_or(after, |person| person.contact_id),
+            is_last: i64::try_from(page.len()).unwrap_or(size) < size,
+        })
     }
-    Ok(planned && !last)
 }
 
 /// Closes campaigns that have nothing open, and opens those again that a late failure gave something to do.

@@ -103,6 +103,17 @@ impl Renderer {
         serde_json::value::to_raw_value(&components).map(Some).map_err(|error| format!("cannot-be-rendered:{error}"))
     }
 
+    /// Whether the message can be written, where nothing of the person is in it: then it is so for everybody. `None`:
+    /// it depends on the person.
+    #[must_use]
+    pub fn check_all_alike(&self) -> Option<std::result::Result<(), String>> {
+        if self.plan.columns().next().is_some() {
+            return None;
+        }
+        let nobody = Fields { phone: None, name: None, language: None, attributes: &BTreeMap::new() };
+        Some(self.plan.check(&nobody).map_err(|problems| reason(&problems)))
+    }
+
     /// Whether one person's message can be written; `Err` is the reason as it is counted.
     ///
     /// # Errors

@@ -202,8 +202,12 @@ struct Rhythm {
 async fn repeat(app: Arc<App>, rhythm: Rhythm, lost: CancellationToken, mut work: Work) {
     let Rhythm { what, pause, wakes } = rhythm;
     let mut failing = false;
+    let took = metrics::histogram!("hudhud_scheduler_round_seconds", "work" => what);
     while !lost.is_cancelled() {
-        let more = match work(Arc::clone(&app)).await {
+        let began = app.clock.boot_us();
+        let done = work(Arc::clone(&app)).await;
+        took.record(Duration::from_micros(app.clock.boot_us().saturating_sub(began)));
+        let more = match done {
             Ok(more) => {
                 if std::mem::take(&mut failing) {
                     tracing::info!(what, "goes on");

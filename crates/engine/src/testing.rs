@@ -108,7 +108,9 @@ pub(crate) async fn running_campaign(db: Database) -> (TestApp, i64) {
     let order = serde_json::json!({"name": "spring", "template": "sale", "language": "en", "lists": ["people"],
         "numbers": ["1"]});
     let made = crate::campaigns::create(&app, &Actor::system(), &serde_json::from_value(order).unwrap()).await.unwrap();
-    let launched = app.store.move_campaign(made.id, CampaignEvent::Launched, None, Some(20), app.clock.now_ms());
+    let now = app.clock.now_ms();
+    let frozen = store::Frozen { at: now, people: 20 };
+    let launched = app.store.move_campaign(made.id, CampaignEvent::Launched, None, Some(frozen), now);
     launched.await.unwrap();
     while crate::planner::tick(&app.app).await.unwrap() {}
     (app, made.id)

@@ -45,6 +45,14 @@ pub fn metrics() -> anyhow::Result<PrometheusHandle> {
             let long = [1.0, 5.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0, 86400.0];
             builder.set_buckets_for_metric(Matcher::Full("hudhud_delivery_lag_seconds".to_owned()), &long)
         })
+        .and_then(|builder| {
+            // Milliseconds matter here: one transaction at a time writes to SQLite.
+            let short = [
+                0.000_5, 0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.012_5, 0.015, 0.02, 0.025, 0.03,
+                0.05, 0.1, 0.25, 1.0, 5.0,
+            ];
+            builder.set_buckets_for_metric(Matcher::Prefix("hudhud_write_".to_owned()), &short)
+        })
         .and_then(PrometheusBuilder::install_recorder)
         .context("beginning to collect metrics")?;
     describe();
@@ -78,6 +86,21 @@ fn describe() {
         "hudhud_http_request_duration_seconds",
         Unit::Seconds,
         "Answers of the API by route and status"
+    );
+    describe_histogram!(
+        "hudhud_write_seconds",
+        Unit::Seconds,
+        "Write transactions of the database, from their first statement until they are durable, by what they are for"
+    );
+    describe_histogram!(
+        "hudhud_write_wait_seconds",
+        Unit::Seconds,
+        "How long write transactions waited for their turn, by what they are for"
+    );
+    describe_histogram!(
+        "hudhud_scheduler_round_seconds",
+        Unit::Seconds,
+        "Rounds of the scheduler's works, such as planning and feeding"
     );
     // A counter that was never touched is absent, and an alert on an absent series never fires.
     metrics::counter!("hudhud_sent_after_optout_total").absolute(0);

@@ -149,7 +149,7 @@ impl Store {
                 _ if fed < planned => None,
                 _ => return Ok(None),
             };
-            let mut tx = self.write(Priority::Urgent).await?;
+            let mut tx = self.write(Priority::Urgent).await?.named("feed");
             if hold_feed(&mut tx, campaign_id, number_id).await? != Some(fed) {
                 // Another feeder was faster.
                 continue;

@@ -106,6 +106,15 @@ pub struct NewCampaign<'a> {
     pub parent_id: Option<i64>,
 }
 
+/// The audience of a launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frozen {
+    /// Members of its lists who were added by then, epoch ms.
+    pub at: i64,
+    /// How many they are.
+    pub people: i64,
+}
+
 /// What came of asking a campaign to change its state.
 #[derive(Clone, Debug)]
 pub enum Moved {
@@ -316,8 +325,7 @@ impl Store {
         Ok((names(included), names(excluded)))
     }
 
-    /// Moves a campaign as its state machine allows, with a reason for people. `Launched` freezes the audience at
-    /// `now`: members of the lists added until then, `audience` of them.
+    /// Moves a campaign as its state machine allows, with a reason for people. `Launched` freezes the audience.
     ///
     /// # Errors
     /// As every write.
@@ -326,7 +334,7 @@ impl Store {
         id: i64,
         event: CampaignEvent,
         reason: Option<&str>,
-        audience: Option<i64>,
+        frozen: Option<Frozen>,
         now: i64,
     ) -> Result<Moved> {
         let mut tx = self.write(Priority::Urgent).await?;
@@ -347,9 +355,10 @@ impl Store {
                 "UPDATE campaigns SET launched_at = $2 WHERE id = $1")
                 .bind(id).bind(now).execute(c).await.map(drop))?,
             CampaignEvent::Launched => on!(&mut tx, c => sqlx::query(
-                "UPDATE campaigns SET launched_at = coalesce(launched_at, $2), started_at = $2, frozen_at = $2,
-                                      audience = $3 WHERE id = $1")
-                .bind(id).bind(now).bind(audience.unwrap_or(0)).execute(c).await.map(drop))?,
+                "UPDATE campaigns SET launched_at = coalesce(launched_at, $2), started_at = $2, frozen_at = $3,
+                                      audience = $4 WHERE id = $1")
+                .bind(id).bind(now).bind(frozen.map_or(now, |frozen| frozen.at))
+                .bind(frozen.map_or(0, |frozen| frozen.people)).execute(c).await.map(drop))?,
             CampaignEvent::Finished | CampaignEvent::Cancelled => {
                 on!(&mut tx, c => sqlx::query("UPDATE campaigns SET finished_at = $2 WHERE id = $1")
                     .bind(id).bind(now).execute(c).await.map(drop))?;

@@ -118,7 +118,7 @@ impl Store {
     /// As every write; then nothing was claimed, unless the answer to the commit itself was lost: such claims are
     /// found by the lane's next sweep.
     pub async fn claim(&self, order: &ClaimOrder<'_>) -> Result<Claim> {
-        let mut tx = self.write(Priority::Urgent).await?;
+        let mut tx = self.write(Priority::Urgent).await?.named("claim");
         let (people, hours) = match permitted(&mut tx, order).await? {
             Ok(permitted) => permitted,
             Err(halt) => return Ok(Claim::Halted(halt)),

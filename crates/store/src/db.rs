@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::migrate::MigrateError;
 use sqlx::pool::PoolConnection;
@@ -91,7 +91,34 @@ impl Drop for Waiting<'_> {
 #[derive(Debug)]
 pub(crate) enum Held<DB: sqlx::Database> {
     Pooled(PoolConnection<DB>),
-    Inside(Transaction<'static, DB>),
+    Inside(Transaction<'static, DB>, Stopwatch),
+}
+
+/// How long a transaction waited for its turn and lasts, for the metrics. Nothing is decided by it but the size of a
+/// next chunk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch {
+    kind: &'static str,
+    waited: Duration,
+    began: Instant,
+}
+
+impl Stopwatch {
+    fn since(asked: Instant, priority: Priority) -> Self {
+        let kind = match priority {
+            Priority::Urgent => "urgent",
+            Priority::Bulk => "bulk",
+        };
+        let began = Instant::now();
+        Self { kind, waited: began - asked, began }
+    }
+
+    fn committed(self) -> Duration {
+        let took = self.began.elapsed();
+        metrics::histogram!("hudhud_write_seconds", "kind" => self.kind).record(took);
+        metrics::histogram!("hudhud_write_wait_seconds", "kind" => self.kind).record(self.waited);
+        took
+    }
 }
 
 impl<DB: sqlx::Database> Deref for Held<DB> {
@@ -99,7 +126,7 @@ impl<DB: sqlx::Database> Deref for Held<DB> {
     fn deref(&self) -> &Self::Target {
         match self {
             Self::Pooled(connection) => connection,
-            Self::Inside(transaction) => transaction,
+            Self::Inside(transaction, _) => transaction,
         }
     }
 }
@@ -108,7 +135,7 @@ impl<DB: sqlx::Database> DerefMut for Held<DB> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         match self {
             Self::Pooled(connection) => connection,
-            Self::Inside(transaction) => transaction,
+            Self::Inside(transaction, _) => transaction,
         }
     }
 }
@@ -147,14 +174,33 @@ impl Link {
         }
     }
 
-    /// Ends the transaction and keeps it. Durable when this returns.
-    pub(crate) async fn commit(self) -> Result<()> {
-        match self {
-            Self::Sqlite(Held::Inside(transaction), _turn) => transaction.commit().await?,
-            Self::Postgres(Held::Inside(transaction)) => transaction.commit().await?,
+    /// What the transaction is for, as its metrics name it.
+    pub(crate) fn named(mut self, kind: &'static str) -> Self {
+        match &mut self {
+            Self::Sqlite(Held::Inside(_, watch), _) | Self::Postgres(Held::Inside(_, watch)) => watch.kind = kind,
             Self::Sqlite(Held::Pooled(_), _) | Self::Postgres(Held::Pooled(_)) => {}
         }
-        Ok(())
+        self
+    }
+
+    /// Ends the transaction and keeps it. Durable when this returns.
+    pub(crate) async fn commit(self) -> Result<()> {
+        self.commit_timed().await.map(drop)
+    }
+
+    /// As [`Link::commit`]: how long the transaction took, from its first statement until it was durable.
+    pub(crate) async fn commit_timed(self) -> Result<Duration> {
+        match self {
+            Self::Sqlite(Held::Inside(transaction, watch), _turn) => {
+                transaction.commit().await?;
+                Ok(watch.committed())
+            }
+            Self::Postgres(Held::Inside(transaction, watch)) => {
+                transaction.commit().await?;
+                Ok(watch.committed())
+            }
+            Self::Sqlite(Held::Pooled(_), _) | Self::Postgres(Held::Pooled(_)) => Ok(Duration::ZERO),
+        }
     }
 }
 
@@ -255,12 +301,17 @@ impl Store {
 
     /// A transaction for writing: `BEGIN IMMEDIATE` on SQLite, READ COMMITTED on PostgreSQL. Rolled back when dropped.
     pub(crate) async fn write(&self, priority: Priority) -> Result<Link> {
+        let asked = Instant::now();
         Ok(match &self.db {
             Db::Sqlite { write, turns, .. } => {
                 let turn = turns.take(priority).await;
-                Link::Sqlite(Held::Inside(write.begin_with("BEGIN IMMEDIATE").await?), Some(turn))
+                let transaction = write.begin_with("BEGIN IMMEDIATE").await?;
+                Link::Sqlite(Held::Inside(transaction, Stopwatch::since(asked, priority)), Some(turn))
             }
-            Db::Postgres(pool) => Link::Postgres(Held::Inside(pool.begin().await?)),
+            Db::Postgres(pool) => {
+                let transaction = pool.begin().await?;
+                Link::Postgres(Held::Inside(transaction, Stopwatch::since(asked, priority)))
+            }
         })
     }
 

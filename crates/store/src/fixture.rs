@@ -7,8 +7,8 @@ use domain::campaign::{CampaignEvent, CampaignState};
 use crate::db::on;
 use crate::testing::{account, entry};
 use crate::{
-    Batch, Claim, ClaimOrder, ClaimedSend, Moved, NewCampaign, Owner, PlanChunk, Priority, SendRow, Stop, Store,
-    SyncedNumber, SyncedTemplate,
+    AudienceRow, Batch, Claim, ClaimOrder, ClaimedSend, Detail, Frozen, Moved, NewCampaign, Owner, PlanChunk, Priority,
+    SendRow, Stop, Store, SyncedNumber, SyncedTemplate, Verdict,
 };
 
 /// When everything happens, unless a test says otherwise. Epoch ms.
@@ -118,8 +118,9 @@ impl Shop {
     }
 
     pub(crate) async fn launch(&self, campaign: i64, now: i64) {
-        let audience = self.store.audience_size(campaign, now).await.unwrap();
-        let moved = self.store.move_campaign(campaign, CampaignEvent::Launched, None, Some(audience), now).await;
+        let audience = self.store.audience(campaign, now).await.unwrap();
+        let frozen = Frozen { at: now, people: self.store.audience_size(&audience).await.unwrap() };
+        let moved = self.store.move_campaign(campaign, CampaignEvent::Launched, None, Some(frozen), now).await;
         assert!(matches!(moved.unwrap(), Moved::To(CampaignState::Running)));
     }
 
@@ -167,12 +168,28 @@ pub(crate) async fn plan(store: &Store, campaign: i64, chunk: i64, skip_all: Opt
             return;
         }
         let after = row.planned_through;
-        let page = store.audience_page(campaign, row.frozen_at.unwrap(), after, chunk).await.unwrap();
+        let audience = store.audience(campaign, row.frozen_at.unwrap()).await.unwrap();
+        let page = store.audience_page(&audience, after, chunk, Detail::Verdicts).await.unwrap();
         let last = i64::try_from(page.len()).unwrap() < chunk;
         let through = if last { i64::MAX } else { page.last().unwrap().contact_id };
-        let order = PlanChunk { campaign_id: campaign, after, through, last, blocked: &[], skip_all };
-        assert!(store.plan_chunk(&order).await.unwrap());
+        let people = verdicts(&page, skip_all);
+        let order = PlanChunk { campaign_id: campaign, after, through, last, people: &people };
+        assert!(store.plan_chunk(&order).await.unwrap().is_some());
     }
+}
+
+/// What the engine makes of a page where every message can be rendered.
+pub(crate) fn verdicts(page: &[AudienceRow], skip_all: Option<&str>) -> Vec<Verdict> {
+    let reason = |person: &AudienceRow| match skip_all {
+        Some(reason) => Some(reason.to_owned().into()),
+        None => person.barred().map(Into::into),
+    };
+    page.iter().map(|person| Verdict { contact_id: person.contact_id, skipped: reason(person) }).collect()
+}
+
+/// These people, all to be sent to.
+pub(crate) fn planned(people: RangeInclusive<i64>) -> Vec<Verdict> {
+    people.map(|contact_id| Verdict { contact_id, skipped: None }).collect()
 }
 
 pub(crate) fn number(phone_number_id: &str) -> SyncedNumber {

@@ -42,7 +42,7 @@ pub mod testing;
 pub use accounts::{Account, NewAccount};
 pub use api_keys::ApiKey;
 pub use batches::{Batch, BatchKind, Depth, Feedable};
-pub use campaigns::{CampaignRow, Moved, NewCampaign};
+pub use campaigns::{CampaignRow, Frozen, Moved, NewCampaign};
 pub use claims::{Claim, ClaimOrder, ClaimedSend, Halt, OPTED_OUT};
 pub use contacts::{Arriving, Chunk, ChunkEnd, Contact, ImportTarget, NewEvidence, OptIn};
 pub use db::{Priority, Store};
@@ -56,7 +56,9 @@ pub use ledger::{EntryRow, LedgerHead, NewEntry, Seal};
 pub use limits::Limit;
 pub use lists::List;
 pub use numbers::{BusinessNumber, REMOVED, SyncedNumber};
-pub use planning::{AudienceRow, Blocked, CANCELLED, EXCLUDED_LIST, PlanChunk};
+pub use planning::{
+    Audience, AudienceMarks, AudienceRow, CANCELLED, Detail, EXCLUDED_LIST, NO_ADDRESS, PlanChunk, Verdict,
+};
 pub use sends::{Applied, ExportRow, Happening, SETTLED_BY_HAND, SendKey, SendRow, wamid_hash};
 pub use statuses::{NewInbound, Parked, WamidMatch};
 pub use suppressions::{Identity, Stop, Stopped, Suppression};

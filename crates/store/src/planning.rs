@@ -1,19 +1,50 @@
 //! The frozen audience, and its planning: a row per person and campaign, chunk by chunk.
 
-use domain::send::SendState;
-use serde::Serialize;
-use sqlx::FromRow;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::db::{Priority, Store, on};
+use domain::send::SendState;
+use sqlx::{FromRow, Row};
+
+use crate::claims::OPTED_OUT;
+use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
+use crate::tallies::Deltas;
 
 /// Why a send was skipped at planning: the person is on a list that the campaign excludes.
 pub const EXCLUDED_LIST: &str = "excluded-list";
+/// Why a send was skipped at planning: the person has neither a number nor a user id.
+pub const NO_ADDRESS: &str = "no-address";
 /// Why a send was skipped: the campaign was cancelled before it left.
 pub const CANCELLED: &str = "cancelled";
 
+/// Bits of what an audience's page says of a person.
+const IS_EXCLUDED: i64 = 1;
+const IS_SUPPRESSED: i64 = 2;
+const IS_UNREACHABLE: i64 = 4;
+
+/// Whom a campaign's lists hold as of a moment. Lists that a campaign needs cannot be removed, so it stays right while
+/// the campaign is planned.
+#[derive(Clone, Debug)]
+pub struct Audience {
+    /// Members of its lists who were added by then, epoch ms.
+    pub frozen_at: i64,
+    included: Vec<i64>,
+    excluded: Vec<i64>,
+}
+
+/// How much of each person a page of an audience brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Who it is and what forbids a message to them. Name, language and attributes are left out.
+    Verdicts,
+    /// What it takes to render, too.
+    Fields,
+}
+
 /// A person of an audience, with what it takes to render.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone)]
 pub struct AudienceRow {
     /// The person.
     pub contact_id: i64,
@@ -23,26 +54,40 @@ pub struct AudienceRow {
     pub name: Option<String>,
     /// The language.
     pub language: Option<String>,
-    /// The other columns, a JSON object of texts.
+    /// The other columns, a JSON object of texts. Empty where it was not asked for.
     pub attributes: String,
-    /// Has opted out.
-    pub suppressed: bool,
-    /// Is on a list that the campaign excludes.
-    pub excluded: bool,
-    /// Can be addressed: has a number or a user id.
-    pub reachable: bool,
+    bars: i64,
 }
 
-/// A person whom planning skips, and why. Opt-outs and excluded lists are found by the statement itself.
-#[derive(Clone, Debug, Serialize)]
-pub struct Blocked {
+impl std::fmt::Debug for AudienceRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AudienceRow")
+            .field("contact_id", &self.contact_id)
+            .field("barred", &self.barred())
+            .finish_non_exhaustive()
+    }
+}
+
+impl AudienceRow {
+    /// Why nothing may be sent to this person, whatever the message is: the first reason that holds.
+    #[must_use]
+    pub fn barred(&self) -> Option<&'static str> {
+        [(IS_EXCLUDED, EXCLUDED_LIST), (IS_SUPPRESSED, OPTED_OUT), (IS_UNREACHABLE, NO_ADDRESS)]
+            .into_iter()
+            .find_map(|(bit, reason)| (self.bars & bit != 0).then_some(reason))
+    }
+}
+
+/// What planning makes of one person.
+#[derive(Clone, Debug)]
+pub struct Verdict {
     /// The person.
     pub contact_id: i64,
-    /// The reason as it is counted, for example `variable-missing:name`.
-    pub reason: String,
+    /// Skipped, for this reason as it is counted (`variable-missing:name`); `None`: to be sent.
+    pub skipped: Option<Cow<'static, str>>,
 }
 
-/// One chunk of planning.
+/// One chunk of planning: everybody of the audience between two contact ids.
 #[derive(Clone, Debug)]
 pub struct PlanChunk<'a> {
     /// The campaign.
@@ -53,103 +98,199 @@ pub struct PlanChunk<'a> {
     pub through: i64,
     /// The last one.
     pub last: bool,
-    /// People of this chunk whose message cannot be rendered.
-    pub blocked: &'a [Blocked],
-    /// Skip everyone, with this reason.
-    pub skip_all: Option<&'a str>,
+    /// The people of it, in the order of their ids.
+    pub people: &'a [Verdict],
 }
 
+/// How often what an audience rests on has changed: people, their lists, what forbids messages to them. Two that are
+/// equal were read with the same audience in between.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow, serde::Serialize, serde::Deserialize)]
+pub struct AudienceMarks {
+    /// Entries of the ledger: every stop, every lift, every consent that an import brought makes one.
+    pub entries: i64,
+    /// Imports.
+    pub imports: i64,
+    /// Rows that imports have taken in: a file may change people without new evidence.
+    pub rows: i64,
+    /// How often a name that was learned carried a block over to another person.
+    pub carried: i64,
+}
+
+/// `meta.key` of [`AudienceMarks::carried`].
+const CARRIED: &str = "blocks_carried";
+
+/// Counts that blocks were carried from one person to another, in the transaction that does it.
+pub(crate) async fn note_carried(tx: &mut Link) -> Result<()> {
+    on!(tx, c => sqlx::query(
+        "INSERT INTO meta (key, value) VALUES ($1, '1')
+         ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(meta.value AS BIGINT) + 1 AS TEXT)")
+        .bind(CARRIED).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// The columns of a page as PostgreSQL gives them: arrays, of people in the order of their ids.
+type Columns = (Vec<i64>, Vec<Option<i64>>, Vec<i64>);
+type MoreColumns = (Vec<Option<String>>, Vec<Option<String>>, Vec<String>);
+
 impl Store {
-    /// How many people a campaign's lists hold, of those added by `frozen_at`.
+    /// Whom a campaign's lists hold as of `frozen_at`.
     ///
     /// # Errors
     /// As every read.
-    pub async fn audience_size(&self, campaign_id: i64, frozen_at: i64) -> Result<i64> {
+    pub async fn audience(&self, campaign_id: i64, frozen_at: i64) -> Result<Audience> {
         let mut link = self.read().await?;
-        Ok(on!(&mut link, c => sqlx::query_scalar(
-            "SELECT count(DISTINCT m.contact_id) FROM campaign_lists cl JOIN list_members m ON m.list_id = cl.list_id
-             WHERE cl.campaign_id = $1 AND cl.included AND m.added_at <= $2")
-            .bind(campaign_id).bind(frozen_at).fetch_one(c).await)?)
+        let lists: Vec<(i64, bool)> = on!(&mut link, c => sqlx::query_as(
+            "SELECT list_id, included FROM campaign_lists WHERE campaign_id = $1 ORDER BY list_id")
+            .bind(campaign_id).fetch_all(c).await)?;
+        let of = |wanted| lists.iter().filter(|(_, included)| *included == wanted).map(|(list, _)| *list).collect();
+        Ok(Audience { frozen_at, included: of(true), excluded: of(false) })
     }
 
-    /// The next people of a campaign's audience after a contact id, in the order of their ids.
+    /// How many people an audience holds.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn audience_size(&self, audience: &Audience) -> Result<i64> {
+        let members: Vec<String> = audience
+            .included
+            .iter()
+            .map(|list| format!("SELECT contact_id FROM list_members WHERE list_id = {list} AND added_at <= $1"))
+            .collect();
+        if members.is_empty() {
+            return Ok(0);
+        }
+        // The order lets SQLite merge several lists, which lie in it, instead of gathering everybody in a table.
+        let order = if members.len() > 1 { " ORDER BY contact_id" } else { "" };
+        let sql = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM ({}{order}) u", members.join(" UNION ")));
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_scalar(sql).bind(audience.frozen_at).fetch_one(c).await)?)
+    }
+
+    /// The next people of an audience after a contact id, in the order of their ids; fewer than `limit` only at its end.
     ///
     /// # Errors
     /// As every read.
     pub async fn audience_page(
         &self,
-        campaign_id: i64,
-        frozen_at: i64,
+        audience: &Audience,
         after: i64,
         limit: i64,
+        detail: Detail,
     ) -> Result<Vec<AudienceRow>> {
-        let mut link = self.read().await?;
-        // One list is read in the order of its key; several are merged, each read no further than needed.
-        let lists: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(
-            "SELECT list_id FROM campaign_lists WHERE campaign_id = $1 AND included ORDER BY list_id")
-            .bind(campaign_id).fetch_all(c).await)?;
-        let parts: Vec<String> = lists
-            .iter()
-            .map(|list| {
-                format!(
-                    "SELECT contact_id FROM (SELECT contact_id FROM list_members
-                     WHERE list_id = {list} AND contact_id > $2 AND added_at <= $3 ORDER BY contact_id LIMIT $4) l{list}"
-                )
-            })
-            .collect();
-        if parts.is_empty() {
+        if audience.included.is_empty() {
             return Ok(Vec::new());
         }
-        // LIMIT and + 0 keep PostgreSQL from reading every user id there is, for each page or even each person: it
-        // would, if there were few when it last counted them.
-        let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT c.id AS contact_id, c.phone, c.name, c.language, c.attributes,
-                    EXISTS (SELECT 1 FROM suppressions p WHERE p.contact_id = c.id) AS suppressed,
-                    EXISTS (SELECT 1 FROM campaign_lists cl JOIN list_members m
-                              ON m.list_id = cl.list_id AND m.contact_id = c.id
-                            WHERE cl.campaign_id = $1 AND NOT cl.included) AS excluded,
-                    (c.phone IS NOT NULL OR (SELECT i.contact_id FROM identities i
-                            WHERE i.contact_id = c.id AND i.kind + 0 = 2 LIMIT 1) IS NOT NULL) AS reachable
-             FROM (SELECT contact_id FROM ({}) u ORDER BY contact_id LIMIT $4) page
-             JOIN contacts c ON c.id = page.contact_id ORDER BY c.id",
-            parts.join(" UNION ")
-        ));
-        Ok(on!(&mut link, c => sqlx::query_as(sql)
-            .bind(campaign_id).bind(after).bind(frozen_at).bind(limit).fetch_all(c).await)?)
+        let mut link = self.read().await?;
+        let columns = match detail {
+            Detail::Verdicts => &["id", "phone", "bars"][..],
+            Detail::Fields => &["id", "phone", "bars", "name", "language", "attributes"][..],
+        };
+        // A page comes as one row with a list for each column: a row for each person costs more than what is in it.
+        let lists =
+            |gather: &str| columns.iter().map(|name| format!("{gather}(r.{name})")).collect::<Vec<_>>().join(", ");
+        let page = page_of(audience, detail, link.pick("CROSS JOIN", "JOIN"));
+        let mut people = match &mut link {
+            Link::Sqlite(held, _) => {
+                let sql = sqlx::AssertSqlSafe(format!("SELECT {} FROM ({page}) r", lists("json_group_array")));
+                let row =
+                    sqlx::query(sql).bind(after).bind(audience.frozen_at).bind(limit).fetch_one(&mut **held).await?;
+                from_json(&row, detail)?
+            }
+            Link::Postgres(held) => {
+                let sql =
+                    sqlx::AssertSqlSafe(format!("SELECT {} FROM ({page}) r HAVING count(*) > 0", lists("array_agg")));
+                let row = sqlx::query(sql)
+                    .bind(after)
+                    .bind(audience.frozen_at)
+                    .bind(limit)
+                    .fetch_optional(&mut **held)
+                    .await?;
+                row.map_or(Ok(Vec::new()), |row| from_arrays(&row, detail))?
+            }
+        };
+        // Both databases gather rows as they come, which is in this order; neither promises it.
+        if !people.is_sorted_by_key(|person| person.contact_id) {
+            people.sort_unstable_by_key(|person| person.contact_id);
+        }
+        Ok(people)
     }
 
-    /// Plans one chunk: a row for each person of the audience in its range, with the tallies, all or nothing.
-    /// `false`: somebody else planned it meanwhile.
+    /// How often what audiences rest on has changed so far.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn audience_marks(&self) -> Result<AudienceMarks> {
+        let mut link = self.read().await?;
+        // Entries are sealed one after the other without a gap, so the last number and those to come make all of them.
+        Ok(on!(&mut link, c => sqlx::query_as(
+            "SELECT (SELECT coalesce(max(sealed_seq), 0) FROM ledger)
+                        + (SELECT count(*) FROM ledger WHERE sealed_seq IS NULL) AS entries,
+                    (SELECT count(*) FROM imports) AS imports,
+                    (SELECT CAST(coalesce(sum(line_count + accepted), 0) AS BIGINT) FROM imports) AS rows,
+                    coalesce((SELECT CAST(value AS BIGINT) FROM meta WHERE key = $1), 0) AS carried")
+            .bind(CARRIED).fetch_one(c).await)?)
+    }
+
+    /// What the last check of a campaign found, as its keeper wrote it.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn kept_check(&self, campaign_id: i64) -> Result<Option<String>> {
+        let mut link = self.read().await?;
+        let kept: Option<Option<String>> = on!(&mut link, c => sqlx::query_scalar(
+            "SELECT checked FROM campaigns WHERE id = $1").bind(campaign_id).fetch_optional(c).await)?;
+        Ok(kept.flatten())
+    }
+
+    /// Keeps what a check of a campaign found.
     ///
     /// # Errors
     /// As every write.
-    pub async fn plan_chunk(&self, chunk: &PlanChunk<'_>) -> Result<bool> {
-        let mut tx = self.write(Priority::Bulk).await?;
-        let frozen: Option<(i64, i64)> = on!(&mut tx, c => sqlx::query_as(
+    pub async fn keep_check(&self, campaign_id: i64, found: &str) -> Result<()> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        on!(&mut tx, c => sqlx::query("UPDATE campaigns SET checked = $2 WHERE id = $1")
+            .bind(campaign_id).bind(found).execute(c).await.map(drop))?;
+        tx.commit().await
+    }
+
+    /// Plans one chunk: a row for each of its people, with the tallies, all or nothing. How long the transaction took;
+    /// `None`: somebody else planned it meanwhile.
+    ///
+    /// The verdicts are those of the reader: whoever is suppressed after they were read is found by the claim.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn plan_chunk(&self, chunk: &PlanChunk<'_>) -> Result<Option<Duration>> {
+        let mut tx = self.write(Priority::Bulk).await?.named("plan");
+        let planned = on!(&mut tx, c => sqlx::query(
             "UPDATE campaigns SET planned_through = $3, planned = $4
-             WHERE id = $1 AND planned_through = $2 AND NOT planned AND frozen_at IS NOT NULL
-             RETURNING frozen_at, (SELECT count(*) FROM campaign_numbers n WHERE n.campaign_id = campaigns.id)")
+             WHERE id = $1 AND planned_through = $2 AND NOT planned AND frozen_at IS NOT NULL")
             .bind(chunk.campaign_id).bind(chunk.after).bind(chunk.through).bind(chunk.last)
-            .fetch_optional(c).await)?;
-        let Some((frozen_at, numbers)) = frozen else { return Ok(false) };
-        if numbers == 0 {
+            .execute(c).await.map(|done| done.rows_affected()))?;
+        if planned == 0 {
+            return Ok(None);
+        }
+        let numbers: Vec<i64> = on!(&mut tx, c => sqlx::query_scalar(
+            "SELECT number_id FROM campaign_numbers WHERE campaign_id = $1 ORDER BY position")
+            .bind(chunk.campaign_id).fetch_all(c).await)?;
+        if numbers.is_empty() {
             return Err(Error::bug("a campaign without a number to send from"));
         }
-        let sql = tx.pick(PLAN_SQLITE, PLAN_POSTGRES);
-        let blocked = serde_json::to_string(chunk.blocked)?;
-        on!(&mut tx, c => sqlx::query(sql)
-            .bind(chunk.campaign_id).bind(chunk.after).bind(chunk.through).bind(frozen_at).bind(numbers)
-            .bind(blocked).bind(chunk.skip_all).execute(c).await.map(drop))?;
-        on!(&mut tx, c => sqlx::query(
-            "INSERT INTO tallies (campaign_id, number_id, state, detail, n)
-             SELECT campaign_id, number_id, state, coalesce(reason, ''), count(*) FROM sends
-             WHERE campaign_id = $1 AND contact_id > $2 AND contact_id <= $3
-             GROUP BY campaign_id, number_id, state, coalesce(reason, '')
-             ORDER BY campaign_id, number_id, state, coalesce(reason, '')
-             ON CONFLICT (campaign_id, number_id, state, detail) DO UPDATE SET n = tallies.n + excluded.n")
-            .bind(chunk.campaign_id).bind(chunk.after).bind(chunk.through).execute(c).await.map(drop))?;
-        tx.commit().await?;
-        Ok(true)
+        // A person falls to the number at the remainder of their id.
+        let mut groups: BTreeMap<(usize, Option<&str>), Vec<i64>> = BTreeMap::new();
+        for person in chunk.people {
+            let place = usize::try_from(person.contact_id.rem_euclid(numbers.len() as i64)).unwrap_or(0);
+            groups.entry((place, person.skipped.as_deref())).or_default().push(person.contact_id);
+        }
+        let mut deltas = Deltas::default();
+        for ((place, skipped), people) in groups {
+            let state = if skipped.is_some() { SendState::Skipped } else { SendState::Planned } as i16;
+            let number = numbers[place];
+            deltas.add(chunk.campaign_id, number, state, skipped.unwrap_or_default(), people.len() as i64);
+            insert(&mut tx, chunk.campaign_id, number, state, skipped, people).await?;
+        }
+        deltas.write(&mut tx).await?;
+        tx.commit_timed().await.map(Some)
     }
 
     /// Skips up to `limit` planned sends of a cancelled campaign, whose planning is complete. How many it skipped.
@@ -175,7 +316,7 @@ impl Store {
             .bind(campaign_id).bind(reason).bind(json).fetch_all(c).await)?;
         on!(&mut tx, c => sqlx::query("UPDATE campaigns SET skipped_through = $2 WHERE id = $1 AND skipped_through < $2")
             .bind(campaign_id).bind(through).execute(c).await.map(drop))?;
-        let mut deltas = crate::tallies::Deltas::default();
+        let mut deltas = Deltas::default();
         for (_, number_id) in &rows {
             deltas.add(campaign_id, *number_id, SendState::Planned as i16, "", -1);
             deltas.add(campaign_id, *number_id, SendState::Skipped as i16, reason, 1);
@@ -211,50 +352,128 @@ impl Store {
     }
 }
 
-// $1 campaign, $2 after, $3 through, $4 frozen at, $5 how many numbers, $6 blocked people, $7 skip all with this reason
-const PLAN_SQLITE: &str = "
-    WITH blocked AS MATERIALIZED (
-             SELECT value ->> 'contact_id' AS contact_id, value ->> 'reason' AS reason FROM json_each($6)),
-         audience AS (
-             SELECT DISTINCT m.contact_id FROM campaign_lists cl
-             JOIN list_members m ON m.list_id = cl.list_id
-             WHERE cl.campaign_id = $1 AND cl.included AND m.contact_id > $2 AND m.contact_id <= $3
-               AND m.added_at <= $4),
-         verdict AS (
-             SELECT a.contact_id, CASE
-                 WHEN $7 IS NOT NULL THEN $7
-                 WHEN EXISTS (SELECT 1 FROM campaign_lists cl JOIN list_members m
-                                ON m.list_id = cl.list_id AND m.contact_id = a.contact_id
-                              WHERE cl.campaign_id = $1 AND NOT cl.included) THEN 'excluded-list'
-                 WHEN EXISTS (SELECT 1 FROM suppressions p WHERE p.contact_id = a.contact_id) THEN 'opted-out'
-                 ELSE b.reason END AS reason
-             FROM audience a LEFT JOIN blocked b ON b.contact_id = a.contact_id)
-    INSERT INTO sends (campaign_id, contact_id, number_id, state, reason)
-    SELECT $1, v.contact_id, n.number_id, CASE WHEN v.reason IS NULL THEN 0 ELSE 8 END, v.reason
-    FROM verdict v CROSS JOIN campaign_numbers n ON n.campaign_id = $1 AND n.position = v.contact_id % $5
-    ORDER BY v.contact_id";
+/// The people of one page: `$1` after, `$2` frozen at, `$3` how many.
+fn page_of(audience: &Audience, detail: Detail, join: &str) -> String {
+    // One list is read in the order of its key; several are merged, each read no further than needed.
+    let parts: Vec<String> = audience
+        .included
+        .iter()
+        .map(|list| {
+            format!(
+                "SELECT contact_id FROM (SELECT contact_id FROM list_members
+                 WHERE list_id = {list} AND contact_id > $1 AND added_at <= $2 ORDER BY contact_id LIMIT $3) l{list}"
+            )
+        })
+        .collect();
+    let excluded = match &audience.excluded[..] {
+        [] => "0".to_owned(),
+        lists => {
+            let lists: Vec<String> = lists.iter().map(ToString::to_string).collect();
+            format!(
+                "CASE WHEN EXISTS (SELECT 1 FROM list_members m WHERE m.list_id IN ({}) AND m.contact_id = c.id)
+                 THEN {IS_EXCLUDED} ELSE 0 END",
+                lists.join(", ")
+            )
+        }
+    };
+    let fields = if detail == Detail::Fields { ", c.name, c.language, c.attributes" } else { "" };
+    // LIMIT and + 0 keep PostgreSQL from reading every user id there is, for each page or even each person: it would, if
+    // there were few when it last counted them.
+    format!(
+        "SELECT c.id, c.phone{fields},
+                CAST({excluded}
+                    + CASE WHEN EXISTS (SELECT 1 FROM suppressions p WHERE p.contact_id = c.id)
+                           THEN {IS_SUPPRESSED} ELSE 0 END
+                    + CASE WHEN c.phone IS NULL AND (SELECT i.contact_id FROM identities i
+                               WHERE i.contact_id = c.id AND i.kind + 0 = 2 LIMIT 1) IS NULL
+                           THEN {IS_UNREACHABLE} ELSE 0 END AS BIGINT) AS bars
+         FROM (SELECT contact_id FROM ({}) u ORDER BY contact_id LIMIT $3) page
+         {join} contacts c ON c.id = page.contact_id ORDER BY c.id",
+        parts.join(" UNION ")
+    )
+}
 
-const PLAN_POSTGRES: &str = "
-    WITH blocked AS MATERIALIZED (
-             SELECT contact_id, reason FROM jsonb_to_recordset($6::jsonb) AS j(contact_id bigint, reason text)),
-         audience AS (
-             SELECT DISTINCT m.contact_id FROM campaign_lists cl
-             JOIN list_members m ON m.list_id = cl.list_id
-             WHERE cl.campaign_id = $1 AND cl.included AND m.contact_id > $2 AND m.contact_id <= $3
-               AND m.added_at <= $4),
-         verdict AS (
-             SELECT a.contact_id, CASE
-                 WHEN $7::text IS NOT NULL THEN $7::text
-                 WHEN EXISTS (SELECT 1 FROM campaign_lists cl JOIN list_members m
-                                ON m.list_id = cl.list_id AND m.contact_id = a.contact_id
-                              WHERE cl.campaign_id = $1 AND NOT cl.included) THEN 'excluded-list'
-                 WHEN EXISTS (SELECT 1 FROM suppressions p WHERE p.contact_id = a.contact_id) THEN 'opted-out'
-                 ELSE b.reason END AS reason
-             FROM audience a LEFT JOIN blocked b ON b.contact_id = a.contact_id)
-    INSERT INTO sends (campaign_id, contact_id, number_id, state, reason)
-    SELECT $1, v.contact_id, n.number_id, CASE WHEN v.reason IS NULL THEN 0 ELSE 8 END, v.reason
-    FROM verdict v JOIN campaign_numbers n ON n.campaign_id = $1 AND n.position = v.contact_id % $5
-    ORDER BY v.contact_id";
+fn from_json(row: &sqlx::sqlite::SqliteRow, detail: Detail) -> Result<Vec<AudienceRow>> {
+    fn list<'a, T: serde::Deserialize<'a>>(row: &'a sqlx::sqlite::SqliteRow, place: usize) -> Result<T> {
+        Ok(serde_json::from_str(row.try_get::<&str, _>(place)?)?)
+    }
+    let more = match detail {
+        Detail::Verdicts => None,
+        Detail::Fields => Some((list(row, 3)?, list(row, 4)?, list(row, 5)?)),
+    };
+    people_of((list(row, 0)?, list(row, 1)?, list(row, 2)?), more)
+}
+
+fn from_arrays(row: &sqlx::postgres::PgRow, detail: Detail) -> Result<Vec<AudienceRow>> {
+    let more = match detail {
+        Detail::Verdicts => None,
+        Detail::Fields => Some((row.try_get(3)?, row.try_get(4)?, row.try_get(5)?)),
+    };
+    people_of((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?), more)
+}
+
+fn people_of((ids, phones, bars): Columns, more: Option<MoreColumns>) -> Result<Vec<AudienceRow>> {
+    let (names, languages, attributes) = more.unwrap_or_else(|| {
+        let none = vec![None; ids.len()];
+        (none.clone(), none, vec![String::new(); ids.len()])
+    });
+    let lengths = [phones.len(), bars.len(), names.len(), languages.len(), attributes.len()];
+    if lengths.iter().any(|length| *length != ids.len()) {
+        return Err(Error::bug("a page of an audience whose columns differ in length"));
+    }
+    let fields = names.into_iter().zip(languages).zip(attributes);
+    Ok(ids
+        .into_iter()
+        .zip(phones)
+        .zip(bars)
+        .zip(fields)
+        .map(|(((contact_id, phone), bars), ((name, language), attributes))| AudienceRow {
+            contact_id,
+            phone,
+            name,
+            language,
+            attributes,
+            bars,
+        })
+        .collect())
+}
+
+async fn insert(
+    tx: &mut Link,
+    campaign_id: i64,
+    number_id: i64,
+    state: i16,
+    reason: Option<&str>,
+    people: Vec<i64>,
+) -> Result<()> {
+    match tx {
+        Link::Sqlite(held, _) => sqlx::query(
+            "INSERT INTO sends (campaign_id, contact_id, number_id, state, reason)
+             SELECT $1, value, $2, $3, $4 FROM json_each($5)",
+        )
+        .bind(campaign_id)
+        .bind(number_id)
+        .bind(state)
+        .bind(reason)
+        .bind(serde_json::to_string(&people)?)
+        .execute(&mut **held)
+        .await
+        .map(drop)?,
+        Link::Postgres(held) => sqlx::query(
+            "INSERT INTO sends (campaign_id, contact_id, number_id, state, reason)
+             SELECT $1, u.id, $2, $3, $4 FROM unnest($5::bigint[]) AS u(id)",
+        )
+        .bind(campaign_id)
+        .bind(number_id)
+        .bind(state)
+        .bind(reason)
+        .bind(people)
+        .execute(&mut **held)
+        .await
+        .map(drop)?,
+    }
+    Ok(())
+}
 
 #[cfg(test)]
 mod tests;

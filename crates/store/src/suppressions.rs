@@ -340,6 +340,9 @@ async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Result<Vec<i64>
          ON CONFLICT (contact_id) DO NOTHING RETURNING contact_id",
     );
     let carried: Vec<i64> = on!(tx, c => sqlx::query_scalar(carry).bind(&json).fetch_all(c).await)?;
+    if !carried.is_empty() {
+        crate::planning::note_carried(tx).await?;
+    }
     let repoint = tx.pick(
         "UPDATE identities SET contact_id = (
              SELECT j.value ->> 'contact_id' FROM json_each($1) j

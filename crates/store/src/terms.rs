@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::phone::PhoneNumber;
+use domain::phone::{PhoneNumber, Region};
 use domain::schedule::{CronLine, QuietHours, Tz, parse_zone, zone_of_person};
 use sqlx::FromRow;
 
@@ -111,15 +111,20 @@ impl Hours {
     /// The zone in which a person's day is counted. `attributes` is the JSON object of their columns.
     #[must_use]
     pub fn zone_of(&self, phone: Option<i64>, attributes: &str) -> Tz {
+        let number = || phone.and_then(|digits| u64::try_from(digits).ok()).and_then(PhoneNumber::from_e164);
+        self.zone_in(|| number().and_then(PhoneNumber::region), attributes)
+    }
+
+    /// As [`Self::zone_of`], for whoever knows the country of the person's number already.
+    #[must_use]
+    pub fn zone_in(&self, country: impl FnOnce() -> Option<Region>, attributes: &str) -> Tz {
         // Few have such a column, and nearly everybody's text shows that without being read.
         let columns: BTreeMap<String, String> = if attributes.bytes().any(|byte| byte.eq_ignore_ascii_case(&b'z')) {
             serde_json::from_str(attributes).unwrap_or_default()
         } else {
             BTreeMap::new()
         };
-        let columns = columns.iter().map(|(column, text)| (column.as_str(), text.as_str()));
-        let number = phone.and_then(|digits| u64::try_from(digits).ok()).and_then(PhoneNumber::from_e164);
-        zone_of_person(columns, number, self.otherwise)
+        zone_of_person(columns.iter().map(|(column, text)| (column.as_str(), text.as_str())), country, self.otherwise)
     }
 
     /// Until when people of a zone are not written to by a claim that is made now; `None`: they may be.

@@ -165,7 +165,8 @@ impl Store {
     ///
     /// # Panics
     /// When the statement fails.
-    pub async fn tamper(&self, sql: &'static str) {
+    pub async fn tamper(&self, sql: impl Into<String>) {
+        let sql = sqlx::AssertSqlSafe(sql.into());
         let mut tx = self.write(Priority::Urgent).await.expect("the writer");
         on!(&mut tx, c => sqlx::query(sql).execute(c).await.map(drop)).expect("a statement that runs");
         tx.commit().await.expect("the commit");

@@ -7,6 +7,7 @@ mod preflight;
 mod recur;
 mod steer;
 mod terms;
+pub(crate) mod weighing;
 
 use domain::campaign::CampaignState;
 use serde::Serialize;

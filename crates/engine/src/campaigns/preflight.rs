@@ -1,25 +1,21 @@
-//! The check before sending: every row rendered, every reason counted, before anything leaves.
+//! The check before sending: what speaks against it, who would get the message, what it costs and when it is done.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use domain::campaign::CampaignState;
-use domain::phone::PhoneNumber;
 use domain::pricing;
-use domain::schedule::{Forecast, Outlook, Tz, forecast, length};
+use domain::schedule::{Forecast, Outlook, Tz, forecast, length, parse_zone};
 use domain::template::{Category, Template, TemplateStatus};
 use serde::Serialize;
-use store::{EXCLUDED_LIST, OPTED_OUT};
+use store::CampaignRow;
 use utoipa::ToSchema;
 
+use crate::campaigns::weighing::{self, Kept, Weighing};
 use crate::campaigns::{NextRun, recur, terms};
 use crate::fault::Result;
-use crate::planner::NO_ADDRESS;
 use crate::renderer::{KeptTemplate, Renderer};
 use crate::views::iso;
 use crate::{App, campaigns, limits, numbers};
-
-/// People read at once.
-const PAGE: i64 = 2_000;
 
 /// What one market costs.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -68,16 +64,52 @@ pub struct Preflight {
     pub warnings: Vec<String>,
 }
 
-/// Checks a campaign as it stands. Changes nothing.
+/// Nobody is left to send to.
+pub(super) const NOBODY: &str = "Nobody would get the message.";
+
+/// What can be said of a campaign without going through its audience.
+#[derive(Debug)]
+pub(super) struct Checks {
+    /// The campaign with the template as it is now, which is the one that a launch keeps.
+    pub campaign: CampaignRow,
+    /// Why launch would refuse, apart from there being nobody to send to.
+    pub blockers: Vec<String>,
+    /// What needs saying yes to.
+    pub warnings: Vec<String>,
+    /// What writes its messages; `None` where that is blocked.
+    pub renderer: Option<Renderer>,
+    category: Category,
+    rate: Option<u32>,
+    limit: Option<String>,
+}
+
+/// Checks a campaign as it stands. Changes nothing but what is remembered of this check.
 ///
 /// # Errors
 /// When there is none of that id, or the database is away. What speaks against launching is data, not an error.
 pub async fn preflight(app: &App, id: i64) -> Result<Preflight> {
-    let row = campaigns::row(app, id).await?;
+    let checks = checks(app, id).await?;
+    let weighing = match weighing::kept(app, &checks.campaign).await? {
+        Kept::Valid(kept) if checks.campaign.frozen_at.is_none() => kept,
+        _ => checks.weigh(app).await?,
+    };
+    document(app, checks, &weighing).await
+}
+
+impl Checks {
+    /// Goes through the whole audience.
+    pub(super) async fn weigh(&self, app: &App) -> Result<Weighing> {
+        weighing::weigh(app, &self.campaign, self.renderer.as_ref(), &self.category).await
+    }
+}
+
+/// Everything that can be checked without going through the audience: it takes as long for ten people as for ten million.
+pub(super) async fn checks(app: &App, id: i64) -> Result<Checks> {
+    let mut campaign = campaigns::row(app, id).await?;
     let mut blockers = Vec::new();
     let mut warnings = Vec::new();
 
-    let synced = app.store.template(row.template_id).await?;
+    let synced = app.store.template(campaign.template_id).await?;
     let kept = synced.as_ref().map(KeptTemplate::of).transpose()?;
     let mut category = Category::Marketing;
     match &synced {
@@ -93,10 +125,8 @@ pub async fn preflight(app: &App, id: i64) -> Result<Preflight> {
             }
         }
     }
-    // What is rendered is the template as it is now, which is the one that launch keeps.
-    let mut current = row.clone();
     if let Some(kept) = &kept {
-        current.template = serde_json::to_string(kept).map_err(crate::Fault::internal)?;
+        campaign.template = serde_json::to_string(kept).map_err(crate::Fault::internal)?;
         if category == Category::Marketing && !offers_a_way_out(&kept.parse()?) {
             warnings.push(
                 "The template has no button that stops marketing messages; Meta recommends one and the law of most \
@@ -105,41 +135,38 @@ pub async fn preflight(app: &App, id: i64) -> Result<Preflight> {
             );
         }
     }
-    let renderer = match Renderer::of(&current) {
+    let renderer = match Renderer::of(&campaign) {
         Ok(renderer) => Some(renderer),
         Err(fault) => {
             blockers.push(fault.detail);
             None
         }
     };
-    if let Some(account) = app.store.account(row.account_id).await?
+    if let Some(account) = app.store.account(campaign.account_id).await?
         && let Some(reason) = account.stopped_reason
     {
         blockers.push(format!("The account is stopped: {reason}"));
     }
-    let (rate, limit) = pace(app, &row, &mut blockers).await?;
+    let (rate, limit) = pace(app, &campaign, &mut blockers).await?;
+    check_terms(app, &campaign, &mut blockers)?;
+    Ok(Checks { campaign, blockers, warnings, renderer, category, rate, limit })
+}
 
-    let frozen_at = row.frozen_at.unwrap_or_else(|| app.clock.now_ms());
-    let hours = terms::hours(&row)?;
-    let audience = weigh(app, id, frozen_at, renderer.as_ref(), &category, hours).await?;
-    if audience.eligible == 0 {
-        blockers.push("Nobody would get the message.".to_owned());
+/// What people are shown. It is kept: a launch that follows is held to it.
+pub(super) async fn document(app: &App, checks: Checks, weighing: &Weighing) -> Result<Preflight> {
+    let (outlook, from, limit) = reckon(app, &checks, weighing)?;
+    let cut_off = cut_off(app, &checks, weighing)?;
+    let Checks { campaign, mut blockers, mut warnings, .. } = checks;
+    // A launch has said so already.
+    warnings.extend(cut_off.filter(|words| !warnings.contains(words)).into_iter().collect::<Vec<_>>());
+    if campaign.frozen_at.is_none() {
+        weighing::keep(app, &campaign, weighing).await;
     }
-    let next_runs = recur::next_runs(&row, app.clock.now_ms())?;
-    let first_run = recur::first_run(&row, app.clock.now_ms()).unwrap_or(None);
-    let from = first_run.or(row.start_at).unwrap_or(0).max(app.clock.now_ms());
-    let (rate, limit) = spread_pace(&row, &audience, rate, limit);
-    let outlook = rate.map(|per_second| {
-        forecast(&Forecast {
-            from,
-            people: &audience.zones,
-            per_second,
-            quiet: terms::quiet(hours),
-            stop_at: row.terms.stop_at,
-        })
-    });
-    check_terms(app, &row, outlook.as_ref(), &mut blockers, &mut warnings)?;
-    let (delay, limit) = match scarcest(app, id, from, audience.eligible).await? {
+    let eligible = weighing.eligible;
+    if eligible == 0 {
+        blockers.push(NOBODY.to_owned());
+    }
+    let (delay, limit) = match scarcest(app, campaign.id, from, eligible).await? {
         Some((delay, people)) => {
             let words = format!("the portfolio's messaging limit: {} people in 24 hours", limits::grouped(people));
             (delay, Some(limit.map_or_else(|| words.clone(), |pace| format!("{words}; {pace}"))))
@@ -148,48 +175,54 @@ pub async fn preflight(app: &App, id: i64) -> Result<Preflight> {
     };
     Ok(Preflight {
         estimated_finish: outlook
-            .filter(|_| audience.eligible > 0)
-            .map(|outlook| iso((outlook.finish + delay).min(row.terms.stop_at.unwrap_or(i64::MAX)))),
-        next_runs,
+            .filter(|_| eligible > 0)
+            .map(|outlook| iso((outlook.finish + delay).min(campaign.terms.stop_at.unwrap_or(i64::MAX)))),
+        next_runs: recur::next_runs(&campaign, app.clock.now_ms())?,
         binding_limit: limit,
-        eligible: audience.eligible,
-        excluded: audience.excluded,
-        estimated_cost: audience.cost,
+        eligible,
+        excluded: weighing.excluded.clone(),
+        estimated_cost: cost(weighing),
         blockers,
         warnings,
     })
 }
 
-/// The pace with the campaign's spread, which binds where it is slower than everything else.
-fn spread_pace(
-    row: &store::CampaignRow,
-    audience: &Audience,
-    rate: Option<u32>,
-    limit: Option<String>,
-) -> (Option<f64>, Option<String>) {
-    let rate = rate.map(f64::from);
-    let people = row.spread_people.unwrap_or(audience.eligible);
-    match row.terms.spread.map(|over| (over, terms::spread_rate(people, over))) {
-        Some((over, even)) if people > 0 && rate.is_none_or(|rate| even < rate) => {
+/// When the last message leaves, from when, and by which limit. No outlook where there is no pace to reckon with.
+fn reckon(app: &App, checks: &Checks, weighing: &Weighing) -> Result<(Option<Outlook>, i64, Option<String>)> {
+    let row = &checks.campaign;
+    let now = app.clock.now_ms();
+    let first_run = recur::first_run(row, now).unwrap_or(None);
+    let from = first_run.or(row.start_at).unwrap_or(0).max(now);
+    let rate = checks.rate.map(f64::from);
+    let people = row.spread_people.unwrap_or(weighing.eligible);
+    let spread = row.terms.spread.map(|over| (over, terms::spread_rate(people, over)));
+    let (rate, limit) = match spread.filter(|(_, even)| people > 0 && rate.is_none_or(|rate| *even < rate)) {
+        Some((over, even)) => {
             let words = format!("the campaign's spread over {}: {even:.2} messages a second", length(over));
             (Some(even), Some(words))
         }
-        _ => (rate, limit),
+        None => (rate, checks.limit.clone()),
+    };
+    let mut zones: Vec<(Tz, i64)> =
+        weighing.zones.iter().filter_map(|(zone, people)| Some((parse_zone(zone).ok()?, *people))).collect();
+    if zones.is_empty() {
+        zones.push((Tz::UTC, weighing.eligible));
     }
+    let quiet = row.terms.hours()?.map(|hours| hours.quiet);
+    let outlook = rate
+        .map(|per_second| forecast(&Forecast { from, people: &zones, per_second, quiet, stop_at: row.terms.stop_at }));
+    Ok((outlook, from, limit))
+}
+
+fn is_new(row: &CampaignRow) -> Result<bool> {
+    Ok(matches!(row.state()?, CampaignState::Draft | CampaignState::Scheduled))
 }
 
 /// What the campaign's own terms say against launching it now.
-fn check_terms(
-    app: &App,
-    row: &store::CampaignRow,
-    outlook: Option<&Outlook>,
-    blockers: &mut Vec<String>,
-    warnings: &mut Vec<String>,
-) -> Result<()> {
+fn check_terms(app: &App, row: &CampaignRow, blockers: &mut Vec<String>) -> Result<()> {
     let now = app.clock.now_ms();
-    let is_new = matches!(row.state()?, CampaignState::Draft | CampaignState::Scheduled);
     if let (Some(at), Some(latest)) = (row.start_at, row.terms.latest_start)
-        && is_new
+        && is_new(row)?
         && row.terms.cron.is_none()
         && now.saturating_sub(at) > latest
     {
@@ -199,17 +232,46 @@ fn check_terms(
             length(latest)
         ));
     }
-    let Some(stop_at) = row.terms.stop_at else { return Ok(()) };
-    if row.terms.has_ended(now) {
+    if let Some(stop_at) = row.terms.stop_at
+        && row.terms.has_ended(now)
+    {
         blockers.push(format!("The offer ended at {}.", iso(stop_at)));
-    } else if let Some(outlook) = outlook.filter(|outlook| is_new && outlook.left_over > 0) {
-        warnings.push(format!(
-            "The offer ends at {} before everybody can be written to: about {} people would be left out.",
-            iso(stop_at),
-            limits::grouped(outlook.left_over)
-        ));
     }
     Ok(())
+}
+
+/// A warning where the offer ends before everybody can be written to.
+pub(super) fn cut_off(app: &App, checks: &Checks, weighing: &Weighing) -> Result<Option<String>> {
+    let row = &checks.campaign;
+    let (Some(stop_at), true) = (row.terms.stop_at, is_new(row)?) else { return Ok(None) };
+    let left_over = reckon(app, checks, weighing)?.0.map_or(0, |outlook| outlook.left_over);
+    Ok((left_over > 0).then(|| {
+        format!(
+            "The offer ends at {} before everybody can be written to: about {} people would be left out.",
+            iso(stop_at),
+            limits::grouped(left_over)
+        )
+    }))
+}
+
+fn cost(weighing: &Weighing) -> CostEstimate {
+    let dollars = |tenth_mills: i64| {
+        #[expect(clippy::cast_precision_loss, reason = "an estimate in dollars, far below 2^53 ten-thousandths")]
+        let dollars = tenth_mills as f64 / 10_000.0;
+        dollars
+    };
+    let by_market: Vec<MarketCost> = weighing
+        .markets
+        .iter()
+        .map(|(market, (recipients, rate))| MarketCost {
+            market: market.clone(),
+            recipients: *recipients,
+            rate: dollars(i64::from(*rate)),
+            total: dollars(recipients * i64::from(*rate)),
+        })
+        .collect();
+    let total = dollars(weighing.markets.values().map(|(recipients, rate)| recipients * i64::from(*rate)).sum());
+    CostEstimate { currency: "USD".to_owned(), total, by_market, card: pricing::CARD.to_owned() }
 }
 
 /// The messaging limit that delays these people the most, if one does: by how much (ms), and its people. A
@@ -269,76 +331,4 @@ async fn pace(
         (Some(cap), None) => (Some(cap), Some(format!("the campaign's own cap: {cap} messages a second"))),
         (_, total) => (total, Some(names.join("; ")).filter(|names| !names.is_empty())),
     })
-}
-
-struct Audience {
-    eligible: i64,
-    excluded: BTreeMap<String, i64>,
-    cost: CostEstimate,
-    /// Eligible people by the time zone in which their day is counted; in one where nothing is quiet.
-    zones: Vec<(Tz, i64)>,
-}
-
-/// Goes through the whole audience, in the order in which planning tries the reasons.
-async fn weigh(
-    app: &App,
-    id: i64,
-    frozen_at: i64,
-    renderer: Option<&Renderer>,
-    category: &Category,
-    hours: Option<store::Hours>,
-) -> Result<Audience> {
-    let mut zones: HashMap<Tz, i64> = HashMap::new();
-    let mut excluded: BTreeMap<String, i64> = BTreeMap::new();
-    let mut markets: BTreeMap<&'static str, (i64, u32)> = BTreeMap::new();
-    let (mut after, mut eligible) = (0, 0);
-    loop {
-        let page = app.store.audience_page(id, frozen_at, after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = last.contact_id;
-        let more = i64::try_from(page.len()).unwrap_or(PAGE) == PAGE;
-        for person in &page {
-            let reason = if person.excluded {
-                Some(EXCLUDED_LIST.to_owned())
-            } else if person.suppressed {
-                Some(OPTED_OUT.to_owned())
-            } else if !person.reachable {
-                Some(NO_ADDRESS.to_owned())
-            } else {
-                renderer.and_then(|renderer| renderer.check(person).err())
-            };
-            if let Some(reason) = reason {
-                *excluded.entry(reason).or_default() += 1;
-                continue;
-            }
-            eligible += 1;
-            let zone = hours.map_or(Tz::UTC, |hours| hours.zone_of(person.phone, &person.attributes));
-            *zones.entry(zone).or_default() += 1;
-            let number = person.phone.and_then(|digits| u64::try_from(digits).ok()).and_then(PhoneNumber::from_e164);
-            let (market, rate) = pricing::rate(number.and_then(PhoneNumber::region), category);
-            let entry = markets.entry(market).or_insert((0, rate));
-            entry.0 += 1;
-        }
-        if !more {
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
-    let dollars = |tenth_mills: i64| {
-        #[expect(clippy::cast_precision_loss, reason = "an estimate in dollars, far below 2^53 ten-thousandths")]
-        let dollars = tenth_mills as f64 / 10_000.0;
-        dollars
-    };
-    let by_market: Vec<MarketCost> = markets
-        .iter()
-        .map(|(market, (recipients, rate))| MarketCost {
-            market: (*market).to_owned(),
-            recipients: *recipients,
-            rate: dollars(i64::from(*rate)),
-            total: dollars(recipients * i64::from(*rate)),
-        })
-        .collect();
-    let total = dollars(markets.values().map(|(recipients, rate)| recipients * i64::from(*rate)).sum());
-    let cost = CostEstimate { currency: "USD".to_owned(), total, by_market, card: pricing::CARD.to_owned() };
-    Ok(Audience { eligible, excluded, cost, zones: zones.into_iter().collect() })
 }

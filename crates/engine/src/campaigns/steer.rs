@@ -6,18 +6,21 @@ use domain::campaign::{CampaignEvent, CampaignState};
 use domain::schedule::length;
 use serde::Deserialize;
 use serde_json::json;
-use store::{CampaignRow, Moved};
+use store::{CampaignRow, Frozen, Moved};
 use utoipa::ToSchema;
 
-use crate::campaigns::{CampaignView, Preflight, preflight, row, show};
-use crate::campaigns::{recur, terms};
+use crate::campaigns::preflight::{Checks, NOBODY, checks, cut_off, document};
+use crate::campaigns::weighing::{self, Kept, Weighing};
+use crate::campaigns::{CampaignView, recur, row, show, terms};
 use crate::fault::{Fault, FaultKind, Result};
 use crate::limits::grouped;
-use crate::renderer::KeptTemplate;
 use crate::{Actor, App, consequences, evidence};
 
 /// A campaign that starts by itself so long after its time was late, ms.
 const LATE: i64 = 60_000;
+
+/// How often an audience is counted that changes meanwhile, before a launch gives up.
+const COUNTS: u32 = 3;
 
 /// What a person says when launching.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
@@ -31,73 +34,141 @@ pub struct LaunchOrder {
     pub yes: bool,
 }
 
-/// Launches a draft: at once, or at its time.
+/// Launches a draft: at once, or at its time. What was checked is what is sent: the audience is frozen as of the moment
+/// when it was counted, where somebody saw the count or named one.
 ///
 /// # Errors
-/// [`FaultKind::PreflightRefused`] with the preflight's document when it has blockers, warnings without yes, or another
-/// number of recipients than expected; [`FaultKind::WrongState`] when it was launched before.
+/// [`FaultKind::PreflightRefused`] with the preflight's document when it has blockers, warnings without yes, another
+/// number of recipients than expected, or than was last shown without yes; [`FaultKind::WrongState`] when it was launched
+/// before; [`FaultKind::Conflict`] when the audience changes faster than it can be counted.
 pub async fn launch(app: &Arc<App>, actor: &Actor, id: i64, order: &LaunchOrder) -> Result<CampaignView> {
     let campaign = row(app, id).await?;
     if !matches!(campaign.state()?, CampaignState::Draft | CampaignState::Scheduled) {
         return Err(Fault::wrong_state(format!("The campaign is {} already.", campaign.state()?)));
     }
-    let checked = preflight(app, id).await?;
-    refuse(&checked, order)?;
-    let first_run = recur::first_run(&campaign, app.clock.now_ms())?;
-    let later = first_run.is_some() || campaign.start_at.is_some_and(|at| at > app.clock.now_ms());
-    if first_run.is_some() {
-        app.store.set_start(id, first_run).await?;
-        app.store.keep_last_eligible(id, checked.eligible).await?;
+    for count in 0..COUNTS {
+        let mut checks = checks(app, id).await?;
+        let kept = match weighing::kept(app, &checks.campaign).await? {
+            // It did not hold a moment ago.
+            Kept::Valid(weighing) if count > 0 => Kept::Stale(weighing),
+            kept => kept,
+        };
+        let mut weighing = weigh_if_needed(app, &mut checks, kept, order).await?;
+        if weighing.is_none() && rests_on_a_count(&campaign) {
+            weighing = Some(checks.weigh(app).await?);
+        }
+        if let Some(weighing) = &weighing {
+            let cut_off = cut_off(app, &checks, weighing)?;
+            checks.warnings.extend(cut_off);
+        }
+        if let Some((detail, action)) = refusal(app, &checks, weighing.as_ref(), order).await? {
+            let weighing = match weighing {
+                Some(weighing) => weighing,
+                None => checks.weigh(app).await?,
+            };
+            let document = document(app, checks, &weighing).await?;
+            return Err(Fault::new(FaultKind::PreflightRefused, detail)
+                .kept("Nothing was sent; the campaign is as it was.")
+                .action(action)
+                .with_document(serde_json::to_value(&document).unwrap_or_default()));
+        }
+        let eligible = weighing.as_ref().map_or(0, |weighing| weighing.eligible);
+        let first_run = recur::first_run(&campaign, app.clock.now_ms())?;
+        let later = first_run.is_some() || campaign.start_at.is_some_and(|at| at > app.clock.now_ms());
+        if campaign.terms.spread.is_some() {
+            app.store.keep_spread(id, eligible).await?;
+        }
+        if first_run.is_some() {
+            app.store.set_start(id, first_run).await?;
+            app.store.keep_last_eligible(id, eligible).await?;
+        }
+        if later {
+            moved(app.store.move_campaign(id, CampaignEvent::Scheduled, None, None, app.clock.now_ms()).await?)?;
+        } else if !freeze(app, &checks.campaign, weighing.as_ref()).await? {
+            continue;
+        }
+        let checked = weighing.as_ref();
+        let detail = json!({
+            "eligible": checked.map(|weighing| weighing.eligible),
+            "excluded": checked.map(|weighing| &weighing.excluded),
+            "later": later,
+        });
+        note(app, actor, "launched", id, &detail).await?;
+        app.scheduler_wake.notify_waiters();
+        return show(app, id).await;
     }
-    if later {
-        moved(app.store.move_campaign(id, CampaignEvent::Scheduled, None, None, app.clock.now_ms()).await?)?;
-    } else {
-        freeze(app, &campaign, &checked).await?;
-    }
-    let detail = json!({"eligible": checked.eligible, "excluded": checked.excluded, "later": later});
-    note(app, actor, "launched", id, &detail).await?;
-    app.scheduler_wake.notify_waiters();
-    show(app, id).await
+    Err(Fault::conflict("The audience changes while it is being counted.")
+        .kept("Nothing was sent; the campaign is as it was.")
+        .action("Wait for the imports into its lists to end, and launch again."))
 }
 
-fn refuse(checked: &Preflight, order: &LaunchOrder) -> Result<()> {
-    let document = || serde_json::to_value(checked).unwrap_or_default();
-    let refusal = |detail: String, action: &str| {
-        Err(Fault::new(FaultKind::PreflightRefused, detail)
-            .kept("Nothing was sent; the campaign is as it was.")
-            .action(action)
-            .with_document(document()))
+/// The count that this launch is held to. What the last preflight found holds while nothing it rests on has changed. It
+/// takes a new one where a number is expected, or where somebody saw an older one and has not said yes to whatever has
+/// become of it. Without either nobody was promised a number: planning weighs each person anyway, and millions of them
+/// need not wait for it.
+async fn weigh_if_needed(app: &App, checks: &mut Checks, kept: Kept, order: &LaunchOrder) -> Result<Option<Weighing>> {
+    let shown = match kept {
+        Kept::Valid(weighing) => return Ok(Some(weighing)),
+        Kept::Stale(_) | Kept::Nothing if order.expect_recipients.is_some() => None,
+        Kept::Stale(shown) if !order.yes => Some(shown.eligible),
+        Kept::Stale(_) | Kept::Nothing => return Ok(None),
     };
-    if !checked.blockers.is_empty() {
-        return refusal(checked.blockers.join(" "), "Remove what blocks it and launch again.");
+    let weighing = checks.weigh(app).await?;
+    if let Some(shown) = shown.filter(|shown| *shown != weighing.eligible) {
+        let eligible = weighing.eligible;
+        checks.warnings.push(format!(
+            "The audience has changed since the last preflight: {shown} people would have got the message, {eligible} \
+             would now."
+        ));
     }
-    if let Some(expected) = order.expect_recipients
-        && expected != checked.eligible
-    {
-        return refusal(
-            format!("{} people would get the message, not {expected}.", checked.eligible),
-            "Look at the preflight and launch with the number you mean.",
-        );
-    }
-    if !checked.warnings.is_empty() && !order.yes {
-        return refusal(checked.warnings.join(" "), "Launch again with --yes if you mean it.");
-    }
-    Ok(())
+    Ok(Some(weighing))
 }
 
-/// Freezes the audience and lets the campaign run, with the template as it is now.
-async fn freeze(app: &App, campaign: &CampaignRow, checked: &Preflight) -> Result<()> {
-    if let Some(template) = app.store.template(campaign.template_id).await? {
-        let kept = serde_json::to_string(&KeptTemplate::of(&template)?).map_err(Fault::internal)?;
-        app.store.keep_template(campaign.id, &kept).await?;
+/// Why it is not launched, and what to do about it.
+async fn refusal(
+    app: &App,
+    checks: &Checks,
+    weighing: Option<&Weighing>,
+    order: &LaunchOrder,
+) -> Result<Option<(String, &'static str)>> {
+    let mut blockers = checks.blockers.clone();
+    let is_for_nobody = match weighing {
+        Some(weighing) => weighing.eligible == 0,
+        None => !weighing::is_for_anybody(app, &checks.campaign, checks.renderer.as_ref()).await?,
+    };
+    if is_for_nobody {
+        blockers.push(NOBODY.to_owned());
     }
-    if campaign.terms.spread.is_some() {
-        app.store.keep_spread(campaign.id, checked.eligible).await?;
+    if !blockers.is_empty() {
+        return Ok(Some((blockers.join(" "), "Remove what blocks it and launch again.")));
     }
+    if let (Some(expected), Some(weighing)) = (order.expect_recipients, weighing)
+        && expected != weighing.eligible
+    {
+        let detail = format!("{} people would get the message, not {expected}.", weighing.eligible);
+        return Ok(Some((detail, "Look at the preflight and launch with the number you mean.")));
+    }
+    if !checks.warnings.is_empty() && !order.yes {
+        return Ok(Some((checks.warnings.join(" "), "Launch again with --yes if you mean it.")));
+    }
+    Ok(None)
+}
+
+/// Freezes the audience and lets the campaign run, with the template as it was checked. `false`: it is no longer the
+/// audience that was weighed, and nothing is done.
+async fn freeze(app: &App, campaign: &CampaignRow, weighing: Option<&Weighing>) -> Result<bool> {
     let now = app.clock.now_ms();
-    let audience = app.store.audience_size(campaign.id, now).await?;
-    moved(app.store.move_campaign(campaign.id, CampaignEvent::Launched, None, Some(audience), now).await?)?;
-    Ok(())
+    let at = weighing.map_or(now, |weighing| weighing.at);
+    let audience = app.store.audience(campaign.id, at).await?;
+    let frozen = Frozen { at, people: app.store.audience_size(&audience).await? };
+    // Whoever was added since then is left out by the time that stands beside them. Only an import whose transaction
+    // began before and ended after the count could slip in, and whoever was removed is missing.
+    if weighing.is_some_and(|weighing| weighing.people() != frozen.people) {
+        return Ok(false);
+    }
+    app.store.keep_template(campaign.id, &campaign.template).await?;
+    moved(app.store.move_campaign(campaign.id, CampaignEvent::Launched, None, Some(frozen), now).await?)?;
+    Ok(true)
 }
 
 /// Starts a scheduled campaign whose time has come: what blocks it by now pauses it instead, and says why. One whose
@@ -117,24 +188,41 @@ pub async fn start(app: &Arc<App>, campaign: &CampaignRow) -> Result<()> {
         tracing::warn!(campaign = campaign.id, reason = why, "a campaign whose time was missed is cancelled");
         return Ok(());
     }
-    let checked = preflight(app, campaign.id).await?;
-    freeze(app, campaign, &checked).await?;
+    let checks = checks(app, campaign.id).await?;
+    let order = LaunchOrder { yes: true, ..LaunchOrder::default() };
+    let blockers = refusal(app, &checks, None, &order).await?.map(|(blockers, _)| blockers);
+    let mut guarded = None;
+    if rests_on_a_count(campaign) {
+        let eligible = checks.weigh(app).await?.eligible;
+        if campaign.terms.spread.is_some() {
+            app.store.keep_spread(campaign.id, eligible).await?;
+        }
+        guarded = recur::why_guarded(app, campaign, eligible).await?;
+        if let (Some(parent), Some(_), None, None) = (campaign.parent_id, campaign.occurrence, &guarded, &blockers) {
+            app.store.keep_last_eligible(parent, eligible).await?;
+        }
+    }
+    freeze(app, &checks.campaign, None).await?;
     if late > LATE {
         let detail = json!({"late_ms": late});
         note(app, &Actor::system(), "started late", campaign.id, &detail).await?;
         tracing::warn!(campaign = campaign.id, late = length(late), "its time was missed, and it starts now");
     }
-    let guarded = recur::why_guarded(app, campaign, checked.eligible).await?;
-    let against: Vec<String> = checked.blockers.into_iter().chain(guarded).collect();
+    let against: Vec<String> = blockers.into_iter().chain(guarded).collect();
     if against.is_empty() {
-        if let (Some(parent), Some(_)) = (campaign.parent_id, campaign.occurrence) {
-            app.store.keep_last_eligible(parent, checked.eligible).await?;
-        }
         tracing::info!(campaign = campaign.id, "its time has come: started");
     } else {
         consequences::pause_campaign(app, campaign.id, &against.join(" ")).await;
     }
     Ok(())
+}
+
+/// Whether something of a campaign is reckoned from how many people it is for: how far its messages are spread, whether
+/// a run's audience is a strange one, who would be left out when the offer ends.
+fn rests_on_a_count(campaign: &CampaignRow) -> bool {
+    let terms = &campaign.terms;
+    let has_guard = terms.size_guard.is_some() && campaign.occurrence.is_some();
+    terms.spread.is_some() || terms.cron.is_some() || terms.stop_at.is_some() || has_guard
 }
 
 /// Pauses: no claim is made from the next one on. What was claimed within the last moment still leaves.
@@ -151,12 +239,10 @@ pub async fn pause(app: &App, actor: &Actor, id: i64, reason: Option<&str>) -> R
 /// # Errors
 /// When it is not paused, or its template cannot be sent.
 pub async fn resume(app: &App, actor: &Actor, id: i64) -> Result<CampaignView> {
-    let checked = preflight(app, id).await?;
-    let campaign = row(app, id).await?;
     // A campaign with nobody left to send to may be resumed: it is about to finish.
-    let blockers: Vec<String> = checked.blockers.into_iter().filter(|words| !words.starts_with("Nobody")).collect();
-    if campaign.state()? == CampaignState::Paused && !blockers.is_empty() {
-        return Err(Fault::new(FaultKind::PreflightRefused, blockers.join(" "))
+    let checks = checks(app, id).await?;
+    if checks.campaign.state()? == CampaignState::Paused && !checks.blockers.is_empty() {
+        return Err(Fault::new(FaultKind::PreflightRefused, checks.blockers.join(" "))
             .kept("The campaign stays paused; everyone keeps their place.")
             .action("Remove what blocks it and resume again."));
     }
@@ -240,24 +326,4 @@ pub(super) async fn note(app: &App, actor: &Actor, what: &str, id: i64, detail: 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::campaigns::Counts;
-
-    #[test]
-    fn whoever_steers_is_told_what_cannot_be_recalled() {
-        let counts =
-            Counts { planned: 31_000, queued: 880, submitting: 20, read: 8_000, failed: 100, ..Counts::default() };
-        let view = CampaignView { counts, ..CampaignView::default() };
-        assert_eq!(
-            what_has_gone(&view, CampaignEvent::Cancelled),
-            "8,120 have gone and cannot be recalled (of them 20 on their way this moment); 31,880 will not go."
-        );
-        assert!(what_has_gone(&view, CampaignEvent::Paused).ends_with("31,880 wait and keep their place."));
-        let quiet = CampaignView::default();
-        assert_eq!(
-            what_has_gone(&quiet, CampaignEvent::Resumed),
-            "0 have gone and cannot be recalled; 0 are still to go."
-        );
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! When a campaign's messages may leave, in words: its terms, and why it waits.
 
-use domain::schedule::{QuietHours, Tz, length, time_of_day, town};
+use domain::schedule::{Tz, length, time_of_day, town};
 use serde::Serialize;
 use store::{Asleep, CampaignRow, Tally};
 use utoipa::ToSchema;
@@ -108,16 +108,6 @@ pub(crate) fn missed(start_at: i64, latest: i64) -> String {
         crate::views::iso(start_at),
         length(latest)
     )
-}
-
-/// The quiet hours of a campaign, for reckoning.
-pub(super) fn hours(row: &CampaignRow) -> Result<Option<store::Hours>> {
-    Ok(row.terms.hours()?)
-}
-
-/// What a forecast is told of quiet hours.
-pub(super) fn quiet(hours: Option<store::Hours>) -> Option<QuietHours> {
-    hours.map(|hours| hours.quiet)
 }
 
 #[cfg(test)]

@@ -61,7 +61,9 @@ struct PauseBody {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CampaignRate {
-    /// Messages in any sliding second over all its numbers; `null`: no cap of its own.
+    /// Messages in any sliding second over all its numbers; `null`: no cap of its own. To be said either way.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required)]
     pub(crate) rate: Option<u32>,
 }
 

@@ -207,6 +207,8 @@ CREATE TABLE campaigns (
     planned          BOOLEAN  NOT NULL DEFAULT FALSE,
     -- once cancelled: up to here no fresh send is left
     skipped_through  BIGINT   NOT NULL DEFAULT 0,
+    -- what its last preflight found and what that rested on, JSON: see engine's campaigns::weighing
+    checked          TEXT,
     -- its messages leave evenly over so long, ms; so many people the launch found for that
     spread           BIGINT,
     spread_people    BIGINT,

@@ -3,8 +3,8 @@ use domain::send::SendEvent;
 
 use super::*;
 use crate::Happening;
-use crate::fixture::{NOW, Shop, exec, ids, made, number_of, plan};
-use crate::planning::PlanChunk;
+use crate::fixture::{NOW, Shop, exec, ids, made, number_of, plan, planned, verdicts};
+use crate::planning::{Detail, PlanChunk};
 use crate::testing::{Database, on_both_databases};
 
 on_both_databases! {
@@ -15,8 +15,8 @@ on_both_databases! {
         shop.launch(campaign, NOW).await;
         let number = shop.numbers[0];
         assert!(db.store.next_batch(campaign, number, 3, NOW).await.unwrap().is_none());
-        let chunk = PlanChunk { campaign_id: campaign, after: 0, through: 4, last: false, blocked: &[], skip_all: None };
-        assert!(db.store.plan_chunk(&chunk).await.unwrap());
+        let chunk = PlanChunk { campaign_id: campaign, after: 0, through: 4, last: false, people: &planned(1..=4) };
+        assert!(db.store.plan_chunk(&chunk).await.unwrap().is_some());
         let mut ranges = Vec::new();
         while let Some(batch) = db.store.next_batch(campaign, number, 3, NOW).await.unwrap() {
             ranges.push((batch.lo, batch.hi));
@@ -37,8 +37,10 @@ on_both_databases! {
         let campaign = shop.draft("news", &[all], &[out], &shop.numbers).await;
         shop.launch(campaign, NOW).await;
         let number = shop.numbers[0];
-        let chunk = PlanChunk { campaign_id: campaign, after: 0, through: 50, last: false, blocked: &[], skip_all: None };
-        assert!(db.store.plan_chunk(&chunk).await.unwrap());
+        let audience = db.store.audience(campaign, NOW).await.unwrap();
+        let people = verdicts(&db.store.audience_page(&audience, 0, 50, Detail::Verdicts).await.unwrap(), None);
+        let chunk = PlanChunk { campaign_id: campaign, after: 0, through: 50, last: false, people: &people };
+        assert!(db.store.plan_chunk(&chunk).await.unwrap().is_some());
         assert!(db.store.next_batch(campaign, number, 100, NOW).await.unwrap().is_some());
         assert!(db.store.next_batch(campaign, number, 100, NOW).await.unwrap().is_none());
         let fed = "SELECT fed_through FROM campaign_numbers";

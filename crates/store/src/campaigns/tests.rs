@@ -16,7 +16,7 @@ on_both_databases! {
         let campaign = shop.draft("news", &[list], &[], &shop.numbers).await;
         let other = db.second_handle().await;
         let launch = |store: Store, now: i64| async move {
-            store.move_campaign(campaign, CampaignEvent::Launched, None, Some(5), now).await.unwrap()
+            store.move_campaign(campaign, CampaignEvent::Launched, None, Some(Frozen { at: now, people: 5 }), now).await.unwrap()
         };
         let (one, two) = tokio::join!(launch(db.store.clone(), NOW), launch(other, NOW + 1));
         let launched = [&one, &two].iter().filter(|moved| matches!(moved, Moved::To(CampaignState::Running))).count();

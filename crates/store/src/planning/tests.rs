@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::fixture::{NOW, Shop, assert_tallied, exec, plan, sends, stop_of};
+use crate::fixture::{NOW, Shop, assert_tallied, exec, plan, planned, sends, stop_of, verdicts};
 use crate::testing::{Database, on_both_databases};
 use crate::{Happening, Tally};
 
@@ -18,12 +18,13 @@ on_both_databases! {
             shop.list("three", 5..=25, NOW - 1).await,
         ];
         let campaign = shop.draft("news", &lists, &[], &shop.numbers).await;
-        assert_eq!(db.store.audience_size(campaign, NOW).await.unwrap(), 30);
+        let audience = db.store.audience(campaign, NOW).await.unwrap();
+        assert_eq!(db.store.audience_size(&audience).await.unwrap(), 30);
         shop.launch(campaign, NOW).await;
         let mut seen = Vec::new();
         loop {
             let after = seen.last().copied().unwrap_or(0);
-            let page = db.store.audience_page(campaign, NOW, after, 7).await.unwrap();
+            let page = db.store.audience_page(&audience, after, 7, Detail::Verdicts).await.unwrap();
             if page.is_empty() { break }
             assert!(page.len() <= 7);
             seen.extend(page.iter().map(|person| person.contact_id));
@@ -45,17 +46,24 @@ on_both_databases! {
         }
         let campaign = shop.draft("news", &[list], &[out], &shop.numbers).await;
         shop.launch(campaign, NOW).await;
-        let page = db.store.audience_page(campaign, NOW, 0, 100).await.unwrap();
-        assert_eq!(page.len(), 10);
-        assert_eq!(page.iter().filter(|person| person.excluded).map(|p| p.contact_id).collect::<Vec<_>>(), [8, 9, 10]);
-        assert_eq!(page.iter().filter(|person| person.suppressed).map(|p| p.contact_id).collect::<Vec<_>>(), [1, 8]);
-        let blocked: Vec<_> = [1, 2, 3, 9]
-            .map(|contact_id| Blocked { contact_id, reason: "variable-missing:name".into() }).into();
-        let chunk = PlanChunk { campaign_id: campaign, after: 0, through: i64::MAX, last: true, blocked: &blocked, skip_all: None };
-        assert!(db.store.plan_chunk(&chunk).await.unwrap());
+        exec(&db.store, "UPDATE contacts SET phone = NULL WHERE id IN (1, 4, 5)").await;
+        exec(&db.store, "INSERT INTO identities (kind, value, contact_id) VALUES (2, 'US.5', 5), (1, '4', 4)").await;
+        let audience = db.store.audience(campaign, NOW).await.unwrap();
+        let page = db.store.audience_page(&audience, 0, 100, Detail::Verdicts).await.unwrap();
+        let barred: Vec<_> = page.iter().map(|person| (person.contact_id, person.barred())).collect();
+        let (out, stopped, nowhere) = (Some(EXCLUDED_LIST), Some(crate::OPTED_OUT), Some(NO_ADDRESS));
+        assert_eq!(barred, [(1, stopped), (2, None), (3, None), (4, nowhere), (5, None), (6, None), (7, None), (8, out),
+            (9, out), (10, out)]);
+        let mut people = verdicts(&page, None);
+        for verdict in &mut people[1..3] {
+            verdict.skipped = Some("variable-missing:name".into());
+        }
+        let chunk = PlanChunk { campaign_id: campaign, after: 0, through: i64::MAX, last: true, people: &people };
+        assert!(db.store.plan_chunk(&chunk).await.unwrap().is_some());
         let tally = db.store.tally(campaign).await.unwrap();
-        assert_eq!(reasons(&tally), [(EXCLUDED_LIST, 3), (crate::OPTED_OUT, 1), ("variable-missing:name", 2)]);
-        assert_eq!((tally.planned, tally.total()), (4, 10));
+        assert_eq!(reasons(&tally),
+            [(EXCLUDED_LIST, 3), (NO_ADDRESS, 1), (crate::OPTED_OUT, 1), ("variable-missing:name", 2)]);
+        assert_eq!((tally.planned, tally.total()), (3, 10));
         assert_tallied(&db.store, campaign).await;
     }
 
@@ -81,19 +89,20 @@ on_both_databases! {
                 let row = store.campaign(campaign).await.unwrap().unwrap();
                 if row.planned { return won }
                 let after = row.planned_through;
-                let page = store.audience_page(campaign, NOW, after, 20).await.unwrap();
+                let audience = store.audience(campaign, NOW).await.unwrap();
+                let page = store.audience_page(&audience, after, 20, Detail::Verdicts).await.unwrap();
                 let last = page.len() < 20;
                 let through = if last { i64::MAX } else { page[19].contact_id };
-                let chunk = PlanChunk { campaign_id: campaign, after, through, last, blocked: &[], skip_all: None };
-                won += i64::from(store.plan_chunk(&chunk).await.unwrap());
+                let chunk = PlanChunk { campaign_id: campaign, after, through, last, people: &verdicts(&page, None) };
+                won += i64::from(store.plan_chunk(&chunk).await.unwrap().is_some());
             }
         };
         let (one, two) = tokio::join!(tokio::spawn(planner(db.store.clone())), tokio::spawn(planner(other)));
         assert_eq!(one.unwrap() + two.unwrap(), 16, "fifteen chunks and an empty last one");
         assert_eq!(db.store.tally(campaign).await.unwrap().planned, 300);
         assert_tallied(&db.store, campaign).await;
-        let again = PlanChunk { campaign_id: campaign, after: i64::MAX, through: i64::MAX, last: true, blocked: &[], skip_all: None };
-        assert!(!db.store.plan_chunk(&again).await.unwrap(), "a planned campaign is not planned again");
+        let again = PlanChunk { campaign_id: campaign, after: i64::MAX, through: i64::MAX, last: true, people: &[] };
+        assert!(db.store.plan_chunk(&again).await.unwrap().is_none(), "a planned campaign is not planned again");
     }
 
     async fn people_are_spread_over_the_numbers_and_nobody_is_lost(db: Database) {
@@ -133,7 +142,8 @@ on_both_databases! {
         let list = shop.list("all", 1..=5, NOW).await;
         let campaign = shop.draft("news", &[list], &[], &[]).await;
         shop.launch(campaign, NOW).await;
-        let chunk = PlanChunk { campaign_id: campaign, after: 0, through: i64::MAX, last: true, blocked: &[], skip_all: None };
+        let people = planned(1..=5);
+        let chunk = PlanChunk { campaign_id: campaign, after: 0, through: i64::MAX, last: true, people: &people };
         assert!(matches!(db.store.plan_chunk(&chunk).await, Err(crate::Error::Bug { .. })));
         assert!(!db.store.campaign(campaign).await.unwrap().unwrap().planned);
     }
@@ -163,8 +173,8 @@ on_both_databases! {
         let list = shop.list("all", 1..=50, NOW).await;
         let campaign = shop.draft("news", &[list], &[], &shop.numbers).await;
         shop.launch(campaign, NOW).await;
-        let chunk = PlanChunk { campaign_id: campaign, after: 0, through: 30, last: false, blocked: &[], skip_all: None };
-        assert!(db.store.plan_chunk(&chunk).await.unwrap());
+        let chunk = PlanChunk { campaign_id: campaign, after: 0, through: 30, last: false, people: &planned(1..=30) };
+        assert!(db.store.plan_chunk(&chunk).await.unwrap().is_some());
         let lane = shop.lane().await;
         let claimed = lane.claim(campaign, 5).await;
         let refused = Happening { not_before: Some(NOW + 99), ..Happening::new((campaign, claimed[0].contact_id), Some(1),
@@ -194,5 +204,49 @@ on_both_databases! {
         assert!(db.store.campaigns_alive().await.unwrap().is_empty());
         assert!(db.store.lane_batches(lane.number).await.unwrap().is_empty());
         assert_eq!(exec(&db.store, "DELETE FROM batches").await, 0);
+    }
+
+    async fn a_page_brings_what_it_takes_to_render_in_the_order_of_the_people(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        let list = shop.list("all", 1..=4, NOW).await;
+        exec(&db.store, "UPDATE contacts SET name = 'مريم \"M\" \\', language = 'ar', attributes = '{\"city\":\"القاهرة\"}' WHERE id = 2").await;
+        exec(&db.store, "UPDATE contacts SET name = NULL, phone = NULL WHERE id = 3").await;
+        let campaign = shop.draft("news", &[list], &[], &shop.numbers).await;
+        let audience = db.store.audience(campaign, NOW).await.unwrap();
+        let page = db.store.audience_page(&audience, 1, 2, Detail::Fields).await.unwrap();
+        let told: Vec<_> = page.iter().map(|person| (person.contact_id, person.phone, person.name.as_deref(),
+            person.language.as_deref(), person.attributes.as_str())).collect();
+        assert_eq!(told, [
+            (2, Some(15_550_000_002), Some("مريم \"M\" \\"), Some("ar"), "{\"city\":\"القاهرة\"}"),
+            (3, None, None, None, "{}"),
+        ]);
+        assert!(db.store.audience_page(&audience, 4, 2, Detail::Fields).await.unwrap().is_empty());
+        let nobody = db.store.audience(campaign + 1, NOW).await.unwrap();
+        assert!(db.store.audience_page(&nobody, 0, 2, Detail::Verdicts).await.unwrap().is_empty());
+        assert_eq!(db.store.audience_size(&nobody).await.unwrap(), 0);
+    }
+
+    async fn whatever_an_audience_rests_on_leaves_its_mark_when_it_changes(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        shop.list("all", 1..=4, NOW).await;
+        let mut marks = vec![db.store.audience_marks().await.unwrap()];
+        db.store.stop(&stop_of(1)).await.unwrap();
+        marks.push(db.store.audience_marks().await.unwrap());
+        let import = crate::NewImport { list_id: 1, list_name: "all", file_name: "f", actor: "a", opt_in_source: "s",
+            region: None, now: NOW };
+        let import = db.store.begin_import(import).await.unwrap();
+        marks.push(db.store.audience_marks().await.unwrap());
+        exec(&db.store, format!("UPDATE imports SET accepted = 7 WHERE id = {import}")).await;
+        marks.push(db.store.audience_marks().await.unwrap());
+        // A block on a name is carried over to the person who turns out to bear it.
+        let nameless = crate::Stop { phone: None, user_id: Some("US.9".into()), ..stop_of(2) };
+        db.store.stop(&nameless).await.unwrap();
+        marks.push(db.store.audience_marks().await.unwrap());
+        db.store.learn_identities(&[crate::Identity { kind: 2, value: "US.9".into(), contact_id: 3 }]).await.unwrap();
+        marks.push(db.store.audience_marks().await.unwrap());
+        for (place, mark) in marks.iter().enumerate() {
+            assert!(!marks[..place].contains(mark), "change {place} left no mark: {mark:?}");
+        }
+        assert_eq!(db.store.audience_marks().await.unwrap(), marks[5], "nothing changed since");
     }
 }
