@@ -109,7 +109,7 @@ impl BusinessNumber {
 }
 
 impl MessagingLimit {
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let tier = text.strip_prefix("TIER_").unwrap_or(text);
         if tier == "UNLIMITED" {
             return Self::Unlimited;

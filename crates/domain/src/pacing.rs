@@ -4,16 +4,19 @@
 //! - [`Jitter`] tells by a message's answer how late it may have arrived, so that the cap holds where messages arrive and
 //!   not only where they leave.
 //! - [`Breaker`] tells one refused message from a number in trouble.
+//! - [`Spread`] is an even pace over a length of time, slower than any rate.
 //! - [`react`] is the table from a refusal's class to what is done about it.
 
 mod breaker;
 mod jitter;
 mod reaction;
+mod spread;
 mod window;
 
 pub use breaker::Breaker;
 pub use jitter::{BUDGET, Jitter};
 pub use reaction::{Beyond, Circumstances, Reaction, Retry, react};
+pub use spread::{Spread, gap};
 pub use window::{UNANSWERED, Wait, Window};
 
 /// A point on a monotonic clock, or a length of time on it: microseconds since an arbitrary start.

@@ -1,8 +1,13 @@
-//! Points in time as people type them, and crontab lines: times that come again.
+//! Points in time and lengths of it as people type them, crontab lines, quiet hours and the zones in which they are
+//! counted, and when a campaign ends that heeds them.
 
 mod crontab;
 mod field;
+mod forecast;
+mod length;
 mod local;
+mod quiet;
+mod zone;
 
 use chrono::DateTime;
 use thiserror::Error;
@@ -12,7 +17,11 @@ use crate::Millis;
 pub use chrono_tz::Tz;
 pub use crontab::CronLine;
 pub use field::{CronError, CronField};
+pub use forecast::{Forecast, Outlook, forecast};
+pub use length::{NotALength, length, parse_length};
 pub(crate) use local::instant;
+pub use quiet::{QuietHours, QuietHoursError, at_in_words, time_of_day, town, wall_clock_words};
+pub use zone::{UnknownZone, ZONE_COLUMNS, own_zone, parse_zone, zone_of_person, zone_of_region};
 
 /// A text that is no point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

@@ -226,6 +226,25 @@ async fn sync_each(app: &App, accounts: &[Account]) -> Result<SyncReport> {
     }
 }
 
+/// Meta's word for a number that people complain about.
+const RED: &str = "RED";
+/// Why such a number is paused.
+const FELL_TO_RED: &str =
+    "Meta rates its quality as low (RED): find out what people complain about before you resume it";
+
+/// Reads one account anew because a webhook says that something of it changed. A stop of the account stays.
+///
+/// # Errors
+/// When the database is away. What Meta would not tell is read by the next sync.
+pub(crate) async fn reread_one(app: &App, account_id: i64) -> Result<()> {
+    if let Some(account) = app.store.account(account_id).await?
+        && account.stopped_reason.is_none()
+    {
+        sync_one(app, &account).await?;
+    }
+    Ok(())
+}
+
 async fn sync_one(app: &App, account: &Account) -> Result<AccountSync> {
     let token = open_access_token(app, account)?;
     let waba = AccountId::parse(&account.waba_id).map_err(anyhow::Error::from)?;
@@ -235,7 +254,14 @@ async fn sync_one(app: &App, account: &Account) -> Result<AccountSync> {
     let templates: Vec<_> =
         templates.map_err(|error| graph_fault(account, error))?.into_iter().map(synced_template).collect();
     let now = app.clock.now_ms();
+    let before = app.store.numbers().await?;
     app.store.sync_numbers(account.id, &numbers, now).await?;
+    for number in before.iter().filter(|number| number.quality != RED) {
+        // A person may resume it all the same: only a fall to red pauses.
+        if numbers.iter().any(|synced| synced.phone_number_id == number.phone_number_id && synced.quality == RED) {
+            consequences::pause_number(app, number.id, FELL_TO_RED).await;
+        }
+    }
     app.store.count_reached(account.id, now).await?;
     let templates_gone = app.store.sync_templates(account.id, &templates, now).await?;
     app.store.mark_synced(account.id, now).await?;

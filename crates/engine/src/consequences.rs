@@ -104,6 +104,21 @@ pub(crate) async fn stop_account(app: &App, number_id: i64, refused_token: Optio
     }
 }
 
+/// Stops an account that Meta says may not send.
+pub(crate) async fn stop_this_account(app: &App, account_id: i64, reason: &str) {
+    let stopped = async {
+        let Some(account) = app.store.account(account_id).await? else { return Ok(()) };
+        if account.stopped_reason.is_none() {
+            app.store.set_account_stopped(account_id, Some(reason), app.clock.now_ms()).await?;
+            tracing::warn!(account = account_id, reason, "the account is stopped; everyone keeps their place");
+        }
+        Ok::<_, store::Error>(())
+    };
+    if let Err(error) = stopped.await {
+        tracing::error!(account = account_id, %error, "the account could not be stopped");
+    }
+}
+
 /// Stops every account of the business portfolio that the number belongs to; only its own where Meta's id of the
 /// portfolio is not known.
 pub(crate) async fn stop_portfolio(app: &App, number_id: i64, reason: &str) {

@@ -49,8 +49,9 @@ impl Feeder {
             let rate = rates.get(&lane.number_id).copied().flatten().map(i64::from);
             // A campaign's own cap may be slower than its lane; then its batches are smaller and fewer, so that they do
             // not fill the lane's hand.
-            let capped = lane.rate_cap.is_some_and(|cap| rate.is_none_or(|rate| cap < rate));
-            let size = match if capped { lane.rate_cap } else { rate } {
+            let cap = own_cap(lane);
+            let capped = cap.is_some_and(|cap| rate.is_none_or(|rate| cap < rate));
+            let size = match if capped { cap } else { rate } {
                 Some(rate) => rate.clamp(*SIZES.start(), *SIZES.end()),
                 None => FREE_SIZE,
             };
@@ -126,4 +127,11 @@ impl Feeder {
         }
         Ok(())
     }
+}
+
+/// How many messages of the campaign leave in a second at most, by its own cap and its spread.
+fn own_cap(lane: &Feedable) -> Option<i64> {
+    let spread = lane.spread.zip(lane.spread_people);
+    let spread = spread.map(|(length, people)| people.saturating_mul(1_000) / length.max(1) + 1);
+    lane.rate_cap.into_iter().chain(spread).min()
 }

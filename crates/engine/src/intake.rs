@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use cloud_api::webhook::{self, Change, ChangeKind, InboundKind, InboundMessage, StatusEvent, StatusKind, WireError};
+use cloud_api::webhook::{
+    self, Change, ChangeKind, InboundKind, InboundMessage, StandingEvent, StatusEvent, StatusKind, WireError,
+};
 use domain::pacing::{Beyond, Circumstances, Reaction, Retry, react};
 use domain::payload;
 use domain::phone::PhoneNumber;
@@ -14,7 +16,7 @@ use store::{Happening, Identity, NewInbound, Parked, Priority, Waiting};
 
 use crate::journal::AttemptKey;
 use crate::refusals::{AWAITS_TEMPLATE, advice, class_of, least_pause};
-use crate::{App, callback, consequences, indoubt, reviews};
+use crate::{App, callback, consequences, indoubt, reviews, standing};
 
 /// Bodies applied in one round: what is said of one message within it is one write.
 const BODIES: i64 = 400;
@@ -153,6 +155,7 @@ struct Round {
     statuses: Vec<(i64, Option<String>, StatusEvent)>,
     inbound: Vec<(i64, Option<String>, InboundMessage, i64)>,
     templates: Vec<(i64, cloud_api::webhook::TemplateStatusEvent)>,
+    standings: Vec<(String, StandingEvent)>,
 }
 
 impl Round {
@@ -164,6 +167,7 @@ impl Round {
                 self.inbound.push((body.account_id, number, message, body.received_at));
             }
             ChangeKind::TemplateStatus(event) => self.templates.push((body.account_id, event)),
+            ChangeKind::Standing(event) => self.standings.push((change.waba_id, event)),
             // Opt-outs took effect before the acknowledgement; the rest is not read by this version.
             ChangeKind::Inbound(_) | ChangeKind::Preference(_) | ChangeKind::Other { .. } => {}
             ChangeKind::Unreadable { reason, .. } => {
@@ -220,6 +224,12 @@ async fn apply(app: &Arc<App>, round: Round) -> anyhow::Result<()> {
     keep_inbound(app, &round.inbound).await?;
     for (account_id, event) in &round.templates {
         follow_template(app, *account_id, event).await?;
+    }
+    for (waba_id, event) in &round.standings {
+        let accounts = app.store.accounts().await?;
+        if let Some(account) = accounts.iter().find(|account| account.waba_id == *waba_id) {
+            standing::follow(app, account.id, event).await?;
+        }
     }
     // A batch that Meta drops comes as hundreds of failures at once, and they all say the same.
     let mut followed = HashSet::new();

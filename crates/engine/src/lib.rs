@@ -39,6 +39,7 @@ pub mod refusals;
 pub mod renderer;
 pub mod reviews;
 pub mod scheduler;
+mod standing;
 pub mod templates;
 #[cfg(test)]
 mod testing;

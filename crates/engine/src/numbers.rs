@@ -12,6 +12,8 @@ const STANDARD_RATE: u32 = 80;
 const HIGH_RATE: u32 = 1_000;
 /// While staff also use the number in the WhatsApp Business app.
 const BIZ_APP_RATE: u32 = 20;
+/// Messages that came in are counted over so many seconds.
+const LATELY: u32 = 3;
 /// The longest reason for a pause, in characters.
 const LONGEST_REASON: usize = 500;
 
@@ -85,14 +87,32 @@ pub struct NumberView {
 /// Messages per second that Meta lets a number send.
 #[must_use]
 pub fn rate_of_level(number: &BusinessNumber) -> u32 {
-    if number.on_biz_app {
-        return BIZ_APP_RATE;
-    }
-    match number.throughput.as_str() {
+    let level = match number.throughput.as_str() {
+        _ if number.on_biz_app => BIZ_APP_RATE,
         "HIGH" => HIGH_RATE,
         // A word that we do not know promises nothing more.
         _ => STANDARD_RATE,
-    }
+    };
+    // People have begun to complain: fewer at a time get what the rest may be spared.
+    if number.quality == "YELLOW" { level / 2 } else { level }
+}
+
+/// What is left of a rate while so many messages a second come in, which count against what Meta lets a number do.
+pub(crate) fn beside_inbound(rate: Option<u32>, level: u32, inbound: u32) -> Option<u32> {
+    // A simulator on this machine may be asked for more than Meta's level.
+    rate.map(|rate| rate.min(level.max(rate).saturating_sub(inbound)).max(1))
+}
+
+/// Messages a second that came in on a number lately, rounded up to twentieths of what Meta lets it do, so that the pace
+/// does not follow every single one.
+///
+/// # Errors
+/// When the database is away.
+pub(crate) async fn inbound_lately(app: &App, number: &BusinessNumber) -> store::Result<u32> {
+    let since = app.clock.now_ms().saturating_sub(i64::from(LATELY) * 1_000);
+    let came = u32::try_from(app.store.inbound_since(number.id, since).await?).unwrap_or(u32::MAX);
+    let step = (rate_of_level(number) / 20).max(1);
+    Ok(came.div_ceil(LATELY).div_ceil(step).saturating_mul(step))
 }
 
 /// Messages that a number may send in any sliding second, now; `None`: as many as it can. What a person set is in
@@ -279,6 +299,24 @@ mod tests {
         assert_eq!(rate(&number("HIGH", false, None), false), Some(1_000));
         assert_eq!(rate(&number("LUDICROUS", false, None), false), Some(80));
         assert_eq!(rate(&number("HIGH", true, None), false), Some(20));
+    }
+
+    #[test]
+    fn a_number_whose_quality_falls_goes_at_half_its_level() {
+        let yellow = |throughput| BusinessNumber { quality: "YELLOW".into(), ..number(throughput, false, None) };
+        assert_eq!(rate(&yellow("STANDARD"), false), Some(40));
+        assert_eq!(rate(&yellow("HIGH"), false), Some(500));
+        assert_eq!(rate(&BusinessNumber { set_rate: Some(30), ..yellow("HIGH") }, false), Some(30));
+    }
+
+    #[test]
+    fn what_comes_in_counts_against_the_level_and_not_against_a_lower_rate() {
+        assert_eq!(beside_inbound(Some(80), 80, 12), Some(68));
+        assert_eq!(beside_inbound(Some(40), 80, 12), Some(40));
+        assert_eq!(beside_inbound(Some(40), 80, 50), Some(30));
+        assert_eq!(beside_inbound(Some(80), 80, 500), Some(1), "never nothing at all");
+        assert_eq!(beside_inbound(Some(2_000), 80, 100), Some(1_900), "against a simulator");
+        assert_eq!(beside_inbound(None, 80, 500), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use domain::campaign::{CampaignEvent, CampaignState};
 use domain::pacing::{Micros, SECOND};
-use store::{Audience, AudienceRow, CANCELLED, CampaignRow, Detail, Moved, PlanChunk, Verdict};
+use store::{Audience, AudienceRow, CANCELLED, CampaignRow, Detail, Moved, OFFER_ENDED, PlanChunk, Verdict};
 
 use crate::campaigns::weighing::Judge;
 use crate::renderer::Renderer;
@@ -49,11 +49,23 @@ pub async fn tick(app: &Arc<App>) -> anyhow::Result<bool> {
 async fn step(app: &Arc<App>, campaign: &CampaignRow) -> anyhow::Result<bool> {
     match campaign.state()? {
         CampaignState::Scheduled => {
-            if campaign.start_at.is_none_or(|at| at <= app.clock.now_ms()) {
+            let is_due = campaign.start_at.is_none_or(|at| at <= app.clock.now_ms());
+            if campaign.terms.cron.is_some() {
+                // Its line may name no time any more.
+                if is_due && campaign.start_at.is_some() {
+                    campaigns::recur(app, campaign).await?;
+                    return Ok(true);
+                }
+                return Ok(false);
+            }
+            if is_due {
                 campaigns::start(app, campaign).await?;
                 return Ok(true);
             }
             Ok(false)
+        }
+        CampaignState::Running | CampaignState::Paused if campaign.terms.has_ended(app.clock.now_ms()) => {
+            end_offer(app, campaign).await
         }
         CampaignState::Running | CampaignState::Paused if !campaign.planned => plan(app, campaign, None).await,
         CampaignState::Cancelled if !campaign.planned => plan(app, campaign, Some(CANCELLED)).await,
@@ -63,6 +75,19 @@ async fn step(app: &Arc<App>, campaign: &CampaignRow) -> anyhow::Result<bool> {
         }
         _ => Ok(false),
     }
+}
+
+/// Skips whoever is left when the offer ends. `true`: there may be more.
+async fn end_offer(app: &App, campaign: &CampaignRow) -> anyhow::Result<bool> {
+    if !campaign.planned {
+        return plan(app, campaign, Some(OFFER_ENDED)).await;
+    }
+    if app.store.tally(campaign.id).await?.planned == 0 {
+        return Ok(false);
+    }
+    let skipped = app.store.skip_planned(campaign.id, OFFER_ENDED, SKIP_CHUNK).await?;
+    tracing::info!(campaign = campaign.id, skipped, "the offer has ended: whoever is left is skipped");
+    Ok(skipped > 0)
 }
 
 /// Plans for a moment. `true`: there is more to plan.
@@ -181,7 +206,8 @@ pub async fn finish(app: &Arc<App>) -> anyhow::Result<bool> {
         if !campaign.planned || !matches!(state, CampaignState::Running | CampaignState::Paused) {
             continue;
         }
-        if app.store.tally(campaign.id).await?.open() != 0 {
+        let tally = app.store.tally(campaign.id).await?;
+        if tally.open() != 0 {
             continue;
         }
         // The rows have the last word.
@@ -191,8 +217,10 @@ pub async fn finish(app: &Arc<App>) -> anyhow::Result<bool> {
             app.store.heal_tallies(campaign.id).await?;
             continue;
         }
+        let left_over = tally.skipped_by_reason.get(OFFER_ENDED).copied().unwrap_or(0);
+        let why = campaign.terms.stop_at.filter(|_| left_over > 0).map(|at| campaigns::offer_ended(at, left_over));
         if let Moved::To(CampaignState::Finished) =
-            app.store.move_campaign(campaign.id, CampaignEvent::Finished, None, None, now).await?
+            app.store.move_campaign(campaign.id, CampaignEvent::Finished, why.as_deref(), None, now).await?
         {
             tracing::info!(campaign = campaign.id, "finished: every recipient has a known outcome");
         }

@@ -72,6 +72,10 @@ pub struct Feedable {
     pub open: i64,
     /// The campaign's own cap, messages a second over all its numbers.
     pub rate_cap: Option<i64>,
+    /// A spread campaign leaves over so long, ms…
+    pub spread: Option<i64>,
+    /// …to so many people.
+    pub spread_people: Option<i64>,
 }
 
 /// How far a campaign's number was fed, and its campaign planned. `None`: the campaign does not use the number.
@@ -108,6 +112,7 @@ impl Store {
         Ok(on!(&mut link, c => sqlx::query_as(
             "SELECT f.* FROM (
                  SELECT cn.campaign_id, cn.number_id, cn.fed_through, c.planned, c.planned_through, c.rate_cap,
+                    c.spread, c.spread_people,
                     (SELECT count(*) FROM batches b WHERE b.campaign_id = c.id AND b.number_id = cn.number_id
                                                       AND b.kind = 0) AS fresh_open,
                     (SELECT count(*) FROM batches b WHERE b.campaign_id = c.id AND b.number_id = cn.number_id

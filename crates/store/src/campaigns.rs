@@ -3,9 +3,10 @@
 use domain::campaign::{CampaignEvent, CampaignState, CampaignStep, IllegalCampaignStep};
 use sqlx::FromRow;
 
-use crate::db::{Priority, Store, on};
+use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
 use crate::tallies;
+use crate::terms::Terms;
 
 /// A campaign as it is stored.
 #[derive(Clone, Debug, FromRow)]
@@ -49,6 +50,17 @@ pub struct CampaignRow {
     pub planned_through: i64,
     /// Planning is complete.
     pub planned: bool,
+    /// Of a campaign that is spread: over how many people, as its launch found.
+    pub spread_people: Option<i64>,
+    /// The campaign that it is a part of: whose failed ones it tries again, or whose occurrence it is.
+    pub parent_id: Option<i64>,
+    /// Of an occurrence: at which time, epoch ms.
+    pub occurrence: Option<i64>,
+    /// Of a campaign that recurs: how many people the last one was for.
+    pub last_eligible: Option<i64>,
+    /// When its messages may leave.
+    #[sqlx(flatten)]
+    pub terms: Terms,
 }
 
 impl CampaignRow {
@@ -88,6 +100,10 @@ pub struct NewCampaign<'a> {
     pub numbers: &'a [i64],
     /// Who makes it.
     pub created_by: &'a str,
+    /// When its messages may leave.
+    pub terms: Terms,
+    /// The campaign that it is a part of.
+    pub parent_id: Option<i64>,
 }
 
 /// The audience of a launch.
@@ -111,8 +127,52 @@ pub enum Moved {
 }
 
 const SELECT: &str = "SELECT id, name, state, reason, account_id, template_id, template, params, rate_cap, weight,
-    start_at, created_by, created_at, launched_at, started_at, finished_at, frozen_at, audience, planned_through, planned
-    FROM campaigns";
+    start_at, created_by, created_at, launched_at, started_at, finished_at, frozen_at, audience, planned_through, planned,
+    spread_people, parent_id, occurrence, last_eligible, spread, quiet_hours, timezone, stop_at, latest_start, cron,
+    size_guard FROM campaigns";
+
+/// Writes a draft with its lists and numbers.
+async fn insert(tx: &mut Link, new: &NewCampaign<'_>, now: i64) -> Result<i64> {
+    let id: i64 = on!(tx, c => sqlx::query_scalar(
+        "INSERT INTO campaigns (name, state, account_id, template_id, template, params, rate_cap, weight,
+                                start_at, created_by, created_at, spread, quiet_hours, timezone, stop_at,
+                                latest_start, parent_id, cron, size_guard)
+         VALUES ($1, 0, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+         RETURNING id")
+        .bind(new.name).bind(new.account_id).bind(new.template_id).bind(new.template).bind(new.params)
+        .bind(new.rate_cap).bind(new.weight).bind(new.start_at).bind(new.created_by).bind(now)
+        .bind(new.terms.spread).bind(&new.terms.quiet_hours).bind(&new.terms.timezone).bind(new.terms.stop_at)
+        .bind(new.terms.latest_start).bind(new.parent_id).bind(&new.terms.cron).bind(new.terms.size_guard)
+        .fetch_one(c).await)?;
+    // A list that is named as both is excluded: whoever is left out can still be sent to, not the other way round.
+    for (lists, included) in [(new.excluded_lists, false), (new.lists, true)] {
+        let sql = tx.pick(
+            "INSERT INTO campaign_lists (campaign_id, list_id, included)
+             SELECT $1, value, $3 FROM json_each($2) WHERE true ON CONFLICT DO NOTHING",
+            "INSERT INTO campaign_lists (campaign_id, list_id, included)
+             SELECT $1, v::bigint, $3 FROM jsonb_array_elements_text($2::jsonb) AS e(v) ON CONFLICT DO NOTHING",
+        );
+        let json = serde_json::to_string(lists)?;
+        on!(tx, c => sqlx::query(sql).bind(id).bind(json).bind(included).execute(c).await.map(drop))?;
+    }
+    let sql = tx.pick(
+        "INSERT INTO campaign_numbers (campaign_id, number_id, position)
+         SELECT $1, value, key FROM json_each($2) WHERE true ON CONFLICT DO NOTHING",
+        "INSERT INTO campaign_numbers (campaign_id, number_id, position)
+         SELECT $1, v::bigint, o - 1 FROM jsonb_array_elements_text($2::jsonb) WITH ORDINALITY AS e(v, o)
+         ON CONFLICT DO NOTHING",
+    );
+    // Positions have no gaps: a person falls to the number at the remainder of their id.
+    let mut numbers = Vec::with_capacity(new.numbers.len());
+    for number in new.numbers {
+        if !numbers.contains(number) {
+            numbers.push(*number);
+        }
+    }
+    let json = serde_json::to_string(&numbers)?;
+    on!(tx, c => sqlx::query(sql).bind(id).bind(json).execute(c).await.map(drop))?;
+    Ok(id)
+}
 
 impl Store {
     /// Makes a draft with its lists and numbers.
@@ -121,41 +181,63 @@ impl Store {
     /// [`Error::Conflict`] when the name is taken.
     pub async fn create_campaign(&self, new: &NewCampaign<'_>, now: i64) -> Result<i64> {
         let mut tx = self.write(Priority::Urgent).await?;
-        let id: i64 = on!(&mut tx, c => sqlx::query_scalar(
-            "INSERT INTO campaigns (name, state, account_id, template_id, template, params, rate_cap, weight,
-                                    start_at, created_by, created_at)
-             VALUES ($1, 0, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id")
-            .bind(new.name).bind(new.account_id).bind(new.template_id).bind(new.template).bind(new.params)
-            .bind(new.rate_cap).bind(new.weight).bind(new.start_at).bind(new.created_by).bind(now).fetch_one(c).await)?;
-        // A list that is named as both is excluded: whoever is left out can still be sent to, not the other way round.
-        for (lists, included) in [(new.excluded_lists, false), (new.lists, true)] {
-            let sql = tx.pick(
-                "INSERT INTO campaign_lists (campaign_id, list_id, included)
-                 SELECT $1, value, $3 FROM json_each($2) WHERE true ON CONFLICT DO NOTHING",
-                "INSERT INTO campaign_lists (campaign_id, list_id, included)
-                 SELECT $1, v::bigint, $3 FROM jsonb_array_elements_text($2::jsonb) AS e(v) ON CONFLICT DO NOTHING",
-            );
-            let json = serde_json::to_string(lists)?;
-            on!(&mut tx, c => sqlx::query(sql).bind(id).bind(json).bind(included).execute(c).await.map(drop))?;
-        }
-        let sql = tx.pick(
-            "INSERT INTO campaign_numbers (campaign_id, number_id, position)
-             SELECT $1, value, key FROM json_each($2) WHERE true ON CONFLICT DO NOTHING",
-            "INSERT INTO campaign_numbers (campaign_id, number_id, position)
-             SELECT $1, v::bigint, o - 1 FROM jsonb_array_elements_text($2::jsonb) WITH ORDINALITY AS e(v, o)
-             ON CONFLICT DO NOTHING",
-        );
-        // Positions have no gaps: a person falls to the number at the remainder of their id.
-        let mut numbers = Vec::with_capacity(new.numbers.len());
-        for number in new.numbers {
-            if !numbers.contains(number) {
-                numbers.push(*number);
-            }
-        }
-        let json = serde_json::to_string(&numbers)?;
-        on!(&mut tx, c => sqlx::query(sql).bind(id).bind(json).execute(c).await.map(drop))?;
+        let id = insert(&mut tx, new, now).await?;
         tx.commit().await?;
         Ok(id)
+    }
+
+    /// Makes the child for one occurrence of a recurring campaign, scheduled for it, and moves the parent on to its next
+    /// time, both or neither. `None`: the parent is no longer scheduled for `expected`: somebody else was faster, or it
+    /// was cancelled.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the child's name is taken, or it was made before.
+    pub async fn occur(
+        &self,
+        parent: i64,
+        expected: i64,
+        (occurrence, next): (i64, Option<i64>),
+        child: &NewCampaign<'_>,
+        now: i64,
+    ) -> Result<Option<i64>> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        let moved = on!(&mut tx, c => sqlx::query(
+            "UPDATE campaigns SET start_at = $3 WHERE id = $1 AND state = 1 AND start_at = $2 AND cron IS NOT NULL")
+            .bind(parent).bind(expected).bind(next).execute(c).await.map(|done| done.rows_affected()))?;
+        if moved == 0 {
+            return Ok(None);
+        }
+        let id = insert(&mut tx, child, now).await?;
+        on!(&mut tx, c => sqlx::query(
+            "UPDATE campaigns SET state = 1, launched_at = $2, occurrence = $3 WHERE id = $1")
+            .bind(id).bind(now).bind(occurrence).execute(c).await.map(drop))?;
+        tx.commit().await?;
+        Ok(Some(id))
+    }
+
+    /// Keeps how many people the last occurrence of a recurring campaign was for.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn keep_last_eligible(&self, id: i64, people: i64) -> Result<()> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        on!(&mut tx, c => sqlx::query("UPDATE campaigns SET last_eligible = $2 WHERE id = $1 AND cron IS NOT NULL")
+            .bind(id).bind(people).execute(c).await.map(drop))?;
+        tx.commit().await
+    }
+
+    /// The lists (our ids) of a campaign: included, excluded.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn campaign_list_ids(&self, id: i64) -> Result<(Vec<i64>, Vec<i64>)> {
+        let mut link = self.read().await?;
+        let rows: Vec<(i64, bool)> = on!(&mut link, c => sqlx::query_as(
+            "SELECT list_id, included FROM campaign_lists WHERE campaign_id = $1 ORDER BY list_id")
+            .bind(id).fetch_all(c).await)?;
+        let (included, excluded): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(_, included)| *included);
+        let ids = |rows: Vec<(i64, bool)>| rows.into_iter().map(|(id, _)| id).collect();
+        Ok((ids(included), ids(excluded)))
     }
 
     /// A campaign by its id.
@@ -304,6 +386,46 @@ impl Store {
         on!(&mut tx, c => sqlx::query("UPDATE campaigns SET start_at = $2 WHERE id = $1 AND state IN (0, 1)")
             .bind(id).bind(start_at).execute(c).await.map(drop))?;
         tx.commit().await
+    }
+
+    /// Keeps over how many people a campaign is spread, as its launch found.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn keep_spread(&self, id: i64, people: i64) -> Result<()> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        on!(&mut tx, c => sqlx::query("UPDATE campaigns SET spread_people = $2 WHERE id = $1 AND spread IS NOT NULL")
+            .bind(id).bind(people).execute(c).await.map(drop))?;
+        tx.commit().await
+    }
+
+    /// Changes the cap of a campaign, messages in any sliding second (`None`: none of its own). `false` when it is
+    /// over, or there is none.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn set_rate_cap(&self, id: i64, rate: Option<i64>) -> Result<bool> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        let changed = on!(&mut tx, c => sqlx::query(
+            "UPDATE campaigns SET rate_cap = $2 WHERE id = $1 AND state IN (0, 1, 2, 3)")
+            .bind(id).bind(rate).execute(c).await.map(|done| done.rows_affected()))?;
+        tx.commit().await?;
+        Ok(changed > 0)
+    }
+
+    /// The caps of the running campaigns that a number sends: campaign, messages in any sliding second over all its
+    /// numbers, and how many those are.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn rate_caps(&self, number_id: i64) -> Result<Vec<(i64, Option<i64>, i64)>> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_as(
+            "SELECT c.id, c.rate_cap,
+                    (SELECT count(*) FROM campaign_numbers n WHERE n.campaign_id = c.id) AS numbers
+             FROM campaigns c JOIN campaign_numbers cn ON cn.campaign_id = c.id AND cn.number_id = $1
+             WHERE c.state = 2 ORDER BY c.id")
+            .bind(number_id).fetch_all(c).await)?)
     }
 
     /// Keeps the template as it was checked for a launch.

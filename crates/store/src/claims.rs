@@ -10,6 +10,7 @@ use crate::db::{Link, Priority, Store, on};
 use crate::error::Result;
 use crate::limits;
 use crate::tallies::Deltas;
+use crate::terms::{self, Hours};
 
 /// Why a skipped send was skipped at the claim: the person is suppressed.
 pub const OPTED_OUT: &str = "opted-out";
@@ -56,6 +57,8 @@ pub enum Halt {
     },
     /// The campaign is not running (its state), or is gone (`None`).
     CampaignNotRunning(Option<CampaignState>),
+    /// The campaign's offer has ended, or would before the message leaves.
+    OfferEnded,
 }
 
 /// What a claim brought.
@@ -116,12 +119,18 @@ impl Store {
     /// found by the lane's next sweep.
     pub async fn claim(&self, order: &ClaimOrder<'_>) -> Result<Claim> {
         let mut tx = self.write(Priority::Urgent).await?.named("claim");
-        let people = match permitted(&mut tx, order).await? {
-            Ok(people) => people,
+        let (people, hours) = match permitted(&mut tx, order).await? {
+            Ok(permitted) => permitted,
             Err(halt) => return Ok(Claim::Halted(halt)),
         };
-        let candidates = candidates(&mut tx, order).await?;
-        let mut exhausted = candidates.len() < order.limit;
+        let (candidates, mut exhausted) = match hours {
+            Some(hours) => hours.awake(&mut tx, order).await?,
+            None => {
+                let candidates = candidates(&mut tx, order).await?;
+                let exhausted = candidates.len() < order.limit;
+                (candidates, exhausted)
+            }
+        };
         let (suppressed, mut sends): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|send| send.is_suppressed);
         if let Some(people) = people
             && !sends.is_empty()
@@ -236,6 +245,9 @@ struct Permission {
     account_stopped: Option<String>,
     number_paused: Option<String>,
     campaign_state: Option<i16>,
+    stop_at: Option<i64>,
+    quiet_hours: Option<String>,
+    timezone: Option<String>,
     people_limit: Option<i64>,
 }
 
@@ -243,16 +255,20 @@ struct Permission {
 const FENCE: &str = "SELECT token FROM leases WHERE name = $1 AND owner <> ''";
 
 /// Everything that may forbid a claim, in one look. On PostgreSQL the lease row is locked, so that a new owner cannot
-/// come between this look and the commit. What is permitted may be limited to so many people in 24 hours.
-async fn permitted(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<std::result::Result<Option<i64>, Halt>> {
+/// come between this look and the commit. What is permitted may be limited to so many people in 24 hours, and to those
+/// for whom it is not quiet.
+async fn permitted(
+    tx: &mut Link,
+    order: &ClaimOrder<'_>,
+) -> Result<std::result::Result<(Option<i64>, Option<Hours>), Halt>> {
     let lock = tx.pick(FENCE, "SELECT token FROM leases WHERE name = $1 AND owner <> '' FOR SHARE");
     let fence: Option<i64> = on!(tx, c => sqlx::query_scalar(lock).bind(order.lane).fetch_optional(c).await)?;
     let permission: Option<Permission> = on!(tx, c => sqlx::query_as(
         "SELECT $3 AS fence,
                 (SELECT value FROM meta WHERE key = 'paused_all') AS all_paused,
                 a.stopped_reason AS account_stopped, n.paused_reason AS number_paused, n.people_limit,
-                (SELECT state FROM campaigns WHERE id = $2) AS campaign_state
-         FROM numbers n JOIN accounts a ON a.id = n.account_id WHERE n.id = $1")
+                k.state AS campaign_state, k.stop_at, k.quiet_hours, k.timezone
+         FROM numbers n JOIN accounts a ON a.id = n.account_id LEFT JOIN campaigns k ON k.id = $2 WHERE n.id = $1")
         .bind(order.batch.number_id).bind(order.batch.campaign_id).bind(fence).fetch_optional(c).await)?;
     let Some(permission) = permission else {
         return Ok(Err(Halt::LaneLost));
@@ -268,13 +284,16 @@ async fn permitted(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<std::result:
         Err(Halt::NumberPaused(reason))
     } else if permission.campaign_state != Some(running) {
         Err(Halt::CampaignNotRunning(permission.campaign_state.and_then(|state| CampaignState::try_from(state).ok())))
+    } else if terms::ended(permission.stop_at, order.now) {
+        Err(Halt::OfferEnded)
     } else {
-        Ok(permission.people_limit)
+        let hours = Hours::read(permission.quiet_hours.as_deref(), permission.timezone.as_deref())?;
+        Ok((permission.people_limit, hours))
     })
 }
 
 // kind + 0: see `audience_page`.
-async fn candidates(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<Vec<ClaimedSend>> {
+pub(crate) async fn candidates(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<Vec<ClaimedSend>> {
     const FRESH: &str = "SELECT s.contact_id, s.attempt, s.tries, c.phone, c.name, c.language,
                 c.attributes, p.contact_id IS NOT NULL AS suppressed,
                 CASE WHEN c.phone IS NULL THEN

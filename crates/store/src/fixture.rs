@@ -111,6 +111,8 @@ impl Shop {
             excluded_lists,
             numbers,
             created_by: "test",
+            terms: crate::Terms::default(),
+            parent_id: None,
         };
         self.store.create_campaign(&new, NOW).await.unwrap()
     }

@@ -42,6 +42,7 @@ mod statuses;
 mod suppressions;
 mod tallies;
 mod templates;
+mod terms;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod words;
@@ -75,4 +76,5 @@ pub use statuses::{NewInbound, Parked, WamidMatch};
 pub use suppressions::{Identity, Stop, Stopped, Suppression};
 pub use tallies::Tally;
 pub use templates::{DELETED, SyncedTemplate, TemplateRow};
+pub use terms::{Asleep, CLAIM_LASTS, Hours, OFFER_ENDED, Terms};
 pub use words::WordRow;

@@ -1,5 +1,6 @@
 //! Lists of people.
 
+use domain::send::SendState;
 use sqlx::FromRow;
 
 use crate::db::{Priority, Store, on};
@@ -46,6 +47,36 @@ impl Store {
             .bind(name).bind(now).fetch_one(c).await)?;
         tx.commit().await?;
         Ok(id)
+    }
+
+    /// Puts the people whose message of a campaign failed on a list, in short transactions. How many they are. The
+    /// skipped are not among them.
+    ///
+    /// # Errors
+    /// As every write; what was put on it until then stays.
+    pub async fn list_failed(&self, campaign_id: i64, list_id: i64, now: i64) -> Result<i64> {
+        let (mut after, mut people) = (0, 0);
+        loop {
+            let mut link = self.read().await?;
+            let page: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(
+                "SELECT contact_id FROM sends WHERE campaign_id = $1 AND contact_id > $2 AND state = $3
+                 ORDER BY contact_id LIMIT $4")
+                .bind(campaign_id).bind(after).bind(SendState::Failed as i16).bind(CHUNK).fetch_all(c).await)?;
+            drop(link);
+            let Some(last) = page.last() else { return Ok(people) };
+            after = *last;
+            people += i64::try_from(page.len()).unwrap_or(CHUNK);
+            let mut tx = self.write(Priority::Bulk).await?;
+            let sql = tx.pick(
+                "INSERT INTO list_members (list_id, contact_id, added_at)
+                 SELECT $1, value, $3 FROM json_each($2) WHERE true ON CONFLICT DO NOTHING",
+                "INSERT INTO list_members (list_id, contact_id, added_at)
+                 SELECT $1, v::bigint, $3 FROM jsonb_array_elements_text($2::jsonb) AS e(v) ON CONFLICT DO NOTHING",
+            );
+            let json = serde_json::to_string(&page)?;
+            on!(&mut tx, c => sqlx::query(sql).bind(list_id).bind(json).bind(now).execute(c).await.map(drop))?;
+            tx.commit().await?;
+        }
     }
 
     /// The id of the list of that name. Costs nothing, unlike [`Self::list_named`], which counts the people.

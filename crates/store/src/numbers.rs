@@ -147,6 +147,33 @@ impl Store {
         tx.commit().await
     }
 
+    /// Takes over what Meta says of the messaging limit of an account's portfolio (digits or `UNLIMITED`), for every
+    /// number of it. Where there was no limit before, [`Store::count_reached`] must follow.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn set_messaging_limit(&self, account_id: i64, words: &str) -> Result<()> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        on!(&mut tx, c => sqlx::query(
+            "UPDATE numbers SET messaging_limit = $2 WHERE status <> $3 AND account_id IN (
+                 SELECT b.id FROM accounts a JOIN accounts b ON b.id = a.id OR b.portfolio = a.portfolio
+                 WHERE a.id = $1)")
+            .bind(account_id).bind(words).bind(REMOVED).execute(c).await.map(drop))?;
+        limits::follow(&mut tx, account_id).await?;
+        tx.commit().await
+    }
+
+    /// Takes over Meta's word for how fast a number may send: `STANDARD`, `HIGH`.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn set_throughput(&self, number_id: i64, level: &str) -> Result<()> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        on!(&mut tx, c => sqlx::query("UPDATE numbers SET throughput = $2 WHERE id = $1")
+            .bind(number_id).bind(level).execute(c).await.map(drop))?;
+        tx.commit().await
+    }
+
     /// Sets a number's rate in messages per second (0: unlimited), or gives it back its level's (`None`). `false`
     /// when there is no such number.
     ///
@@ -214,6 +241,27 @@ mod tests {
             let resumed = db.store.number_of_meta("1").await.unwrap().unwrap();
             assert_eq!((resumed.paused_reason, resumed.paused_at), (None, None));
             assert_eq!(db.store.number(resumed.id).await.unwrap().unwrap().phone_number_id, "1");
+        }
+
+        async fn a_limit_that_a_webhook_brings_is_that_of_every_number_of_the_portfolio(db: Database) {
+            let account = account(&db.store, "shop").await;
+            db.store.sync_numbers(account, &[synced("1", "STANDARD"), synced("2", "HIGH")], 10).await.unwrap();
+            db.store.count_reached(account, 10).await.unwrap();
+            let numbers = db.store.numbers().await.unwrap();
+            let people = async |db: &Database| {
+                let mut found = Vec::new();
+                for number in &numbers {
+                    found.push(db.store.limit_of(number.id, 11).await.unwrap().map(|limit| limit.people));
+                }
+                found
+            };
+            assert_eq!(people(&db).await, [Some(10_000); 2]);
+            db.store.set_messaging_limit(account, "2000").await.unwrap();
+            assert_eq!(people(&db).await, [Some(2_000); 2]);
+            db.store.set_messaging_limit(account, "UNLIMITED").await.unwrap();
+            assert_eq!(people(&db).await, [None; 2]);
+            db.store.set_throughput(numbers[0].id, "HIGH").await.unwrap();
+            assert_eq!(db.store.number(numbers[0].id).await.unwrap().unwrap().throughput, "HIGH");
         }
 
         async fn a_number_that_nobody_knows_cannot_be_set_or_paused(db: Database) {

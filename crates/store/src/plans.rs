@@ -110,6 +110,11 @@ async fn walk(store: &Store, shop: &Shop, campaign: i64, lists: &[i64]) {
     // Feeding and claiming.
     store.feedable().await.unwrap();
     store.depths(NOW).await.unwrap();
+    store.rate_caps(lane.number).await.unwrap();
+    store.inbound_since(lane.number, NOW).await.unwrap();
+    store.asleep(campaign, NOW).await.unwrap();
+    store.next_of_spread(campaign, lane.number).await.unwrap();
+    store.keep_next_of_spread(campaign, lane.number, NOW).await.unwrap();
     let batch = lane.batch(campaign, 100).await;
     store.mark_pushed(&[batch.id], NOW).await.unwrap();
     store.lane_batches(lane.number).await.unwrap();

@@ -71,6 +71,17 @@ struct Key<'a> {
 }
 
 impl Store {
+    /// How many messages people have sent to a number since a time: they count against what it may do in a second.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn inbound_since(&self, number_id: i64, since: i64) -> Result<i64> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_scalar(
+            "SELECT count(*) FROM inbound WHERE number_id = $1 AND received_at > $2")
+            .bind(number_id).bind(since).fetch_one(c).await)?)
+    }
+
     /// The sends of message ids, current and past attempts. Ids that are not ours are left out.
     ///
     /// # Errors

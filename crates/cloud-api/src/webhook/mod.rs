@@ -9,6 +9,7 @@
 mod account;
 mod inbound;
 mod signature;
+mod standing;
 mod status;
 mod walk;
 
@@ -18,6 +19,7 @@ use std::ops::Range;
 pub use account::{PreferenceEvent, PreferenceValue, TemplateStatusEvent};
 pub use inbound::{InboundKind, InboundMessage};
 pub use signature::{HandshakeError, SignatureError, handshake, verify_signature};
+pub use standing::StandingEvent;
 pub use status::{Pricing, StatusEvent, StatusKind, WireError};
 pub use walk::{ParseError, parse};
 
@@ -46,6 +48,8 @@ pub enum ChangeKind {
     Preference(PreferenceEvent),
     /// A template's status changed.
     TemplateStatus(TemplateStatusEvent),
+    /// What an account or a number may do changed.
+    Standing(StandingEvent),
     /// A field that this version does not read, or `messages.errors` for errors
     /// of a number that belong to no message.
     Other {
@@ -70,6 +74,7 @@ impl fmt::Debug for ChangeKind {
             Self::Inbound(message) => f.debug_tuple("Inbound").field(message).finish(),
             Self::Preference(event) => f.debug_tuple("Preference").field(event).finish(),
             Self::TemplateStatus(event) => f.debug_tuple("TemplateStatus").field(event).finish(),
+            Self::Standing(event) => f.debug_tuple("Standing").field(event).finish(),
             Self::Other { field, .. } => f.debug_struct("Other").field("field", field).finish_non_exhaustive(),
             Self::Unreadable { reason, .. } => {
                 f.debug_struct("Unreadable").field("reason", reason).finish_non_exhaustive()

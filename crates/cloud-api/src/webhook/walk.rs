@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::account::{PreferenceEvent, TemplateStatusEvent};
 use super::inbound::{Card, InboundMessage};
+use super::standing::StandingEvent;
 use super::status::StatusEvent;
 use super::{Change, ChangeKind};
 use crate::lenient::{self, Text};
@@ -146,6 +147,15 @@ impl<'a> Walk<'a> {
             "message_template_status_update" if self.ours => {
                 let event = TemplateStatusEvent::read(value, self.entry_ms);
                 self.push(raw, event.map(ChangeKind::TemplateStatus));
+            }
+            "business_capability_update" if self.ours => {
+                self.push(raw, StandingEvent::read_capability(value).map(ChangeKind::Standing));
+            }
+            "phone_number_quality_update" if self.ours => {
+                self.push(raw, StandingEvent::read_number(value).map(ChangeKind::Standing));
+            }
+            "account_update" if self.ours => {
+                self.push(raw, StandingEvent::read_account(value).map(ChangeKind::Standing));
             }
             _ => self.other(field, raw, value),
         }

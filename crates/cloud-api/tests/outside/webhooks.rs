@@ -2,7 +2,8 @@
 
 use cloud_api::RefusalKind;
 use cloud_api::webhook::{
-    Change, ChangeKind, InboundKind, InboundMessage, ParseError, PreferenceValue, StatusEvent, StatusKind, parse,
+    Change, ChangeKind, InboundKind, InboundMessage, ParseError, PreferenceValue, StandingEvent, StatusEvent,
+    StatusKind, parse,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -243,9 +244,9 @@ fn a_templates_status_is_read_and_other_fields_are_kept_raw() {
     let ChangeKind::TemplateStatus(event) = &changes[0].kind else { panic!("{changes:?}") };
     assert_eq!((event.event.as_str(), event.template_id.as_deref()), ("PAUSED", Some("594425479261596")));
     assert_eq!((event.name.as_deref(), event.at_ms), (Some("eid_offer"), Some(1_750_030_000_000)));
-    let changes = read(&envelope("account_update", &json!({"event": "DISABLED_UPDATE"})));
+    let changes = read(&envelope("account_review_update", &json!({"decision": "APPROVED"})));
     let ChangeKind::Other { field, raw } = &changes[0].kind else { panic!("{changes:?}") };
-    assert_eq!((field.as_str(), raw.as_str()), ("account_update", r#"{"event":"DISABLED_UPDATE"}"#));
+    assert_eq!((field.as_str(), raw.as_str()), ("account_review_update", r#"{"decision":"APPROVED"}"#));
 }
 
 #[test]
@@ -443,4 +444,60 @@ proptest! {
         prop_assert_eq!(ids("status"), expected.clone());
         prop_assert_eq!(ids("inbound"), expected);
     }
+}
+
+fn standing(field: &str, value: &Value) -> StandingEvent {
+    match read(&envelope(field, value)).remove(0).kind {
+        ChangeKind::Standing(event) => event,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_portfolios_limit_is_read_in_every_form_it_came_in() {
+    use cloud_api::MessagingLimit::{People, Unlimited};
+    for (value, limit) in [
+        (json!({"max_daily_conversations_per_business": 2_000}), Some(People(2_000))),
+        (
+            json!({"max_daily_conversations_per_business": "TIER_10K", "max_phone_numbers_per_waba": 20}),
+            Some(People(10_000)),
+        ),
+        (json!({"max_daily_conversation_per_phone": "TIER_UNLIMITED"}), Some(Unlimited)),
+        (json!({"max_daily_conversations_per_business": "TIER_NOT_SET"}), None),
+        (json!({"max_daily_conversations_per_business": -1}), None),
+        (json!({"max_phone_numbers_per_business": 25}), None),
+    ] {
+        let event = standing("business_capability_update", &value);
+        assert_eq!(event, StandingEvent::Capability { messaging_limit: limit }, "{value}");
+    }
+}
+
+#[test]
+fn a_numbers_and_an_accounts_standing_are_read_with_what_they_name() {
+    let number = standing(
+        "phone_number_quality_update",
+        &json!({"display_phone_number": "15550783881", "event": "THROUGHPUT_UPGRADE", "current_limit": "TIER_100K"}),
+    );
+    let StandingEvent::Number { display_phone_number, event, messaging_limit } = number else { panic!("{number:?}") };
+    assert_eq!((display_phone_number.as_deref(), event.as_str()), (Some("15550783881"), "THROUGHPUT_UPGRADE"));
+    assert_eq!(messaging_limit, Some(cloud_api::MessagingLimit::People(100_000)));
+
+    let restricted = json!({"event": "ACCOUNT_RESTRICTION", "restriction_info": [
+        {"restriction_type": "RESTRICTED_BIZ_INITIATED_MESSAGING", "expiration": 1_750_030_000}, {}]});
+    let StandingEvent::Account { event, restrictions, ban_state, violation } = standing("account_update", &restricted)
+    else {
+        panic!("another kind")
+    };
+    assert_eq!(
+        (event.as_str(), restrictions),
+        ("ACCOUNT_RESTRICTION", vec!["RESTRICTED_BIZ_INITIATED_MESSAGING".to_owned()])
+    );
+    assert_eq!((ban_state, violation), (None, None));
+
+    let banned = json!({"event": "DISABLED_UPDATE", "ban_info": {"waba_ban_state": "DISABLE"}, "violation_info": 5});
+    assert!(matches!(standing("account_update", &banned),
+        StandingEvent::Account { ban_state: Some(state), violation: None, .. } if state == "DISABLE"));
+    let nothing =
+        read(&envelope("account_update", &json!({"violation_info": {"violation_type": "SPAM"}}))).remove(0).kind;
+    assert!(matches!(nothing, ChangeKind::Unreadable { .. }), "{nothing:?}");
 }

@@ -28,7 +28,7 @@ pub(crate) fn instant(local: NaiveDateTime, zone: Tz) -> Option<Millis> {
 
 /// The instant (UTC) at which the wall clock jumps over `local`. There is one between a day before and a day after,
 /// because the clock is behind `local` at first and ahead of it in the end, and never shows it.
-fn end_of_gap(local: NaiveDateTime, zone: Tz) -> Option<NaiveDateTime> {
+pub(super) fn end_of_gap(local: NaiveDateTime, zone: Tz) -> Option<NaiveDateTime> {
     let mut behind = local.checked_sub_signed(FURTHEST)?;
     let mut ahead = local.checked_add_signed(FURTHEST)?;
     // Time zones change on whole seconds.

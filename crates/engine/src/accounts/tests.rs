@@ -184,6 +184,8 @@ async fn a_list_that_a_draft_needs_is_not_removed() {
         excluded_lists: &[],
         numbers: &[numbers::show(&app, "1").await.unwrap().id],
         created_by: "cli:amr",
+        terms: store::Terms::default(),
+        parent_id: None,
     };
     app.store.create_campaign(&campaign, NOW).await.unwrap();
     let fault = crate::lists::rm(&app, "people").await.unwrap_err();

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use domain::names::CampaignName;
+use domain::phone::PhoneNumber;
+use domain::schedule::{CronLine, QuietHours, Tz, parse_at, parse_length, parse_zone, zone_of_region};
 use domain::template::Plan;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -45,6 +47,28 @@ pub struct NewCampaign {
     /// When to start by itself, RFC 3339.
     #[serde(default)]
     pub at: Option<String>,
+    /// Its messages leave evenly over so long, for example `6h`.
+    #[serde(default)]
+    pub spread: Option<String>,
+    /// Nobody is written to then, by their own clock: `21:00-09:00`.
+    #[serde(default)]
+    pub quiet_hours: Option<String>,
+    /// The time zone of people whose own is not known, for example `Africa/Cairo`.
+    #[serde(default)]
+    pub timezone: Option<String>,
+    /// Recurs at the times of this crontab line, by the clock of `timezone`: `0 10 * * 1`.
+    #[serde(default)]
+    pub cron: Option<String>,
+    /// Of a campaign that recurs: a run whose audience differs from the last one's by more than so many per cent waits
+    /// for a person.
+    #[serde(default)]
+    pub audience_guard: Option<u32>,
+    /// Nothing is sent from then on, since the offer has ended: RFC 3339.
+    #[serde(default)]
+    pub stop_at: Option<String>,
+    /// Cancelled where it could not start by itself within so long after its time, for example `2h`.
+    #[serde(default)]
+    pub latest_start: Option<String>,
 }
 
 /// Makes a draft.
@@ -52,6 +76,15 @@ pub struct NewCampaign {
 /// # Errors
 /// Names whatever does not exist or does not fit.
 pub async fn create(app: &App, actor: &Actor, new: &NewCampaign) -> Result<CampaignView> {
+    make(app, actor, new, None).await
+}
+
+/// Makes a draft that names another campaign as its parent.
+pub(super) async fn create_child(app: &App, actor: &Actor, new: &NewCampaign, parent: i64) -> Result<CampaignView> {
+    make(app, actor, new, Some(parent)).await
+}
+
+async fn make(app: &App, actor: &Actor, new: &NewCampaign, parent_id: Option<i64>) -> Result<CampaignView> {
     let name = CampaignName::from_str(&new.name)
         .map_err(|error| Fault::invalid(format!("The campaign's name cannot be used: {error}.")))?;
     let (lists, excluded) = (list_ids(app, &new.lists).await?, list_ids(app, &new.excluded_lists).await?);
@@ -82,12 +115,13 @@ pub async fn create(app: &App, actor: &Actor, new: &NewCampaign) -> Result<Campa
     let start_at = new
         .at
         .as_deref()
-        .map(domain::schedule::parse_at)
+        .map(parse_at)
         .transpose()
         .map_err(|error| Fault::invalid(format!("The start time cannot be read: {error}.")))?;
     if start_at.is_some_and(|at| at < app.clock.now_ms() - 60_000) {
         return Err(Fault::invalid("The start time is in the past.").action("Leave it out to start at launch."));
     }
+    let terms = terms(app, new, start_at, &numbers).await?;
     let made = store::NewCampaign {
         name: name.as_str(),
         account_id,
@@ -101,6 +135,8 @@ pub async fn create(app: &App, actor: &Actor, new: &NewCampaign) -> Result<Campa
         excluded_lists: &excluded,
         numbers: &numbers,
         created_by: actor.as_str(),
+        terms,
+        parent_id,
     };
     match app.store.create_campaign(&made, app.clock.now_ms()).await {
         Ok(id) => show(app, id).await,
@@ -110,6 +146,58 @@ pub async fn create(app: &App, actor: &Actor, new: &NewCampaign) -> Result<Campa
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// When its messages may leave, read and held against each other.
+async fn terms(app: &App, new: &NewCampaign, start_at: Option<i64>, numbers: &[i64]) -> Result<store::Terms> {
+    let length = |what: &str, text: &Option<String>| {
+        let read = text.as_deref().map(parse_length).transpose();
+        read.map_err(|error| Fault::invalid(format!("{what} cannot be read: {error}.")))
+    };
+    let quiet_hours = new.quiet_hours.as_deref().map(QuietHours::from_str).transpose();
+    let quiet_hours =
+        quiet_hours.map_err(|error| Fault::invalid(format!("The quiet hours cannot be read: {error}.")))?;
+    let zone = new.timezone.as_deref().map(parse_zone).transpose();
+    let zone = zone.map_err(|error| Fault::invalid(format!("The time zone cannot be used: {error}.")))?;
+    let stop_at = new.stop_at.as_deref().map(parse_at).transpose();
+    let stop_at = stop_at.map_err(|error| Fault::invalid(format!("The end of the offer cannot be read: {error}.")))?;
+    let latest_start = length("The latest start", &new.latest_start)?;
+    let begins = start_at.unwrap_or_else(|| app.clock.now_ms());
+    if stop_at.is_some_and(|stop_at| stop_at <= begins) {
+        return Err(Fault::invalid("The offer ends before the campaign can start.")
+            .action("Give --stop-at a time after the start."));
+    }
+    let cron = new.cron.as_deref().map(CronLine::from_str).transpose();
+    let cron = cron.map_err(|error| Fault::invalid(format!("The crontab line cannot be read: {error}.")))?;
+    if new.audience_guard.is_some() && cron.is_none() {
+        return Err(Fault::invalid("An audience guard is for a campaign that recurs.").action("Give it --cron, too."));
+    }
+    if latest_start.is_some() && start_at.is_none() && cron.is_none() {
+        return Err(Fault::invalid("A latest start is for a campaign that starts by itself.")
+            .action("Give it a time to start with --at, or leave --latest-start out."));
+    }
+    let timezone = match zone {
+        Some(zone) => Some(zone),
+        None if quiet_hours.is_some() || cron.is_some() => Some(zone_of_numbers(app, numbers).await?),
+        None => None,
+    };
+    Ok(store::Terms {
+        spread: length("The spread", &new.spread)?,
+        quiet_hours: quiet_hours.map(|quiet| quiet.to_string()),
+        timezone: timezone.map(|zone| zone.name().to_owned()),
+        stop_at,
+        latest_start,
+        cron: cron.map(|line| line.to_string()),
+        size_guard: new.audience_guard.map(i64::from),
+    })
+}
+
+/// The time zone of the first number's country, where it has one; else UTC.
+async fn zone_of_numbers(app: &App, numbers: &[i64]) -> Result<Tz> {
+    let Some(first) = numbers.first() else { return Ok(Tz::UTC) };
+    let display = app.store.number(*first).await?.map(|number| number.display).unwrap_or_default();
+    let number = domain::phone::parse(&display, None).ok();
+    Ok(number.and_then(PhoneNumber::region).and_then(zone_of_region).unwrap_or(Tz::UTC))
 }
 
 async fn list_ids(app: &App, names: &[String]) -> Result<Vec<i64>> {

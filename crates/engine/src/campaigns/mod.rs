@@ -1,9 +1,12 @@
 //! Campaigns: made, looked at, launched, steered.
 
+mod again;
 mod create;
 mod export;
 mod preflight;
+mod recur;
 mod steer;
+mod terms;
 pub(crate) mod weighing;
 
 use domain::campaign::CampaignState;
@@ -11,14 +14,18 @@ use serde::Serialize;
 use store::CampaignRow;
 use utoipa::ToSchema;
 
+pub use again::{CloneOrder, clone, retry_failed};
 pub use create::{NewCampaign, create};
 pub use export::export;
 pub use preflight::{CostEstimate, MarketCost, Preflight, preflight};
-pub use steer::{LaunchOrder, cancel, launch, pause, resume, start};
+pub use recur::{NextRun, recur};
+pub use steer::{LaunchOrder, cancel, launch, pause, resume, set_rate, start};
+pub(crate) use terms::offer_ended;
+pub use terms::{QuietHoursView, SpreadView};
 
+use crate::App;
 use crate::fault::{Fault, Result};
 use crate::views::iso;
-use crate::{App, limits};
 
 /// How many sends stand where; they sum to the total. `queued` are planned ones whose batch is out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -46,7 +53,7 @@ pub struct Counts {
 }
 
 /// A campaign as it stands.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct CampaignView {
     /// Its id.
     pub id: i64,
@@ -56,6 +63,8 @@ pub struct CampaignView {
     pub state: String,
     /// Why, where there is a why.
     pub reason: Option<String>,
+    /// After a pause, a resume or a cancel: what has gone and cannot be recalled, and what has not, in numbers.
+    pub note: Option<String>,
     /// The frozen audience.
     pub total: i64,
     /// Where its sends stand.
@@ -68,6 +77,16 @@ pub struct CampaignView {
     pub skipped_by_reason: std::collections::BTreeMap<String, i64>,
     /// `failed` by Meta's code.
     pub failed_by_code: std::collections::BTreeMap<String, i64>,
+    /// The campaign whose failed ones it tries again, or whose run it is.
+    pub parent_id: Option<i64>,
+    /// Of a run of a campaign that recurs: the time that it is for, RFC 3339.
+    pub occurrence: Option<String>,
+    /// The crontab line at whose times it recurs.
+    pub cron: Option<String>,
+    /// The time zone by whose clock it recurs, and in which the quiet hours of people are counted whose own is not known.
+    pub timezone: Option<String>,
+    /// The next runs of a campaign that recurs.
+    pub next_runs: Vec<NextRun>,
     /// The template's name.
     pub template: String,
     /// The template's language.
@@ -84,6 +103,14 @@ pub struct CampaignView {
     pub weight: i64,
     /// When it starts by itself, RFC 3339.
     pub start_at: Option<String>,
+    /// How late after that it may start (`2h`); where it could not, it is cancelled.
+    pub latest_start: Option<String>,
+    /// Its messages leave evenly over so long.
+    pub spread: Option<SpreadView>,
+    /// Nobody is written to then, by their own clock.
+    pub quiet_hours: Option<QuietHoursView>,
+    /// The offer ends then, RFC 3339: nothing is sent from then on.
+    pub stop_at: Option<String>,
     /// When it was made, RFC 3339.
     pub created_at: String,
     /// When its first send could go, RFC 3339.
@@ -146,13 +173,21 @@ async fn view(app: &App, row: CampaignRow) -> Result<CampaignView> {
         numbers.extend(app.store.number(*id).await?.map(|number| number.phone_number_id));
     }
     let waits = row.reason.is_none() && row.state()? == CampaignState::Running && tally.planned > 0;
-    let reason = if waits { limits::why_waiting(app, &number_ids).await? } else { row.reason.clone() };
+    let reason = if waits { terms::why_waiting(app, &row, &tally, &number_ids).await? } else { row.reason.clone() };
+    let next_runs = recur::next_runs(&row, app.clock.now_ms())?;
+    let (spread, quiet_hours) = (terms::spread(&row), terms::quiet_hours(&row));
     let template: crate::renderer::KeptTemplate = serde_json::from_str(&row.template).map_err(Fault::internal)?;
     Ok(CampaignView {
         id: row.id,
         state: row.state()?.as_str().to_owned(),
         name: row.name,
         reason,
+        note: None,
+        parent_id: row.parent_id,
+        occurrence: row.occurrence.map(iso),
+        cron: row.terms.cron,
+        timezone: row.terms.timezone,
+        next_runs,
         total: tally.total() + unplanned,
         counts: Counts {
             planned: tally.planned - queued + unplanned,
@@ -178,6 +213,10 @@ async fn view(app: &App, row: CampaignRow) -> Result<CampaignView> {
         rate: row.rate_cap,
         weight: row.weight,
         start_at: row.start_at.map(iso),
+        latest_start: row.terms.latest_start.map(domain::schedule::length),
+        spread,
+        quiet_hours,
+        stop_at: row.terms.stop_at.map(iso),
         created_at: iso(row.created_at),
         started_at: row.started_at.map(iso),
         finished_at: row.finished_at.map(iso),

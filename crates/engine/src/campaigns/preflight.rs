@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use domain::campaign::CampaignState;
 use domain::pricing;
+use domain::schedule::{Forecast, Outlook, Tz, forecast, length, parse_zone};
 use domain::template::{Category, Template, TemplateStatus};
 use serde::Serialize;
 use store::CampaignRow;
 use utoipa::ToSchema;
 
 use crate::campaigns::weighing::{self, Kept, Weighing};
+use crate::campaigns::{NextRun, recur, terms};
 use crate::fault::Result;
 use crate::renderer::{KeptTemplate, Renderer};
 use crate::views::iso;
@@ -51,6 +54,8 @@ pub struct Preflight {
     pub estimated_cost: CostEstimate,
     /// When the last message would leave, RFC 3339; `null` when there is nothing to send or no pace to reckon with.
     pub estimated_finish: Option<String>,
+    /// The next runs of a campaign that recurs.
+    pub next_runs: Vec<NextRun>,
     /// What limits the pace.
     pub binding_limit: Option<String>,
     /// Why launch would refuse.
@@ -143,12 +148,17 @@ pub(super) async fn checks(app: &App, id: i64) -> Result<Checks> {
         blockers.push(format!("The account is stopped: {reason}"));
     }
     let (rate, limit) = pace(app, &campaign, &mut blockers).await?;
+    check_terms(app, &campaign, &mut blockers)?;
     Ok(Checks { campaign, blockers, warnings, renderer, category, rate, limit })
 }
 
 /// What people are shown. It is kept: a launch that follows is held to it.
 pub(super) async fn document(app: &App, checks: Checks, weighing: &Weighing) -> Result<Preflight> {
-    let Checks { campaign, mut blockers, warnings, rate, limit, .. } = checks;
+    let (outlook, from, limit) = reckon(app, &checks, weighing)?;
+    let cut_off = cut_off(app, &checks, weighing)?;
+    let Checks { campaign, mut blockers, mut warnings, .. } = checks;
+    // A launch has said so already.
+    warnings.extend(cut_off.filter(|words| !warnings.contains(words)).into_iter().collect::<Vec<_>>());
     if campaign.frozen_at.is_none() {
         weighing::keep(app, &campaign, weighing).await;
     }
@@ -156,8 +166,6 @@ pub(super) async fn document(app: &App, checks: Checks, weighing: &Weighing) -> 
     if eligible == 0 {
         blockers.push(NOBODY.to_owned());
     }
-    let seconds = rate.map(|rate| eligible.div_euclid(i64::from(rate.max(1))) + 1);
-    let from = campaign.start_at.unwrap_or(0).max(app.clock.now_ms());
     let (delay, limit) = match scarcest(app, campaign.id, from, eligible).await? {
         Some((delay, people)) => {
             let words = format!("the portfolio's messaging limit: {} people in 24 hours", limits::grouped(people));
@@ -166,7 +174,10 @@ pub(super) async fn document(app: &App, checks: Checks, weighing: &Weighing) -> 
         None => (0, limit),
     };
     Ok(Preflight {
-        estimated_finish: seconds.filter(|_| eligible > 0).map(|seconds| iso(from + seconds * 1_000 + delay)),
+        estimated_finish: outlook
+            .filter(|_| eligible > 0)
+            .map(|outlook| iso((outlook.finish + delay).min(campaign.terms.stop_at.unwrap_or(i64::MAX)))),
+        next_runs: recur::next_runs(&campaign, app.clock.now_ms())?,
         binding_limit: limit,
         eligible,
         excluded: weighing.excluded.clone(),
@@ -174,6 +185,73 @@ pub(super) async fn document(app: &App, checks: Checks, weighing: &Weighing) -> 
         blockers,
         warnings,
     })
+}
+
+/// When the last message leaves, from when, and by which limit. No outlook where there is no pace to reckon with.
+fn reckon(app: &App, checks: &Checks, weighing: &Weighing) -> Result<(Option<Outlook>, i64, Option<String>)> {
+    let row = &checks.campaign;
+    let now = app.clock.now_ms();
+    let first_run = recur::first_run(row, now).unwrap_or(None);
+    let from = first_run.or(row.start_at).unwrap_or(0).max(now);
+    let rate = checks.rate.map(f64::from);
+    let people = row.spread_people.unwrap_or(weighing.eligible);
+    let spread = row.terms.spread.map(|over| (over, terms::spread_rate(people, over)));
+    let (rate, limit) = match spread.filter(|(_, even)| people > 0 && rate.is_none_or(|rate| *even < rate)) {
+        Some((over, even)) => {
+            let words = format!("the campaign's spread over {}: {even:.2} messages a second", length(over));
+            (Some(even), Some(words))
+        }
+        None => (rate, checks.limit.clone()),
+    };
+    let mut zones: Vec<(Tz, i64)> =
+        weighing.zones.iter().filter_map(|(zone, people)| Some((parse_zone(zone).ok()?, *people))).collect();
+    if zones.is_empty() {
+        zones.push((Tz::UTC, weighing.eligible));
+    }
+    let quiet = row.terms.hours()?.map(|hours| hours.quiet);
+    let outlook = rate
+        .map(|per_second| forecast(&Forecast { from, people: &zones, per_second, quiet, stop_at: row.terms.stop_at }));
+    Ok((outlook, from, limit))
+}
+
+fn is_new(row: &CampaignRow) -> Result<bool> {
+    Ok(matches!(row.state()?, CampaignState::Draft | CampaignState::Scheduled))
+}
+
+/// What the campaign's own terms say against launching it now.
+fn check_terms(app: &App, row: &CampaignRow, blockers: &mut Vec<String>) -> Result<()> {
+    let now = app.clock.now_ms();
+    if let (Some(at), Some(latest)) = (row.start_at, row.terms.latest_start)
+        && is_new(row)?
+        && row.terms.cron.is_none()
+        && now.saturating_sub(at) > latest
+    {
+        blockers.push(format!(
+            "Its time to start was {}, and its latest start {} after that has passed.",
+            iso(at),
+            length(latest)
+        ));
+    }
+    if let Some(stop_at) = row.terms.stop_at
+        && row.terms.has_ended(now)
+    {
+        blockers.push(format!("The offer ended at {}.", iso(stop_at)));
+    }
+    Ok(())
+}
+
+/// A warning where the offer ends before everybody can be written to.
+pub(super) fn cut_off(app: &App, checks: &Checks, weighing: &Weighing) -> Result<Option<String>> {
+    let row = &checks.campaign;
+    let (Some(stop_at), true) = (row.terms.stop_at, is_new(row)?) else { return Ok(None) };
+    let left_over = reckon(app, checks, weighing)?.0.map_or(0, |outlook| outlook.left_over);
+    Ok((left_over > 0).then(|| {
+        format!(
+            "The offer ends at {} before everybody can be written to: about {} people would be left out.",
+            iso(stop_at),
+            limits::grouped(left_over)
+        )
+    }))
 }
 
 fn cost(weighing: &Weighing) -> CostEstimate {

@@ -3,16 +3,21 @@
 use std::sync::Arc;
 
 use domain::campaign::{CampaignEvent, CampaignState};
+use domain::schedule::length;
 use serde::Deserialize;
 use serde_json::json;
 use store::{CampaignRow, Frozen, Moved};
 use utoipa::ToSchema;
 
-use crate::campaigns::preflight::{Checks, NOBODY, checks, document};
+use crate::campaigns::preflight::{Checks, NOBODY, checks, cut_off, document};
 use crate::campaigns::weighing::{self, Kept, Weighing};
-use crate::campaigns::{CampaignView, row, show};
+use crate::campaigns::{CampaignView, recur, row, show, terms};
 use crate::fault::{Fault, FaultKind, Result};
+use crate::limits::grouped;
 use crate::{Actor, App, consequences, evidence};
+
+/// A campaign that starts by itself so long after its time was late, ms.
+const LATE: i64 = 60_000;
 
 /// How often an audience is counted that changes meanwhile, before a launch gives up.
 const COUNTS: u32 = 3;
@@ -48,7 +53,14 @@ pub async fn launch(app: &Arc<App>, actor: &Actor, id: i64, order: &LaunchOrder)
             Kept::Valid(weighing) if count > 0 => Kept::Stale(weighing),
             kept => kept,
         };
-        let weighing = weigh_if_needed(app, &mut checks, kept, order).await?;
+        let mut weighing = weigh_if_needed(app, &mut checks, kept, order).await?;
+        if weighing.is_none() && rests_on_a_count(&campaign) {
+            weighing = Some(checks.weigh(app).await?);
+        }
+        if let Some(weighing) = &weighing {
+            let cut_off = cut_off(app, &checks, weighing)?;
+            checks.warnings.extend(cut_off);
+        }
         if let Some((detail, action)) = refusal(app, &checks, weighing.as_ref(), order).await? {
             let weighing = match weighing {
                 Some(weighing) => weighing,
@@ -60,7 +72,16 @@ pub async fn launch(app: &Arc<App>, actor: &Actor, id: i64, order: &LaunchOrder)
                 .action(action)
                 .with_document(serde_json::to_value(&document).unwrap_or_default()));
         }
-        let later = campaign.start_at.is_some_and(|at| at > app.clock.now_ms());
+        let eligible = weighing.as_ref().map_or(0, |weighing| weighing.eligible);
+        let first_run = recur::first_run(&campaign, app.clock.now_ms())?;
+        let later = first_run.is_some() || campaign.start_at.is_some_and(|at| at > app.clock.now_ms());
+        if campaign.terms.spread.is_some() {
+            app.store.keep_spread(id, eligible).await?;
+        }
+        if first_run.is_some() {
+            app.store.set_start(id, first_run).await?;
+            app.store.keep_last_eligible(id, eligible).await?;
+        }
         if later {
             moved(app.store.move_campaign(id, CampaignEvent::Scheduled, None, None, app.clock.now_ms()).await?)?;
         } else if !freeze(app, &checks.campaign, weighing.as_ref()).await? {
@@ -150,23 +171,58 @@ async fn freeze(app: &App, campaign: &CampaignRow, weighing: Option<&Weighing>) 
     Ok(true)
 }
 
-/// Starts a scheduled campaign whose time has come: what blocks it by now pauses it instead, and says why.
+/// Starts a scheduled campaign whose time has come: what blocks it by now pauses it instead, and says why. One whose
+/// latest start has passed is cancelled, and says so.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn start(app: &Arc<App>, campaign: &CampaignRow) -> Result<()> {
+    let now = app.clock.now_ms();
+    let late = campaign.start_at.map_or(0, |at| now.saturating_sub(at));
+    if let (Some(at), Some(latest)) = (campaign.start_at, campaign.terms.latest_start)
+        && late > latest
+    {
+        let why = terms::missed(at, latest);
+        moved(app.store.move_campaign(campaign.id, CampaignEvent::Cancelled, Some(&why), None, now).await?)?;
+        note(app, &Actor::system(), "missed", campaign.id, &json!({"late_ms": late, "latest_ms": latest})).await?;
+        tracing::warn!(campaign = campaign.id, reason = why, "a campaign whose time was missed is cancelled");
+        return Ok(());
+    }
     let checks = checks(app, campaign.id).await?;
-    let blockers = match refusal(app, &checks, None, &LaunchOrder { yes: true, ..LaunchOrder::default() }).await? {
-        Some((blockers, _)) => blockers,
-        None => String::new(),
-    };
+    let order = LaunchOrder { yes: true, ..LaunchOrder::default() };
+    let blockers = refusal(app, &checks, None, &order).await?.map(|(blockers, _)| blockers);
+    let mut guarded = None;
+    if rests_on_a_count(campaign) {
+        let eligible = checks.weigh(app).await?.eligible;
+        if campaign.terms.spread.is_some() {
+            app.store.keep_spread(campaign.id, eligible).await?;
+        }
+        guarded = recur::why_guarded(app, campaign, eligible).await?;
+        if let (Some(parent), Some(_), None, None) = (campaign.parent_id, campaign.occurrence, &guarded, &blockers) {
+            app.store.keep_last_eligible(parent, eligible).await?;
+        }
+    }
     freeze(app, &checks.campaign, None).await?;
-    if blockers.is_empty() {
+    if late > LATE {
+        let detail = json!({"late_ms": late});
+        note(app, &Actor::system(), "started late", campaign.id, &detail).await?;
+        tracing::warn!(campaign = campaign.id, late = length(late), "its time was missed, and it starts now");
+    }
+    let against: Vec<String> = blockers.into_iter().chain(guarded).collect();
+    if against.is_empty() {
         tracing::info!(campaign = campaign.id, "its time has come: started");
     } else {
-        consequences::pause_campaign(app, campaign.id, &blockers).await;
+        consequences::pause_campaign(app, campaign.id, &against.join(" ")).await;
     }
     Ok(())
+}
+
+/// Whether something of a campaign is reckoned from how many people it is for: how far its messages are spread, whether
+/// a run's audience is a strange one, who would be left out when the offer ends.
+fn rests_on_a_count(campaign: &CampaignRow) -> bool {
+    let terms = &campaign.terms;
+    let has_guard = terms.size_guard.is_some() && campaign.occurrence.is_some();
+    terms.spread.is_some() || terms.cron.is_some() || terms.stop_at.is_some() || has_guard
 }
 
 /// Pauses: no claim is made from the next one on. What was claimed within the last moment still leaves.
@@ -205,6 +261,50 @@ async fn steer(app: &App, actor: &Actor, id: i64, event: CampaignEvent, reason: 
     let state = moved(app.store.move_campaign(id, event, reason, None, app.clock.now_ms()).await?)?;
     note(app, actor, state.as_str(), id, &json!({"reason": reason})).await?;
     app.scheduler_wake.notify_waiters();
+    let mut view = show(app, id).await?;
+    view.note = Some(what_has_gone(&view, event));
+    Ok(view)
+}
+
+/// What a steered campaign can no longer change, and what it still can, in numbers.
+fn what_has_gone(view: &CampaignView, event: CampaignEvent) -> String {
+    let counts = &view.counts;
+    let (under_way, doubtful) = (counts.submitting, counts.in_doubt);
+    let gone = counts.accepted + counts.sent + counts.delivered + counts.read + counts.failed + under_way + doubtful;
+    let left = counts.planned + counts.queued;
+    let what_is_left = match event {
+        CampaignEvent::Cancelled => "will not go",
+        CampaignEvent::Paused => "wait and keep their place",
+        _ => "are still to go",
+    };
+    let mut text = format!("{} have gone and cannot be recalled", grouped(gone));
+    let parts = [(under_way, "on their way this moment"), (doubtful, "in doubt")];
+    let parts: Vec<String> =
+        parts.iter().filter(|(n, _)| *n > 0).map(|(n, words)| format!("{} {words}", grouped(*n))).collect();
+    if !parts.is_empty() {
+        text = format!("{text} (of them {})", parts.join(", "));
+    }
+    // A cancelled campaign's sends are written down as skipped in the moments that follow.
+    let cancelled = view.skipped_by_reason.get(store::CANCELLED).copied().unwrap_or(0);
+    format!("{text}; {} {what_is_left}.", grouped(left + cancelled))
+}
+
+/// Gives a campaign another cap (`None`: none of its own), before it is launched or while it runs. Lanes follow within a
+/// second.
+///
+/// # Errors
+/// When it is over, or the rate is less than one message a second for each of its numbers.
+pub async fn set_rate(app: &App, actor: &Actor, id: i64, rate: Option<u32>) -> Result<CampaignView> {
+    let campaign = row(app, id).await?;
+    let numbers = app.store.campaign_number_ids(id).await?.len();
+    if rate.is_some_and(|rate| (rate as usize) < numbers.max(1)) {
+        return Err(Fault::invalid("A campaign's rate must be at least 1 message a second for each of its numbers.")
+            .action("Pause it to send nothing, or spread it over a length of time to send less."));
+    }
+    if !app.store.set_rate_cap(id, rate.map(i64::from)).await? {
+        return Err(Fault::wrong_state(format!("The campaign is {} already.", campaign.state()?)));
+    }
+    note(app, actor, "rate", id, &json!({"from": campaign.rate_cap, "to": rate})).await?;
     show(app, id).await
 }
 
@@ -217,7 +317,7 @@ fn moved(moved: Moved) -> Result<CampaignState> {
 }
 
 /// Who steered what, into the ledger.
-async fn note(app: &App, actor: &Actor, what: &str, id: i64, detail: &serde_json::Value) -> Result<()> {
+pub(super) async fn note(app: &App, actor: &Actor, what: &str, id: i64, detail: &serde_json::Value) -> Result<()> {
     let detail = json!({"what": what, "detail": detail});
     let mut entry = evidence::entry(app, "campaign", actor, &detail).map_err(Fault::internal)?;
     entry.campaign_id = Some(id);

@@ -70,6 +70,9 @@ pub(super) struct Weighing {
     pub excluded: BTreeMap<String, i64>,
     /// The eligible by market: how many, and the rate in ten-thousandths of a dollar.
     pub markets: BTreeMap<String, (i64, u32)>,
+    /// The eligible by the time zone in which their day is counted; empty where nothing is quiet.
+    #[serde(default)]
+    pub zones: BTreeMap<String, i64>,
     rests_on: Grounds,
 }
 
@@ -145,7 +148,13 @@ pub(super) async fn weigh(
     let mut excluded: BTreeMap<Cow<'static, str>, i64> = BTreeMap::new();
     let mut countries = Countries::default();
     let mut eligible = 0;
+    let hours = campaign.terms.hours()?;
+    let mut zones: BTreeMap<&'static str, i64> = BTreeMap::new();
     let mut pages = Pages::of(app, &audience, judge.as_ref(), PAGE);
+    if hours.is_some() {
+        // A column of theirs may name their zone.
+        pages.detail = Detail::Fields;
+    }
     let mut page = pages.next().await?;
     while !page.is_empty() {
         // The next one is read while this one is looked at.
@@ -155,7 +164,10 @@ pub(super) async fn weigh(
                     *excluded.entry(reason).or_default() += 1;
                 } else {
                     eligible += 1;
-                    countries.count(person.phone);
+                    let country = countries.count(person.phone);
+                    if let Some(hours) = hours {
+                        *zones.entry(hours.zone_in(|| country, &person.attributes).name()).or_default() += 1;
+                    }
                 }
             }
         };
@@ -163,7 +175,8 @@ pub(super) async fn weigh(
         page = next?;
     }
     let excluded = excluded.into_iter().map(|(reason, n)| (reason.into_owned(), n)).collect();
-    Ok(Weighing { at, eligible, excluded, markets: countries.markets(category), rests_on })
+    let zones = zones.into_iter().map(|(zone, n)| (zone.to_owned(), n)).collect();
+    Ok(Weighing { at, eligible, excluded, markets: countries.markets(category), zones, rests_on })
 }
 
 /// Whether anybody at all would get the message; looks no further than the first who would.
@@ -225,9 +238,11 @@ struct Countries {
 }
 
 impl Countries {
-    fn count(&mut self, phone: Option<i64>) {
+    /// Counts one, and says which.
+    fn count(&mut self, phone: Option<i64>) -> Option<Region> {
         let country = phone.and_then(|digits| u64::try_from(digits).ok()).and_then(|digits| self.of(digits));
         *self.people.entry(country).or_default() += 1;
+        country
     }
 
     fn of(&mut self, digits: u64) -> Option<Region> {

@@ -1,13 +1,14 @@
 //! The batches a lane has in hand, and their claimed sends that wait for a turn.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use cloud_api::{Recipient, TemplateMessage};
 use domain::pacing::Micros;
 use store::{Batch, ClaimedSend};
 use tokio::sync::oneshot;
 
+use crate::Clock;
 use crate::lane::pace::Pace;
 use crate::lane::shares::Shares;
 use crate::renderer::Renderer;
@@ -55,16 +56,30 @@ impl Drop for Task {
 #[derive(Debug)]
 pub(super) struct Campaign {
     pub(super) renderer: Renderer,
-    /// Its own cap on this lane.
-    pub(super) pace: Option<Pace>,
+    /// Its own cap on this lane, and its spread; none until it has either.
+    pub(super) pace: OnceLock<Pace>,
     /// Its share of the lane, against the others'.
     pub(super) weight: u32,
 }
 
 impl Campaign {
+    /// Its own pace, if it has one.
+    pub(super) fn pace(&self) -> Option<&Pace> {
+        self.pace.get()
+    }
+
+    /// Gives it another cap on this lane, from the next turn on; `None`: none of its own.
+    pub(super) fn set_cap(&self, clock: &Clock, cap: Option<u32>) {
+        match (self.pace.get(), cap) {
+            (Some(pace), cap) => pace.set_rate(cap),
+            (None, Some(cap)) => drop(self.pace.set(Pace::new(clock.clone(), Some(cap)))),
+            (None, None) => {}
+        }
+    }
+
     /// Whether its own cap lets one go now.
     fn is_free(&self, now: Micros) -> bool {
-        self.pace.as_ref().is_none_or(|pace| pace.next_turn_at(now) <= now)
+        self.pace().is_none_or(|pace| pace.next_turn_at(now) <= now)
     }
 }
 
@@ -176,7 +191,7 @@ impl Hand {
             let campaign = &in_hand.campaign;
             let share = (group as u64 * u64::from(campaign.weight)).div_ceil(all.max(1));
             let mut share = usize::try_from(share).unwrap_or(group).max(least);
-            if let Some(pace) = &campaign.pace {
+            if let Some(pace) = campaign.pace() {
                 let turn_at = pace.next_turn_at(now);
                 if turn_at > soon {
                     wait = Some(wait.map_or(turn_at, |wait| wait.min(turn_at)));
@@ -199,7 +214,7 @@ impl Hand {
 
     /// When a claimed send may go as far as its campaign's own cap is concerned, at the earliest.
     pub(super) fn earliest(&self, now: Micros) -> Option<Micros> {
-        let turn_at = |in_hand: &InHand| in_hand.campaign.pace.as_ref().map_or(now, |pace| pace.next_turn_at(now));
+        let turn_at = |in_hand: &InHand| in_hand.campaign.pace().map_or(now, |pace| pace.next_turn_at(now));
         self.batches.iter().filter(|in_hand| !in_hand.ready.is_empty()).map(turn_at).min()
     }
 
@@ -212,9 +227,7 @@ impl Hand {
         let mut wait: Option<Micros> = None;
         let mut first: Option<(u64, usize)> = None;
         for (at, in_hand) in self.batches.iter().enumerate().filter(|(_, in_hand)| !in_hand.ready.is_empty()) {
-            if let Some(turn_at) =
-                in_hand.campaign.pace.as_ref().map(|pace| pace.next_turn_at(now)).filter(|at| *at > now)
-            {
+            if let Some(turn_at) = in_hand.campaign.pace().map(|pace| pace.next_turn_at(now)).filter(|at| *at > now) {
                 wait = Some(wait.map_or(turn_at, |wait| wait.min(turn_at)));
                 continue;
             }
@@ -225,7 +238,7 @@ impl Hand {
             }
         }
         let Some(in_hand) = first.and_then(|(_, at)| self.batches.get_mut(at)) else { return Err(wait) };
-        let turn = in_hand.campaign.pace.as_ref().map(Pace::try_turn).transpose().map_err(Some)?;
+        let turn = in_hand.campaign.pace().map(Pace::try_turn).transpose().map_err(Some)?;
         let Some(ready) = in_hand.ready.pop_front() else { return Err(wait) };
         self.shares.took(in_hand.batch.campaign_id, in_hand.campaign.weight);
         Ok((ready, turn))

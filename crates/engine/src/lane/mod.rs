@@ -39,8 +39,9 @@ use post::{Lesson, Post, post};
 pub use recorder::{Outcome, Recorder};
 pub use term::{Term, run};
 
-/// How long a claim is valid, from before its statement: law 5.
+/// How long a claim is valid, from before its statement: law 5. The claim itself looks so far ahead for whatever ends.
 pub const CLAIM_VALID: Micros = 250_000;
+const _: () = assert!(CLAIM_VALID == store::CLAIM_LASTS.unsigned_abs() * 1_000);
 /// A group of claims covers the turns of this long; with the half of it that may still wait, well within a claim's time.
 const GROUP_TIME: Micros = 100_000;
 /// A slow lane claims so long before its turn, so that the claim is committed when the turn comes and valid after it.
@@ -84,6 +85,8 @@ pub(super) struct Orders {
     pub(super) sender: Option<Sender>,
     /// The account's sealed token, as it stands in the database: tells which token a refusal was about.
     pub(super) sealed_token: Arc<[u8]>,
+    /// The caps of running campaigns on this lane, messages in any sliding second; `None`: none of its own.
+    pub(super) caps: Arc<HashMap<i64, Option<u32>>>,
 }
 
 /// What comes to a lane from outside.
@@ -264,6 +267,11 @@ impl Lane {
     fn follow(&mut self, orders: Orders) {
         self.orders = orders;
         self.apply_rate();
+        for (id, cap) in self.orders.caps.iter() {
+            if let Some(campaign) = self.campaigns.get(id) {
+                campaign.set_cap(&self.app.clock, *cap);
+            }
+        }
     }
 
     fn apply_rate(&mut self) {
@@ -359,15 +367,18 @@ impl Lane {
             return Err(idle);
         }
         let ask = Ask { limit, group, least: self.least_room(), now, soon };
-        let (batch, after, limit) = match self.hand.hungry(ask) {
-            Ok((in_hand, limit)) => (in_hand.batch.clone(), in_hand.after, limit),
+        let (batch, after, limit, pace) = match self.hand.hungry(ask) {
+            Ok((in_hand, limit)) => {
+                let pace = in_hand.campaign.pace().filter(|pace| pace.gap().is_some());
+                (in_hand.batch.clone(), in_hand.after, limit, pace.cloned())
+            }
             Err(turn_at) => return Err(turn_at.map_or(idle, |at| at.saturating_sub(AHEAD).max(now + 1_000))),
         };
         if probes.is_some() {
             self.circuit.probe(now);
         }
         let (app, lease, token) = (Arc::clone(&self.app), self.lease.clone(), self.token);
-        Ok(tokio::spawn(claim_group(app, lease, token, batch, after, limit)))
+        Ok(tokio::spawn(claim_group(app, lease, token, batch, (after, limit), pace)))
     }
 
     /// Waits for a place within the messaging limit, milliseconds; or less, since one may be given back, and the limit
@@ -398,7 +409,7 @@ impl Lane {
         };
         match claim {
             Claim::Halted(Halt::LaneLost) => return Some(Stopped::Lost),
-            Claim::Halted(Halt::CampaignNotRunning(_)) => {
+            Claim::Halted(Halt::CampaignNotRunning(_) | Halt::OfferEnded) => {
                 self.circuit.unprobe();
                 for ready in self.hand.put_down(done.batch_id) {
                     self.give_back(&ready.claimed, None).await;
@@ -575,10 +586,10 @@ impl Lane {
         if self.campaigns.len() >= CAMPAIGNS {
             // Not those in hand, nor those whose cap still counts what left.
             self.campaigns.retain(|_, campaign| {
-                Arc::strong_count(campaign) > 1 || campaign.pace.as_ref().is_some_and(|pace| !pace.is_rested())
+                Arc::strong_count(campaign) > 1 || campaign.pace().is_some_and(|pace| !pace.is_rested())
             });
         }
-        match term::load_campaign(&self.app, batch.campaign_id).await {
+        match term::load_campaign(&self.app, batch.campaign_id, self.number_id).await {
             Ok(campaign) => {
                 let campaign = Arc::new(campaign);
                 self.campaigns.insert(batch.campaign_id, Arc::clone(&campaign));
@@ -615,7 +626,16 @@ fn message_of(
 }
 
 /// Claims a group and reads the suppressions a second time (law 4).
-async fn claim_group(app: Arc<App>, lease: String, token: i64, batch: Batch, after: i64, limit: usize) -> ClaimDone {
+///
+/// Of a campaign that is spread, it is kept from when the next message may leave after these, before they do.
+async fn claim_group(
+    app: Arc<App>,
+    lease: String,
+    token: i64,
+    batch: Batch,
+    (after, limit): (i64, usize),
+    spread: Option<Pace>,
+) -> ClaimDone {
     let started = app.clock.boot_us();
     let order = ClaimOrder { lane: &lease, token, batch: &batch, after, limit, now: app.clock.now_ms() };
     let claim = async {
@@ -627,6 +647,12 @@ async fn claim_group(app: Arc<App>, lease: String, token: i64, batch: Batch, aft
             }
             _ => Vec::new(),
         };
+        if let (Claim::Made { sends, .. }, Some(pace)) = (&claim, spread)
+            && !sends.is_empty()
+        {
+            let next = term::after_so_many(&app.clock, &pace, sends.len());
+            app.store.keep_next_of_spread(batch.campaign_id, batch.number_id, next).await?;
+        }
         Ok((claim, suppressed))
     };
     ClaimDone { batch_id: batch.id, started, claim: claim.await }

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::pacing::{Jitter, Micros, SECOND, UNANSWERED, Window};
+use domain::pacing::{Jitter, Micros, SECOND, Spread, UNANSWERED, Window};
 use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
@@ -60,6 +60,8 @@ struct Inner {
 struct State {
     /// `None`: unlimited.
     rate: Option<u32>,
+    /// Evenly over a length of time, slower than any rate.
+    spread: Option<Spread>,
     limiter: Option<Limiter>,
     window: Window,
     jitter: Jitter,
@@ -113,7 +115,12 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         if !self.used {
-            lock(&self.inner).window.dropped();
+            let mut state = lock(&self.inner);
+            state.window.dropped();
+            if let Some(spread) = &mut state.spread {
+                spread.give_back();
+            }
+            drop(state);
             self.inner.freed.notify_one();
         }
     }
@@ -128,8 +135,14 @@ impl Pace {
     /// A pace of so many messages a second; `None`: as fast as answers come.
     #[must_use]
     pub fn new(clock: Clock, rate: Option<u32>) -> Self {
+        Self::even(clock, rate, None)
+    }
+
+    /// As [`Self::new`], and evenly over a length of time where `spread` says so.
+    #[must_use]
+    pub fn even(clock: Clock, rate: Option<u32>, spread: Option<Spread>) -> Self {
         let window = Window::new(rate.unwrap_or(u32::MAX), SECOND + SLACK);
-        let state = State { rate, limiter: None, window, jitter: Jitter::new(), limited_until: 0 };
+        let state = State { rate, spread, limiter: None, window, jitter: Jitter::new(), limited_until: 0 };
         let pace = Self { clock, inner: Arc::new(Inner { state: Mutex::new(state), freed: Notify::new() }) };
         pace.rebuild(&mut lock(&pace.inner));
         pace
@@ -167,6 +180,11 @@ impl Pace {
     pub fn try_turn(&self) -> Result<Turn, Micros> {
         let now = self.clock.boot_us();
         let mut state = lock(&self.inner);
+        if let Some(spread) = state.spread
+            && now < spread.next()
+        {
+            return Err(spread.next());
+        }
         if state.rate.is_some() {
             // The window first: a turn of the limiter that the window refuses would be lost.
             if let Err(wait) = state.window.try_grant(now) {
@@ -181,28 +199,45 @@ impl Pace {
                 return Err(state.limited_until);
             }
         }
-        let used = state.rate.is_none();
+        if let Some(spread) = &mut state.spread {
+            spread.take(now);
+        }
+        let used = state.rate.is_none() && state.spread.is_none();
         Ok(Turn { inner: Arc::clone(&self.inner), used })
     }
 
     /// How many turns come within so long, at least one; `None`: as many as anybody wants.
     #[must_use]
     pub fn turns_within(&self, time: Micros) -> Option<usize> {
-        let rate = self.rate()?;
-        Some(usize::try_from(u64::from(rate) * time / SECOND).unwrap_or(usize::MAX).clamp(1, MOST_AT_ONCE))
+        let (rate, spread) = {
+            let state = lock(&self.inner);
+            (state.rate, state.spread)
+        };
+        let of_rate = rate.map(|rate| u64::from(rate) * time / SECOND);
+        let of_spread = spread.map(|spread| time / spread.gap());
+        let turns = of_rate.into_iter().chain(of_spread).min()?;
+        Some(usize::try_from(turns).unwrap_or(usize::MAX).clamp(1, MOST_AT_ONCE))
     }
 
     /// Whether nothing that left still counts.
     #[must_use]
     pub fn is_rested(&self) -> bool {
+        let now = self.clock.boot_us();
         let mut state = lock(&self.inner);
-        state.window.is_empty(self.clock.boot_us())
+        state.window.is_empty(now) && state.spread.is_none_or(|spread| spread.next() <= now)
+    }
+
+    /// How far apart messages leave that are spread over a length of time.
+    #[must_use]
+    pub fn gap(&self) -> Option<Micros> {
+        lock(&self.inner).spread.map(|spread| spread.gap())
     }
 
     /// When the next message may go, as far as is known: now, if a slot is free.
     #[must_use]
     pub fn next_turn_at(&self, now: Micros) -> Micros {
         let mut state = lock(&self.inner);
+        let now = state.spread.map_or(now, |spread| now.max(spread.next()));
         if state.rate.is_none() {
             return now;
         }
@@ -351,6 +386,57 @@ mod tests {
         pace.set_rate(Some(10));
         let next = pace.try_turn().expect_err("fifty have left within the second");
         assert!(next > clock.boot_us());
+    }
+
+    #[test]
+    fn messages_that_are_spread_leave_evenly_and_an_outage_is_not_caught_up() {
+        let clock = Clock::manual(0);
+        // 0.3 a second, and a cap that does not matter.
+        let pace = Pace::even(clock.clone(), Some(20), Some(Spread::new(3_333_333, 0)));
+        let leave = |until: Micros| {
+            let mut left = Vec::new();
+            while clock.boot_us() < until {
+                match pace.try_turn() {
+                    Ok(mut turn) => {
+                        turn.hand_over(clock.boot_us());
+                        turn.trip().answered(clock.boot_us(), clock.boot_us());
+                        left.push(clock.boot_us());
+                    }
+                    Err(at) => {
+                        assert_eq!(pace.next_turn_at(clock.boot_us()), at);
+                        clock.advance(Duration::from_micros(at - clock.boot_us()));
+                    }
+                }
+            }
+            left
+        };
+        assert_eq!(leave(60 * SECOND).len(), 18);
+        assert_eq!((pace.turns_within(SECOND), pace.turns_within(30 * SECOND)), (Some(1), Some(9)));
+        clock.advance(Duration::from_secs(6 * 3600));
+        let after = leave(clock.boot_us() + 30 * SECOND);
+        assert!(after.len() <= 10, "{after:?}");
+        // A turn that was not used is there at once; one that was is not.
+        clock.advance(Duration::from_secs(4));
+        drop(pace.try_turn().expect("its turn"));
+        pace.try_turn().expect("the same").hand_over(clock.boot_us());
+        assert!(pace.try_turn().is_err() && !pace.is_rested());
+    }
+
+    #[test]
+    fn a_spread_without_a_cap_needs_no_window() {
+        let clock = Clock::manual(0);
+        let pace = Pace::even(clock.clone(), None, Some(Spread::new(1_000, 0)));
+        let mut left = 0;
+        while clock.boot_us() < SECOND {
+            match pace.try_turn() {
+                Ok(mut turn) => {
+                    turn.hand_over(clock.boot_us());
+                    left += 1;
+                }
+                Err(at) => clock.advance(Duration::from_micros(at - clock.boot_us())),
+            }
+        }
+        assert_eq!(left, 1_000);
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //! last owner, the beat, the queue's tasks, and the sweep.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
 use cloud_api::PhoneNumberId;
+use domain::pacing::{Micros, Spread, gap};
 use store::{BusinessNumber, Owner};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -17,13 +18,13 @@ use super::meters::Meters;
 use super::outage::Circuit;
 use super::pace::Pace;
 use super::tasks::Tasks;
-use super::{Handed, Inlets, Lane, Orders, Recorder, Showing, Stopped, orphans, pause_for as pause};
+use super::{CLAIM_VALID, Handed, Inlets, Lane, Orders, Recorder, Showing, Stopped, orphans, pause_for as pause};
 use crate::fault::{Fault, Result};
 use crate::journal::Journal;
 use crate::queue::{BATCHES_IN_HAND, Redis};
 use crate::renderer::Renderer;
 use crate::worker::Before;
-use crate::{App, accounts, high_water, numbers};
+use crate::{App, Clock, accounts, high_water, numbers};
 
 /// How often the owner shows itself and looks for changed orders.
 const BEAT: Duration = Duration::from_millis(500);
@@ -105,7 +106,7 @@ async fn serve(term: &Term, shutdown: &CancellationToken) -> anyhow::Result<()> 
         lost: lost.clone(),
     }));
     // Until its last claim is void, an owner who is only silent may let go what it holds.
-    if term.before == Before::Silent && !pause(app, Duration::from_micros(super::CLAIM_VALID), &lost).await {
+    if term.before == Before::Silent && !pause(app, Duration::from_micros(CLAIM_VALID), &lost).await {
         return Ok(());
     }
     let silent_since = app.clock.boot_us();
@@ -201,12 +202,18 @@ async fn serve(term: &Term, shutdown: &CancellationToken) -> anyhow::Result<()> 
     outcome
 }
 
+/// The number's rate, less what comes in.
+async fn rate(app: &App, number: &BusinessNumber) -> store::Result<Option<u32>> {
+    let inbound = numbers::inbound_lately(app, number).await?;
+    Ok(numbers::beside_inbound(numbers::rate_in_force(app, number), numbers::rate_of_level(number), inbound))
+}
+
 /// The number's rate and sender as the database has them now.
 async fn orders(app: &App, number_id: i64) -> anyhow::Result<Orders> {
     let number = app.store.number(number_id).await?.context("the number is gone")?;
     // Read before the token: a token that is newer than its name is at worst read once more.
     let account = app.store.account(number.account_id).await?.context("the number's account is gone")?;
-    let rate = numbers::rate_in_force(app, &number);
+    let rate = rate(app, &number).await?;
     let sender = match accounts::access_token(app, number.account_id).await {
         Ok(token) => {
             let id = PhoneNumberId::parse(&number.phone_number_id)?;
@@ -218,7 +225,8 @@ async fn orders(app: &App, number_id: i64) -> anyhow::Result<Orders> {
             None
         }
     };
-    Ok(Orders { rate, sender, sealed_token: Arc::from(account.access_token) })
+    let caps = caps(app, number_id).await?;
+    Ok(Orders { rate, sender, sealed_token: Arc::from(account.access_token), caps })
 }
 
 struct Keeper {
@@ -231,10 +239,10 @@ struct Keeper {
     lost: CancellationToken,
 }
 
-/// Shows that the owner lives, and follows what others change: the rate, the token.
+/// Shows that the owner lives, and follows what others change: the rate, the token, the campaigns' caps.
 async fn keep(keeper: Keeper) {
     let Keeper { app, number_id, lease, token, orders: out, showing, lost } = keeper;
-    let mut known: Option<(Option<u32>, Vec<u8>)> = None;
+    let mut known: Option<(Option<u32>, Vec<u8>, Arc<HashMap<i64, Option<u32>>>)> = None;
     let (mut is_first, mut last_beat) = (true, 0);
     // The first beat comes at once: what is sent before it would be beyond what is known of this database outside.
     while std::mem::take(&mut is_first) || pause(&app, BEAT, &lost).await {
@@ -259,7 +267,9 @@ async fn keep(keeper: Keeper) {
         }
         let Ok(Some(number)) = app.store.number(number_id).await else { continue };
         let Ok(Some(account)) = app.store.account(number.account_id).await else { continue };
-        let seen = (numbers::rate_in_force(&app, &number), account.access_token);
+        let Ok(caps) = caps(&app, number_id).await else { continue };
+        let Ok(rate) = rate(&app, &number).await else { continue };
+        let seen = (rate, account.access_token, caps);
         if known.as_ref() != Some(&seen) {
             // What cannot be read now is tried again at the next beat.
             if let Ok(orders) = orders(&app, number_id).await {
@@ -276,18 +286,72 @@ fn note(app: &App, lease: &str, token: i64, beat: i64) {
 }
 
 /// A campaign as a lane needs it.
-pub(super) async fn load_campaign(app: &App, campaign_id: i64) -> Result<Campaign> {
+pub(super) async fn load_campaign(app: &App, campaign_id: i64, number_id: i64) -> Result<Campaign> {
     let row = app.store.campaign(campaign_id).await?.ok_or_else(|| Fault::not_found("The campaign is gone."))?;
     let renderer = Renderer::of(&row)?;
-    let pace = match row.rate_cap {
-        None => None,
-        Some(cap) => {
-            // A cap over several numbers is split among them.
-            let numbers = app.store.campaign_number_ids(campaign_id).await?.len().max(1);
-            let share = cap / i64::try_from(numbers).unwrap_or(1);
-            Some(Pace::new(app.clock.clone(), Some(u32::try_from(share.max(1)).unwrap_or(u32::MAX))))
+    let lanes = i64::try_from(app.store.campaign_number_ids(campaign_id).await?.len()).unwrap_or(1);
+    let cap = row.rate_cap.map(|cap| share_of_cap(cap, lanes));
+    let spread = match (row.terms.spread, row.spread_people) {
+        (Some(length), Some(people)) => {
+            let gap = gap(people, length, lanes);
+            let next = app.store.next_of_spread(campaign_id, number_id).await?;
+            Some(Spread::new(gap, first_of_spread(&app.clock, next, gap)))
         }
+        _ => None,
     };
+    if let Some(hours) = row.terms.hours()? {
+        hours.warm_up();
+    }
+    let pace = OnceLock::new();
+    if cap.is_some() || spread.is_some() {
+        let _ = pace.set(Pace::even(app.clock.clone(), cap, spread));
+    }
     let weight = u32::try_from(row.weight).unwrap_or(1);
     Ok(Campaign { renderer, pace, weight })
+}
+
+/// A cap over several numbers is split among them.
+fn share_of_cap(cap: i64, lanes: i64) -> u32 {
+    u32::try_from((cap / lanes.max(1)).max(1)).unwrap_or(u32::MAX)
+}
+
+/// When a spread campaign's first message of this process may leave, in boot time, where an earlier one kept that its
+/// next may leave at `next`. Never later than a gap and a claim's time from now: the wall clock may have been set.
+fn first_of_spread(clock: &Clock, next: Option<i64>, gap: Micros) -> Micros {
+    let wait = next.map_or(0, |next| next.saturating_sub(clock.now_ms()).max(0).unsigned_abs().saturating_mul(1_000));
+    clock.boot_us().saturating_add(wait.min(gap.saturating_add(CLAIM_VALID)))
+}
+
+/// From when the next message may leave after so many of a spread campaign that are claimed now, by the wall clock.
+pub(super) fn after_so_many(clock: &Clock, pace: &Pace, claimed: usize) -> i64 {
+    let now = clock.boot_us();
+    let wait = pace.next_turn_at(now).saturating_sub(now);
+    let gaps = pace.gap().unwrap_or(0).saturating_mul(claimed as u64);
+    clock.now_ms().saturating_add_unsigned(wait.saturating_add(gaps) / 1_000)
+}
+
+/// The caps of the campaigns that a number sends, as far as one lane is concerned.
+async fn caps(app: &App, number_id: i64) -> store::Result<Arc<HashMap<i64, Option<u32>>>> {
+    let caps = app.store.rate_caps(number_id).await?;
+    Ok(Arc::new(caps.into_iter().map(|(id, cap, lanes)| (id, cap.map(|cap| share_of_cap(cap, lanes)))).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_restart_a_spread_campaign_waits_for_its_next_message_and_no_longer_than_a_gap() {
+        let clock = Clock::manual(1_000_000);
+        let gap = 10_000_000;
+        assert_eq!(first_of_spread(&clock, None, gap), 0);
+        assert_eq!(first_of_spread(&clock, Some(1_004_000), gap), 4_000_000);
+        assert_eq!(first_of_spread(&clock, Some(900_000), gap), 0, "long ago: at once, and one message only");
+        assert_eq!(first_of_spread(&clock, Some(90_000_000), gap), gap + CLAIM_VALID, "the clock was set back");
+        // Claimed just before its turn, and then two more: the next one is three gaps after that turn.
+        let pace = Pace::even(clock.clone(), None, Some(Spread::new(gap, 50_000)));
+        assert_eq!(after_so_many(&clock, &pace, 3), 1_000_000 + 30_050);
+        assert_eq!(share_of_cap(10, 3), 3);
+        assert_eq!(share_of_cap(1, 3), 1);
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::world::{NUMBER, PARAMS, World};
+use crate::world::{PARAMS, World};
 use engine::campaigns::{self, LaunchOrder, NewCampaign};
 use engine::{Actor, App, Clock};
 use store::testing::Database;
@@ -49,18 +49,8 @@ store::on_both_databases! {
         let (app, clock) = stepped(&world).await;
         let (scheduler, worker) = (world.scheduler(&app), world.worker(&app));
         world.people("all", 50, |_| true).await;
-        let new = NewCampaign {
-            name: "eid".into(),
-            template: "eid_offer".into(),
-            language: "en".into(),
-            lists: vec!["all".into()],
-            excluded_lists: Vec::new(),
-            numbers: vec![NUMBER.into()],
-            params: PARAMS.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect(),
-            rate: None,
-            weight: None,
-            at: Some(engine::views::iso(clock.now_ms() + HOUR)),
-        };
+        let at = Some(engine::views::iso(clock.now_ms() + HOUR));
+        let new = NewCampaign { at, ..world.draft("eid", "all", PARAMS) };
         let id = campaigns::create(&app, &Actor::system(), &new).await.unwrap().id;
         campaigns::launch(&app, &Actor::system(), id, &LaunchOrder::default()).await.unwrap();
         clock.step_wall(-HOUR);

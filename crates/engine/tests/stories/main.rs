@@ -9,6 +9,7 @@ mod outage;
 mod replaced;
 mod steering;
 mod takeover;
+mod terms;
 mod webhooks;
 #[path = "../world/mod.rs"]
 mod world;

@@ -238,7 +238,7 @@ impl World {
         self.create(NewCampaign { weight: Some(weight), ..self.draft(name, list, params) }).await
     }
 
-    fn draft(&self, name: &str, list: &str, params: &[(&str, &str)]) -> NewCampaign {
+    pub fn draft(&self, name: &str, list: &str, params: &[(&str, &str)]) -> NewCampaign {
         NewCampaign {
             name: name.into(),
             template: "eid_offer".into(),
@@ -250,10 +250,17 @@ impl World {
             rate: None,
             weight: None,
             at: None,
+            spread: None,
+            quiet_hours: None,
+            timezone: None,
+            stop_at: None,
+            latest_start: None,
+            cron: None,
+            audience_guard: None,
         }
     }
 
-    async fn create(&self, new: NewCampaign) -> i64 {
+    pub async fn create(&self, new: NewCampaign) -> i64 {
         campaigns::create(&self.app, &Actor::system(), &new).await.expect("the campaign is made").id
     }
 

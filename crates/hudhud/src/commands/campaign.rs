@@ -52,6 +52,26 @@ pub enum Campaign {
         /// Name or id
         campaign: String,
     },
+    /// Change its own cap, also while it runs
+    Rate {
+        /// Name or id
+        campaign: String,
+        /// At most so many messages in any sliding second; none: no cap of its own
+        #[arg(value_name = "N", value_parser = cap)]
+        rate: Cap,
+    },
+    /// Draft a copy under another name
+    Clone {
+        /// Name or id
+        campaign: String,
+        /// The copy's name, unique
+        new: String,
+    },
+    /// Draft a campaign for those whose message failed, never for the skipped
+    RetryFailed {
+        /// Name or id
+        campaign: String,
+    },
     /// Show where it stands
     Show {
         /// Name or id
@@ -108,6 +128,40 @@ pub struct Create {
     /// Start at this time instead of at the launch
     #[arg(long, value_name = "RFC3339")]
     at: Option<String>,
+    /// Called off where it could not start within so long after --at (2h, 30m)
+    #[arg(long, value_name = "LENGTH")]
+    latest_start: Option<String>,
+    /// Leave evenly over so long (6h, 90m, 1h30m, 2d), where that is slower than the numbers and --rate
+    #[arg(long, value_name = "LENGTH")]
+    spread: Option<String>,
+    /// Write to nobody then, by their own clock: from a column timezone, else from the country of their number
+    #[arg(long, value_name = "21:00-09:00")]
+    quiet_hours: Option<String>,
+    /// The time zone of --cron, and of people whose own is not known
+    #[arg(long, value_name = "Africa/Cairo")]
+    timezone: Option<String>,
+    /// Recur at the times of this crontab line, by the clock of --timezone: each run is a campaign of its own
+    #[arg(long, value_name = "0 10 * * 1")]
+    cron: Option<String>,
+    /// Of a campaign that recurs: a run whose audience differs from the last one's by more than so many per cent waits
+    #[arg(long, value_name = "PERCENT", requires = "cron")]
+    audience_guard: Option<u32>,
+    /// The offer ends then: whoever is left is skipped
+    #[arg(long, value_name = "RFC3339")]
+    stop_at: Option<String>,
+}
+
+/// A campaign's cap as it is typed.
+#[derive(Clone, Copy, Debug)]
+pub struct Cap(Option<u32>);
+
+fn cap(text: &str) -> Result<Cap, String> {
+    match text {
+        "none" => Ok(Cap(None)),
+        number => {
+            number.parse().map(|rate| Cap(Some(rate))).map_err(|_| "it must be messages a second, or none".to_owned())
+        }
+    }
 }
 
 fn parameter(text: &str) -> Result<(String, String), String> {
@@ -151,6 +205,9 @@ impl Campaign {
             Self::Pause { campaign, reason } => act(session, &campaign, "pause", &json!({"reason": reason})).await,
             Self::Resume { campaign } => act(session, &campaign, "resume", &json!({})).await,
             Self::Cancel { campaign } => act(session, &campaign, "cancel", &json!({})).await,
+            Self::Rate { campaign, rate: Cap(rate) } => act(session, &campaign, "rate", &json!({"rate": rate})).await,
+            Self::Clone { campaign, new } => draft(session, &campaign, "clone", &json!({"name": new})).await,
+            Self::RetryFailed { campaign } => draft(session, &campaign, "retry-failed", &json!({})).await,
             Self::Show { campaign } => {
                 let shown = with_client(session, async |client| client.get(&path(&campaign, "")).await).await?;
                 session.out.document(&shown)?;
@@ -206,6 +263,13 @@ impl Create {
             "rate": self.rate,
             "weight": self.weight,
             "at": self.at,
+            "latest_start": self.latest_start,
+            "spread": self.spread,
+            "quiet_hours": self.quiet_hours,
+            "timezone": self.timezone,
+            "cron": self.cron,
+            "audience_guard": self.audience_guard,
+            "stop_at": self.stop_at,
         });
         let created = with_client(session, async |client| client.post("/api/v1/campaigns", &body).await).await?;
         session.out.document(&created)?;
@@ -231,6 +295,17 @@ async fn preflight(session: &Session, campaign: &str) -> anyhow::Result<Exit> {
 async fn act(session: &Session, campaign: &str, verb: &str, body: &Value) -> anyhow::Result<Exit> {
     let shown = post(session, campaign, verb, body).await?;
     session.out.document(&shown)?;
+    if let Some(note) = shown["note"].as_str() {
+        session.out.remark(note);
+    }
+    Ok(Exit::Done)
+}
+
+/// Drafts a campaign out of another one.
+async fn draft(session: &Session, campaign: &str, verb: &str, body: &Value) -> anyhow::Result<Exit> {
+    let made = post(session, campaign, verb, body).await?;
+    session.out.document(&made)?;
+    session.out.remark(&format!("Nothing is sent yet. Next: hudhud campaign preflight {}", made["id"]));
     Ok(Exit::Done)
 }
 

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use engine::campaigns::{self, CampaignView, LaunchOrder, NewCampaign, Preflight};
+use engine::campaigns::{self, CampaignView, CloneOrder, LaunchOrder, NewCampaign, Preflight};
 use engine::{App, Fault};
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,9 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(paths!(pause))
         .routes(paths!(resume))
         .routes(paths!(cancel))
+        .routes(paths!(rate))
+        .routes(paths!(clone))
+        .routes(paths!(retry_failed))
         .routes(paths!(export))
 }
 
@@ -52,6 +55,16 @@ struct PauseBody {
     /// Shown with the campaign.
     #[serde(default)]
     reason: Option<String>,
+}
+
+/// A campaign's own cap.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CampaignRate {
+    /// Messages in any sliding second over all its numbers; `null`: no cap of its own. To be said either way.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required)]
+    pub(crate) rate: Option<u32>,
 }
 
 /// Campaigns, newest first.
@@ -145,6 +158,47 @@ async fn cancel(
 ) -> Result<Json<CampaignView>, Problem> {
     let id = campaigns::find(&app, &campaign).await?;
     Ok(Json(campaigns::cancel(&app, &caller.actor, id).await?))
+}
+
+/// Gives a campaign another cap, also while it runs. Takes effect within a second.
+#[utoipa::path(post, path = "/api/v1/campaigns/{campaign}/rate", tag = "campaigns", request_body = CampaignRate,
+    params(("campaign" = String, Path, description = "Name or id")),
+    responses((status = 200, description = "The campaign", body = CampaignView)))]
+async fn rate(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(campaign): Path<String>,
+    Json(body): Json<CampaignRate>,
+) -> Result<Json<CampaignView>, Problem> {
+    let id = campaigns::find(&app, &campaign).await?;
+    Ok(Json(campaigns::set_rate(&app, &caller.actor, id, body.rate).await?))
+}
+
+/// Drafts a copy under another name.
+#[utoipa::path(post, path = "/api/v1/campaigns/{campaign}/clone", tag = "campaigns", request_body = CloneOrder,
+    params(("campaign" = String, Path, description = "Name or id")),
+    responses((status = 201, description = "The draft", body = CampaignView)))]
+async fn clone(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(campaign): Path<String>,
+    Json(order): Json<CloneOrder>,
+) -> Result<(StatusCode, Json<CampaignView>), Problem> {
+    let id = campaigns::find(&app, &campaign).await?;
+    Ok((StatusCode::CREATED, Json(campaigns::clone(&app, &caller.actor, id, &order).await?)))
+}
+
+/// Drafts a campaign for those whose message failed, as a child of this one. The skipped are not among them.
+#[utoipa::path(post, path = "/api/v1/campaigns/{campaign}/retry-failed", tag = "campaigns",
+    params(("campaign" = String, Path, description = "Name or id")),
+    responses((status = 201, description = "The draft", body = CampaignView)))]
+async fn retry_failed(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(campaign): Path<String>,
+) -> Result<(StatusCode, Json<CampaignView>), Problem> {
+    let id = campaigns::find(&app, &campaign).await?;
+    Ok((StatusCode::CREATED, Json(campaigns::retry_failed(&app, &caller.actor, id).await?)))
 }
 
 /// Every recipient and their state, as CSV. An answer that breaks off is not a whole export.

@@ -261,6 +261,23 @@ CREATE TABLE campaigns (
     skipped_through  BIGINT   NOT NULL DEFAULT 0,
     -- what its last preflight found and what that rested on, JSON: see engine's campaigns::weighing
     checked          TEXT,
+    -- its messages leave evenly over so long, ms; so many people the launch found for that
+    spread           BIGINT,
+    spread_people    BIGINT,
+    -- '21:00-09:00': nobody is written to then, by their own clock; timezone is that of people whose own is not known
+    quiet_hours      TEXT,
+    timezone         TEXT,
+    -- nothing is sent from then on: the offer has ended
+    stop_at          BIGINT,
+    -- started by itself no later than so long after start_at, ms
+    latest_start     BIGINT,
+    -- a crontab line, by the clock of timezone: at each of its times a child campaign is made, and start_at moves on
+    cron             TEXT,
+    -- a child whose audience differs from the last one's (last_eligible of its parent) by more than so many per cent of
+    -- it waits for a person
+    size_guard       BIGINT,
+    last_eligible    BIGINT,
+    -- whose failed ones it tries again; or whose occurrence, at that time, it is
     parent_id        BIGINT,
     occurrence       BIGINT,
     UNIQUE (parent_id, occurrence)
@@ -281,6 +298,8 @@ CREATE TABLE campaign_numbers (
     number_id   BIGINT NOT NULL REFERENCES numbers (id),
     position    BIGINT NOT NULL,
     fed_through BIGINT NOT NULL DEFAULT 0,
+    -- of a campaign that is spread: its next message from this number leaves no sooner
+    next_at     BIGINT,
     PRIMARY KEY (campaign_id, number_id)
 );
 CREATE INDEX campaign_numbers_number ON campaign_numbers (number_id);
@@ -296,7 +315,7 @@ CREATE TABLE sends (
     attempt      BIGINT   NOT NULL DEFAULT 0,
     -- how many attempts were refused or failed for later: bounds the tries
     tries        BIGINT   NOT NULL DEFAULT 0,
-    -- a re-planned send has not_before set, a fresh one has not
+    -- a re-planned send has not_before set, a fresh one has not; so has one whose person sleeps (reason says where)
     not_before   BIGINT,
     claimed_at   BIGINT,
     term         BIGINT,
@@ -433,6 +452,7 @@ CREATE TABLE inbound (
     at          BIGINT NOT NULL,
     received_at BIGINT NOT NULL
 );
+CREATE INDEX inbound_number ON inbound (number_id, received_at);
 
 -- Statuses whose message we do not know yet (the webhook beat our own record, or it is not ours).
 CREATE TABLE parked_statuses (

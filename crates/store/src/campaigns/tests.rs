@@ -2,7 +2,7 @@ use domain::send::{Current, SendEvent, SendState, Status};
 
 use super::*;
 use crate::Happening;
-use crate::fixture::{NOW, Shop, assert_tallied, number_of};
+use crate::fixture::{NOW, Shop, assert_tallied, exec, number_of};
 use crate::testing::{Database, on_both_databases};
 
 async fn state(store: &Store, id: i64) -> CampaignState {
@@ -27,6 +27,8 @@ on_both_databases! {
         assert!(matches!(db.store.create_campaign(&NewCampaign {
             name: "news", account_id: shop.account, template_id: shop.template, template: "{}", params: "{}",
             rate_cap: None, weight: 10, start_at: None, lists: &[], excluded_lists: &[], numbers: &[], created_by: "test",
+            terms: crate::Terms::default(),
+            parent_id: None,
         }, NOW).await, Err(Error::Conflict(_))));
         assert!(matches!(db.store.move_campaign(99, CampaignEvent::Paused, None, None, NOW).await, Ok(Moved::NotFound)));
     }
@@ -77,5 +79,33 @@ on_both_databases! {
         assert_tallied(&db.store, campaign).await;
         assert_eq!(db.store.tally(campaign).await.unwrap().read, 60);
         assert_eq!(SendState::Read as i16, 6);
+    }
+
+    async fn an_occurrence_is_made_once_however_many_look_and_moves_its_parent_on(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        let list = shop.list("all", 1..=5, NOW).await;
+        let parent = shop.draft("weekly", &[list], &[], &shop.numbers).await;
+        exec(&db.store, format!("UPDATE campaigns SET cron = '0 10 * * 1', timezone = 'UTC', start_at = {NOW}")).await;
+        let moved = db.store.move_campaign(parent, CampaignEvent::Scheduled, None, None, NOW).await.unwrap();
+        assert!(matches!(moved, Moved::To(CampaignState::Scheduled)));
+        let occur = |store: Store, name: &'static str| {
+            let shop = shop.clone();
+            async move {
+                let child = NewCampaign {
+                    name, account_id: shop.account, template_id: shop.template, template: "{}", params: "{}",
+                    rate_cap: None, weight: 10, start_at: Some(NOW), lists: &[list], excluded_lists: &[],
+                    numbers: &shop.numbers, created_by: "test", terms: crate::Terms::default(), parent_id: Some(parent),
+                };
+                store.occur(parent, NOW, (NOW, Some(NOW + 7)), &child, NOW).await.unwrap()
+            }
+        };
+        let other = db.second_handle().await;
+        let (one, two) = tokio::join!(occur(db.store.clone(), "one"), occur(other, "two"));
+        assert_eq!([one, two].iter().flatten().count(), 1, "{one:?} {two:?}");
+        let child = db.store.campaign(one.or(two).unwrap()).await.unwrap().unwrap();
+        assert_eq!((child.parent_id, child.occurrence, child.state().unwrap()), (Some(parent), Some(NOW), CampaignState::Scheduled));
+        assert_eq!(db.store.campaign(parent).await.unwrap().unwrap().start_at, Some(NOW + 7));
+        assert_eq!(db.store.campaign_list_ids(child.id).await.unwrap(), (vec![list], vec![]));
+        assert_eq!(number_of(&db.store, "SELECT count(*) FROM campaigns").await, 2);
     }
 }

@@ -166,3 +166,23 @@ store::on_both_databases! {
         assert_eq!(app.store.count_anew(id).await.unwrap(), tally);
     }
 }
+
+#[test]
+fn whoever_steers_is_told_what_cannot_be_recalled() {
+    let counts = crate::campaigns::Counts {
+        planned: 31_000,
+        queued: 880,
+        submitting: 20,
+        read: 8_000,
+        failed: 100,
+        ..crate::campaigns::Counts::default()
+    };
+    let view = CampaignView { counts, ..CampaignView::default() };
+    assert_eq!(
+        what_has_gone(&view, CampaignEvent::Cancelled),
+        "8,120 have gone and cannot be recalled (of them 20 on their way this moment); 31,880 will not go."
+    );
+    assert!(what_has_gone(&view, CampaignEvent::Paused).ends_with("31,880 wait and keep their place."));
+    let quiet = CampaignView::default();
+    assert_eq!(what_has_gone(&quiet, CampaignEvent::Resumed), "0 have gone and cannot be recalled; 0 are still to go.");
+}

@@ -97,7 +97,8 @@ async fn lane_of(app: &TestApp) -> (Lane, watch::Receiver<Showing>) {
     let token = app.store.take_lease(&lease, Some(number.id), &owner, None, NOW).await.unwrap().unwrap();
     let (recorder, _) = Recorder::start(Arc::clone(&app.app));
     let (showing, shown) = watch::channel(Showing::default());
-    let orders = Orders { rate: Some(80), sender: None, sealed_token: Arc::from(account.access_token) };
+    let orders =
+        Orders { rate: Some(80), sender: None, sealed_token: Arc::from(account.access_token), caps: Arc::default() };
     let lane = Lane {
         app: Arc::clone(&app.app),
         number_id: number.id,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use cloud_api::{NotPostedCause, Refusal, RefusalKind, SendOutcome, UnknownCause};
 use domain::pacing::Circumstances;
+use domain::schedule::Tz;
 use domain::send::{SendEvent, SendState, Step};
 
 use super::*;
@@ -94,6 +95,8 @@ struct Seen {
     closed: Vec<Micros>,
     /// When POSTs began, and when one was accepted.
     posts: Vec<Micros>,
+    /// To whom.
+    posted_to: Vec<(Micros, usize)>,
     accepted: Vec<Micros>,
     /// Of the time in which a person was put in doubt.
     doubts: Vec<Micros>,
@@ -113,7 +116,14 @@ struct Lane {
     ready: VecDeque<(usize, Micros)>,
     under_way: BTreeMap<(Micros, u64), UnderWay>,
     posted: u64,
+    /// Quiet hours, and the end of the offer, where the campaign has them.
+    terms: Option<(store::Hours, i64)>,
     seen: Seen,
+}
+
+/// Where a person of the campaign lives: half of them in Madrid, half in Mexico City.
+fn zone_of(person: usize) -> Tz {
+    if person.is_multiple_of(2) { Tz::Europe__Madrid } else { Tz::America__Mexico_City }
 }
 
 impl Lane {
@@ -131,6 +141,7 @@ impl Lane {
             ready: VecDeque::new(),
             under_way: BTreeMap::new(),
             posted: 0,
+            terms: None,
             seen: Seen::default(),
         }
     }
@@ -189,6 +200,9 @@ impl Lane {
             if let Some(key) = due {
                 self.due.remove(&key);
             }
+            if self.is_held_back(person, now) {
+                continue;
+            }
             self.step(person, &SendEvent::Claimed);
             self.people[person].attempt += 1;
             self.ready.push_back((person, now + crate::lane::CLAIM_VALID));
@@ -197,6 +211,20 @@ impl Lane {
         if claimed && allowance.is_some() {
             self.circuit.probe(now);
         }
+    }
+
+    /// What the claim asks of a campaign's terms: whether this person sleeps, who then waits for their morning, or the
+    /// offer has ended for them.
+    fn is_held_back(&mut self, person: usize, now: Micros) -> bool {
+        let Some((hours, stop_at)) = self.terms else { return false };
+        let wall = self.clock.now_ms();
+        if wall + store::CLAIM_LASTS >= stop_at {
+            self.step(person, &SendEvent::Ineligible);
+            return true;
+        }
+        let Some(until) = hours.closed_until(zone_of(person), wall) else { return false };
+        self.due.insert((now + (until - wall).unsigned_abs() * 1_000, person), ());
+        true
     }
 
     fn give_back(&mut self, person: usize, now: Micros) {
@@ -215,6 +243,7 @@ impl Lane {
     fn post(&mut self, person: usize, mut turn: Turn, now: Micros) {
         self.circuit.began(now);
         self.seen.posts.push(now);
+        self.seen.posted_to.push((now, person));
         self.posted += 1;
         // A draw that is the same at every run.
         let draw = self.posted.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
@@ -275,6 +304,39 @@ impl Lane {
 /// How many of these times are within a span.
 fn within(times: &[Micros], from: Micros, to: Micros) -> usize {
     times.iter().filter(|at| (from..to).contains(at)).count()
+}
+
+#[test]
+fn an_outage_that_ends_at_night_wakes_nobody_and_one_that_outlasts_the_offer_ends_it() {
+    let mut lane = Lane::new();
+    // From 21:00 until 09:00: in Madrid from 19:00 UTC to 07:00, so that the names come back at eleven at night there,
+    // and at four in the afternoon in Mexico City. The offer ends the next day at 07:01 UTC, two minutes into Madrid's
+    // morning.
+    let quiet = "21:00-09:00".parse().expect("quiet hours");
+    let stop_at = BEGINS + 86_400_000 - 8 * 3_600_000 - 34 * 60_000;
+    lane.terms = Some((store::Hours { quiet, otherwise: Tz::UTC }, stop_at));
+    while !lane.is_done() {
+        let wake = lane.round();
+        let now = lane.clock.boot_us();
+        assert!(now < 30 * 60 * MINUTE, "it does not end: {} are left", lane.fresh.len() + lane.due.len());
+        lane.clock.advance(Duration::from_micros(wake - now));
+    }
+    let wall = |at: Micros| BEGINS + i64::try_from(at / 1_000).expect("a day");
+    for (at, person) in &lane.seen.posted_to {
+        assert_eq!(quiet.closed_until(wall(*at), zone_of(*person)), None, "{person} at {}", wall(*at));
+        assert!(wall(*at) < stop_at, "{person} after the offer's end");
+    }
+    let reached = |zone: Tz| {
+        let of_zone = lane.people.iter().enumerate().filter(|(person, _)| zone_of(*person) == zone);
+        of_zone.filter(|(_, person)| person.state == SendState::Accepted && person.arrived == 1).count()
+    };
+    let (madrid, mexico) = (reached(Tz::Europe__Madrid), reached(Tz::America__Mexico_City));
+    let skipped = lane.people.iter().filter(|person| person.state == SendState::Skipped).count();
+    assert_eq!(mexico, PEOPLE / 2, "in Mexico it is day until everybody has the message");
+    assert_eq!((madrid + mexico + skipped, lane.seen.failed), (PEOPLE, 0));
+    // Of Madrid some had it before the outage, and two minutes of the morning are left for the rest.
+    assert!(madrid > RATE as usize * 120 && skipped > 1_000, "{madrid} in Madrid, {skipped} skipped");
+    assert!(lane.people.iter().all(|person| person.arrived <= 1));
 }
 
 #[test]

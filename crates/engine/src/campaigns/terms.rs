@@ -1,0 +1,149 @@
+//! When a campaign's messages may leave, in words: its terms, and why it waits.
+
+use domain::schedule::{Tz, length, time_of_day, town};
+use serde::Serialize;
+use store::{Asleep, CampaignRow, Tally};
+use utoipa::ToSchema;
+
+use crate::fault::Result;
+use crate::limits::grouped;
+use crate::{App, limits};
+
+/// A campaign's quiet hours, and whose clock counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct QuietHoursView {
+    /// `21:00-09:00`.
+    pub hours: String,
+    /// The time zone of people whose own is not known.
+    pub timezone: String,
+    /// How a person's time zone is found, in one sentence.
+    pub rule: String,
+}
+
+/// A campaign that is spread over a length of time.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct SpreadView {
+    /// `6h`.
+    pub over: String,
+    /// Messages a second over all its numbers; `null` until it is launched.
+    pub per_second: Option<f64>,
+}
+
+pub(super) fn quiet_hours(row: &CampaignRow) -> Option<QuietHoursView> {
+    let hours = row.terms.quiet_hours.clone()?;
+    let timezone = row.terms.timezone.clone().unwrap_or_else(|| Tz::UTC.name().to_owned());
+    let rule = format!(
+        "A person's column `timezone` or `time_zone`; else the country of their number, where it has one time; else \
+         {timezone}."
+    );
+    Some(QuietHoursView { hours, timezone, rule })
+}
+
+pub(super) fn spread(row: &CampaignRow) -> Option<SpreadView> {
+    let over = row.terms.spread?;
+    Some(SpreadView { over: length(over), per_second: row.spread_people.map(|people| spread_rate(people, over)) })
+}
+
+/// Messages a second of so many people over so long.
+#[expect(clippy::cast_precision_loss, reason = "people and milliseconds, far below 2^53")]
+pub(super) fn spread_rate(people: i64, over: i64) -> f64 {
+    people as f64 * 1_000.0 / (over.max(1) as f64)
+}
+
+/// Why a running campaign that has something to send sends nothing just now, if that is so: one sentence.
+///
+/// # Errors
+/// When the database is away.
+pub(super) async fn why_waiting(
+    app: &App,
+    row: &CampaignRow,
+    tally: &Tally,
+    number_ids: &[i64],
+) -> Result<Option<String>> {
+    if let Some(limit) = limits::why_waiting(app, number_ids).await? {
+        return Ok(Some(limit));
+    }
+    let now = app.clock.now_ms();
+    let asleep = app.store.asleep(row.id, now).await?;
+    let waiting: i64 = asleep.iter().map(|group| group.people).sum();
+    // While others are on their way nobody asks why.
+    if waiting == 0 || waiting < tally.planned || tally.submitting > 0 {
+        return Ok(None);
+    }
+    Ok(Some(waits_for(&asleep, now)))
+}
+
+/// For whose morning a campaign waits: the first, and how many others come after it.
+fn waits_for(asleep: &[Asleep], now: i64) -> String {
+    let people = |n: i64| if n == 1 { "1 person".to_owned() } else { format!("{} people", grouped(n)) };
+    let words = |group: &Asleep| match group.zone {
+        Some(zone) => {
+            format!("waiting for {} in {}: {}", time_of_day(group.until, now, zone), town(zone), people(group.people))
+        }
+        None => {
+            format!("waiting for {} UTC to try {} again", time_of_day(group.until, now, Tz::UTC), people(group.people))
+        }
+    };
+    let Some((first, others)) = asleep.split_first() else { return String::new() };
+    match others {
+        [] => words(first),
+        [other] => format!("{}, then {}", words(first), words(other)),
+        _ => {
+            let rest: i64 = others.iter().map(|group| group.people).sum();
+            format!("{}, and {} elsewhere later", words(first), people(rest))
+        }
+    }
+}
+
+/// Why a campaign that ended early did.
+pub(crate) fn offer_ended(stop_at: i64, left_over: i64) -> String {
+    let at = crate::views::iso(stop_at);
+    format!("the offer ended at {at}: {} people were not written to", grouped(left_over))
+}
+
+/// Why a campaign that was missed does not start.
+pub(crate) fn missed(start_at: i64, latest: i64) -> String {
+    format!(
+        "it did not start: its time was {}, nothing ran then, and it was to start within {} or not at all",
+        crate::views::iso(start_at),
+        length(latest)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::schedule::parse_at;
+
+    use super::*;
+
+    #[test]
+    fn one_sentence_says_for_which_morning_a_campaign_waits() {
+        let now = parse_at("2026-06-01T23:00:00+03:00").unwrap();
+        let group = |zone, until: &str, people| Asleep { zone, until: parse_at(until).unwrap(), people };
+        let cairo = group(Some(Tz::Africa__Cairo), "2026-06-02T09:00:00+03:00", 4_210);
+        let madrid = group(Some(Tz::Europe__Madrid), "2026-06-02T09:00:00+02:00", 1);
+        let again = group(None, "2026-06-03T10:30:00Z", 12);
+        assert_eq!(waits_for(std::slice::from_ref(&cairo), now), "waiting for 09:00 in Cairo: 4,210 people");
+        assert_eq!(
+            waits_for(&[cairo.clone(), madrid.clone()], now),
+            "waiting for 09:00 in Cairo: 4,210 people, then waiting for 09:00 in Madrid: 1 person"
+        );
+        assert_eq!(
+            waits_for(&[cairo, madrid, again.clone()], now),
+            "waiting for 09:00 in Cairo: 4,210 people, and 13 people elsewhere later"
+        );
+        assert_eq!(waits_for(&[again], now), "waiting for Wed 10:30 UTC to try 12 people again");
+    }
+
+    #[test]
+    fn what_was_missed_or_has_ended_says_so_with_its_time() {
+        assert!(
+            missed(0, 7_200_000).contains("its time was 1970-01-01T00:00:00.000Z")
+                && missed(0, 7_200_000).contains("within 2h")
+        );
+        assert_eq!(
+            offer_ended(0, 1_200),
+            "the offer ended at 1970-01-01T00:00:00.000Z: 1,200 people were not written to"
+        );
+    }
+}
