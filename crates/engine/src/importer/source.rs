@@ -5,8 +5,8 @@ use std::io::{self, Cursor, Read};
 
 use flate2::read::MultiGzDecoder;
 
-/// How much of a file is looked at before it is read.
-const BEGINNING: usize = 1024 * 1024;
+/// How much of a file is looked at before it is read; more would keep a slow upload from beginning.
+const BEGINNING: usize = 64 * 1024;
 /// What an archive may unpack to before its ratio is looked at.
 const HARMLESS: u64 = 64 * 1024 * 1024;
 /// Rows of people pack to a tenth, repeated ones to a hundredth. What unpacks to more than this is no file of people.
@@ -44,7 +44,7 @@ pub(super) fn refused(reason: impl Into<String>) -> io::Error {
 pub(super) struct Source {
     /// What the file is.
     pub(super) kind: Kind,
-    /// The first mebibyte, or all there is.
+    /// The first 64 KiB, or all there is.
     pub(super) beginning: Vec<u8>,
     /// Whether `beginning` is all of it.
     pub(super) whole: bool,
@@ -90,7 +90,7 @@ impl Source {
     }
 }
 
-/// The first mebibyte, or what there is; and why there is no more, if it is not the file's end.
+/// The first 64 KiB, or what there is; and why there is no more, if it is not the file's end.
 fn begin(file: &mut dyn Read) -> (Vec<u8>, Option<io::Error>) {
     let mut beginning = Vec::new();
     let failed = file.take(BEGINNING as u64).read_to_end(&mut beginning).err();
