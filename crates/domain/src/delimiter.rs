@@ -54,8 +54,9 @@ fn cells_by_line(sample: &str, delimiter: u8) -> Vec<usize> {
                 (cells, blank, at_start) = (1, true, true);
                 continue;
             }
-            _ if byte == delimiter => {
-                cells += 1;
+            // Whichever it turns out to be, a cell may start after it: quotes hide what is in them from all of them.
+            _ if CANDIDATES.contains(&byte) => {
+                cells += usize::from(byte == delimiter);
                 (blank, at_start) = (false, true);
                 continue;
             }

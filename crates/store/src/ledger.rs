@@ -331,8 +331,10 @@ mod tests {
             for n in 0..3 {
                 db.store.append_entry(&entry("opt-out", n)).await.unwrap();
             }
-            let rows = db.store.unsealed(2).await.unwrap();
-            db.store.seal(&LedgerHead::default(), &seals(&rows, 0)).await.unwrap();
+            let rows = db.store.unsealed(3).await.unwrap();
+            let (first, third) = (rows[0].id, rows[2].id);
+            let rows = &rows[..2];
+            db.store.seal(&LedgerHead::default(), &seals(rows, 0)).await.unwrap();
             for refused in [
                 "DELETE FROM ledger WHERE id = 1",
                 "DELETE FROM ledger WHERE sealed_seq IS NULL",
@@ -343,7 +345,7 @@ mod tests {
                 "UPDATE ledger SET campaign_id = 7 WHERE id = 1",
                 "UPDATE ledger SET import_id = 7 WHERE id = 1",
                 "UPDATE ledger SET commitment = salt WHERE id = 1",
-                "UPDATE ledger SET detail = '{}' WHERE id = 1",
+                "UPDATE ledger SET detail = '{\"n\":9}' WHERE id = 1",
                 "UPDATE ledger SET detail = '' WHERE id = 1 AND length(salt) > 0",
                 "UPDATE ledger SET salt = commitment WHERE id = 1",
                 "UPDATE ledger SET sealed_seq = 9 WHERE id = 1",
@@ -351,13 +353,16 @@ mod tests {
                 "UPDATE ledger SET hash = salt WHERE id = 1",
                 "UPDATE ledger SET id = 9 WHERE id = 1",
             ] {
+                let refused = refused.replace("id = 1", &format!("id = {first}"));
+                let refused = refused.replace("id = 3", &format!("id = {third}"));
+                let statement = sqlx::AssertSqlSafe(refused.clone());
                 let mut tx = db.store.write(Priority::Urgent).await.unwrap();
-                let done = on!(&mut tx, c => sqlx::query(refused).execute(c).await.map(drop));
+                let done = on!(&mut tx, c => sqlx::query(statement).execute(c).await.map(drop));
                 assert!(done.is_err(), "{refused}");
             }
             let mut tx = db.store.write(Priority::Urgent).await.unwrap();
-            on!(&mut tx, c => sqlx::query("UPDATE ledger SET detail = '', salt = substr(salt, 1, 0) WHERE id = 1")
-                .execute(c).await.map(drop)).expect("an erasure");
+            on!(&mut tx, c => sqlx::query(
+                "UPDATE ledger SET detail = '', salt = substr(salt, 1, 0) WHERE id = $1").bind(first).execute(c).await.map(drop)).expect("an erasure");
             tx.commit().await.unwrap();
             assert_eq!(db.store.ledger_size().await.unwrap(), 3);
         }
