@@ -28,7 +28,7 @@ find_node() {
 console() {
   # What the build was made from; the same sources are not built twice.
   local made=$web/node_modules/.built-from now
-  now=$(cd $web && find . \( -name node_modules -o -name dist \) -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
+  now=$(cd $web && find . \( -name node_modules -o -name dist -o -name screenshots -o -name schema.d.ts \) -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
   if [ -f $web/dist/index.html ] && [ "$(cat "$made" 2>/dev/null)" = "$now" ]; then
     say "Console: unchanged"
     return

@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use crate::fault::{Fault, FaultKind, Result};
-use crate::imports::{ImportSummary, rejects_path};
+use crate::imports::{ImportSummary, RejectedRow, rejects_path};
 use crate::ledger::{commitment, tree};
 use crate::{Actor, App};
 
@@ -31,6 +31,8 @@ use upload::Fed;
 
 /// The longest description of where a consent comes from, in characters.
 const LONGEST_SOURCE: usize = 200;
+/// A dry run shows so many of the rows that it rejects.
+const SHOWN_REJECTS: usize = 50;
 /// How long a chunk waits for a database that is away, each time: half a minute in all.
 const WAITS: [Duration; 7] = [
     Duration::from_millis(200),
@@ -201,8 +203,16 @@ where
     let (said_in, said) = mpsc::channel(2);
     let reading = checked.reading.clone();
     let reader_thread = tokio::task::spawn_blocking(move || rows::read(upload::Pipe::new(blocks), &reading, &said_in));
-    let mut run =
-        Run { app, order: &checked, target: None, counts: ImportCounts::default(), chunks: 0, rejects: None, progress };
+    let mut run = Run {
+        app,
+        order: &checked,
+        target: None,
+        counts: ImportCounts::default(),
+        chunks: 0,
+        rejects: None,
+        shown: Vec::new(),
+        progress,
+    };
     let (fed, written) = tokio::join!(upload::feed(&mut reader, checked.encoding, blocks_in), run.write(said));
     let read = reader_thread.await.map_err(anyhow::Error::from)?;
     let outcome = match (written, fed) {
@@ -227,6 +237,8 @@ struct Run<'a, P> {
     counts: ImportCounts,
     chunks: i64,
     rejects: Option<Rejects>,
+    /// The first rejected rows of a dry run.
+    shown: Vec<RejectedRow>,
     progress: P,
 }
 
@@ -276,6 +288,9 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
     async fn take(&mut self, parcel: Parcel) -> Result<()> {
         if let Some(rejects) = &mut self.rejects {
             rejects.file.write_all(&parcel.rejects).await.map_err(|error| no_rejects(&error))?;
+        } else {
+            let room = SHOWN_REJECTS.saturating_sub(self.shown.len());
+            self.shown.extend(first_rejects(&parcel.rejects, room));
         }
         let mut counts = self.counts;
         counts.rows = parcel.rows;
@@ -410,8 +425,27 @@ impl<P: FnMut(&Progress) + Send> Run<'_, P> {
             suppressed: counts.suppressed,
             seconds: took.as_secs_f64(),
             rejects_file,
+            first_rejects: self.shown,
         })
     }
+}
+
+/// Up to `most` lines of a file of rejects: their last five columns say which row it was, and why.
+fn first_rejects(lines: &[u8], most: usize) -> Vec<RejectedRow> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(lines);
+    let rows = reader.records().take(most).filter_map(|record| {
+        let record = record.ok()?;
+        let reasons = record.len().checked_sub(rows::REASON_COLUMNS.len())?;
+        let cell = |place: usize| record.get(reasons + place).unwrap_or_default().to_owned();
+        Some(RejectedRow {
+            line: cell(0).parse().ok()?,
+            column: cell(1),
+            value: cell(2),
+            code: cell(3),
+            reason: cell(4),
+        })
+    });
+    rows.collect()
 }
 
 fn no_rejects(error: &std::io::Error) -> Fault {

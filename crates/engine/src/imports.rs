@@ -63,6 +63,24 @@ pub struct ImportSummary {
     pub seconds: f64,
     /// Where the rejected rows are, if there are any.
     pub rejects_file: Option<String>,
+    /// The first rejected rows of a dry run, which leaves no file of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first_rejects: Vec<RejectedRow>,
+}
+
+/// A row that is no person, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct RejectedRow {
+    /// The file's line, from 1.
+    pub line: u64,
+    /// The header of the column at fault; empty when it is the whole row.
+    pub column: String,
+    /// What stands there, shortened to 64 characters.
+    pub value: String,
+    /// The reason in kebab-case; it does not change.
+    pub code: String,
+    /// What is wrong and what to do, for a person.
+    pub reason: String,
 }
 
 impl From<ImportRow> for ImportView {
@@ -81,6 +99,7 @@ impl From<ImportRow> for ImportView {
                 suppressed: row.suppressed,
                 seconds: std::time::Duration::from_millis(took_ms.unsigned_abs()).as_secs_f64(),
                 rejects_file: row.rejects_file,
+                first_rejects: Vec::new(),
             },
             state: row.state,
             file_name: row.file_name,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use store::CampaignRow;
 use utoipa::ToSchema;
 
-pub use create::{NewCampaign, create};
+pub use create::{NewCampaign, create, discard};
 pub use export::export;
 pub use preflight::{CostEstimate, MarketCost, Preflight, preflight};
 pub use steer::{LaunchOrder, cancel, launch, pause, resume, start};

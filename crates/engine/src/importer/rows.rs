@@ -22,7 +22,7 @@ const REJECTS: usize = 256 * 1024;
 /// Rows in one parcel, whatever became of them, so that progress is seen in a file of repeats.
 const ROWS: i64 = 10_000;
 /// The columns that a file of rejects has after the original ones. When such a file comes back mended, they go.
-const REASON_COLUMNS: [&str; 5] = ["line", "column", "value", "code", "reason"];
+pub(super) const REASON_COLUMNS: [&str; 5] = ["line", "column", "value", "code", "reason"];
 /// Code and reason of a cell whose bytes are wrong.
 const NOT_UTF8: (&str, &str) = (
     "cell-not-utf8",
