@@ -145,3 +145,12 @@ export async function openPage(browser, url, { preferences = {}, key, ...options
   await page.goto(url);
   return page;
 }
+
+/** Goes to a page of the console as a click would, without loading everything again. */
+export async function visit(page, path) {
+  await page.locator('h1').first().waitFor();
+  await page.evaluate((to) => history.pushState({}, '', to), path);
+  await page.waitForFunction((to) => location.pathname + location.search === to || decodeURI(location.pathname) === decodeURI(to.split('?')[0]), path);
+  await page.locator('h1').first().waitFor();
+  await page.waitForFunction(() => document.querySelector('.mantine-Skeleton-root') === null);
+}

@@ -31,7 +31,7 @@ export function Home() {
       </>
     }>
       {starting && <Begin accounts={accounts.data?.length ?? 0} lists={lists.data?.length ?? 0} campaigns={all.length} />}
-      <Today campaigns={all} />
+      {(accounts.data?.length ?? 0) > 0 && <Today campaigns={all} />}
       <Attention campaigns={all} />
       <Awaited asked={campaigns}>{(data) => <Running campaigns={data} starting={starting} />}</Awaited>
     </Page>
