@@ -114,7 +114,11 @@ export async function startBrowser() {
   if (!executablePath) throw new Error('no chromium: install it, or name it in CHROMIUM_BIN');
   return chromium.launch({
     executablePath,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'],
+    args: [
+      // Pages that are not looked at must not be put behind everything else on the machine.
+      '--disable-renderer-backgrounding', '--disable-backgrounding-occluded-windows', '--disable-background-timer-throttling',
+      '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage',
+    ],
   });
 }
 
@@ -132,6 +136,8 @@ export async function openPage(browser, url, { preferences = {}, key, ...options
     }
   }, [JSON.stringify({ language: 'en', region: 'GB', theme: 'light', ...preferences }), key ?? null]);
   const page = await context.newPage();
+  // A busy machine is slow, and no test here is about speed.
+  page.setDefaultTimeout(90_000);
   page.complaints = [];
   page.on('request', (request) => {
     const asked = new URL(request.url());
@@ -150,7 +156,6 @@ export async function openPage(browser, url, { preferences = {}, key, ...options
 export async function visit(page, path) {
   await page.locator('h1').first().waitFor();
   await page.evaluate((to) => history.pushState({}, '', to), path);
-  await page.waitForFunction((to) => location.pathname + location.search === to || decodeURI(location.pathname) === decodeURI(to.split('?')[0]), path);
-  await page.locator('h1').first().waitFor();
+  await page.locator(`[data-page="${path.split('?')[0]}"]`).waitFor();
   await page.waitForFunction(() => document.querySelector('.mantine-Skeleton-root') === null);
 }

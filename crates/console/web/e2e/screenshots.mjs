@@ -80,6 +80,8 @@ async function importing(page, shoot) {
   await page.locator('input[type=file]').setInputFiles(new URL('../../../../fixtures/egypt.csv', import.meta.url).pathname);
   await page.locator('.footacts').waitFor();
   await page.locator('input[maxlength="200"]').fill('counter at the Cairo fair');
+  await page.locator('.card input.mantine-Select-input').nth(-2).click();
+  await page.getByRole('option', { name: /^(Egypt|مصر)$/ }).click();
   await shoot('import-2-match');
   await page.locator('.footacts button').last().click();
   await page.locator('.facts').waitFor();

@@ -41,7 +41,7 @@ export async function setTheStage(hudhud) {
     return counts.planned + counts.queued + counts.submitting === 0;
   });
   await hudhud.request('POST', '/api/v1/optouts', { person: '+20 100 123 4567', reason: 'asked at the till' });
-  const running = await campaign(hudhud, 'عرض نهاية الأسبوع', { lists: ['معرض القاهرة'], language: 'ar', rate: 6 });
+  const running = await campaign(hudhud, 'عرض نهاية الأسبوع', { lists: ['معرض القاهرة'], language: 'ar', rate: 4 });
   const paused = await campaign(hudhud, 'Loyalty points reminder', { lists: ['Loyalty club'], rate: 1 });
   await hudhud.request('POST', `/api/v1/campaigns/${paused}/pause`, { reason: 'Wrong discount in the text' });
   await campaign(hudhud, 'Autumn preview', { launch: false, lists: ['Loyalty club', 'Spring fair'] });

@@ -87,3 +87,16 @@ export function guess(header: string[], rows: string[][]): Partial<Record<Field,
   }
   return found;
 }
+
+/** Whether a number as it stands in a file leaves its country out. What is no number at all is not our question. */
+export function isNational(cell: string): boolean {
+  const plain = cell.replace(/\p{Nd}/gu, (digit) => String(digitOf(digit))).replace(/[^0-9+]/g, '');
+  return plain.length >= 7 && !plain.startsWith('+') && !plain.startsWith('00') && plain.length <= 11;
+}
+
+/** The value of a decimal digit of the scripts that our files come in. */
+function digitOf(digit: string): number {
+  const code = digit.codePointAt(0) ?? 0;
+  for (const zero of [0x30, 0x660, 0x6f0, 0x966, 0x9e6]) if (code >= zero && code <= zero + 9) return code - zero;
+  return 0;
+}

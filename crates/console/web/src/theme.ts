@@ -30,7 +30,10 @@ export const theme = createTheme({
     Button: { defaultProps: { size: 'sm' } },
     Badge: { defaultProps: { radius: 'sm' } },
     Table: { defaultProps: { verticalSpacing: 9, horizontalSpacing: 'sm' } },
-    Modal: { defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 }, padding: 'lg', radius: 'lg' } },
+    Modal: {
+      defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 }, padding: 'lg', radius: 'lg' },
+      styles: { content: { background: 'var(--card)' }, header: { background: 'var(--card)' }, title: { fontWeight: 650, fontSize: '1.125rem' } },
+    },
     Tooltip: { defaultProps: { withArrow: true, openDelay: 250, events: { hover: true, focus: true, touch: true } } },
   },
 });

@@ -58,7 +58,7 @@ function One({ account, numbers }: { account: Account; numbers: BusinessNumber[]
         {sync.error !== null && <div style={{ marginBlockStart: 12 }}><ProblemNotice error={sync.error} /></div>}
       </div>
       {numbers.length === 0 ? <div style={{ padding: '0 20px 18px' }}><Notice><p>{t('accounts.noNumbers')}</p></Notice></div> : (
-        <Scroll label={t('accounts.numbers')}>
+        <Scroll label={`${t('accounts.numbers')}: ${account.name}`}>
           <Table>
             <Table.Caption>{t('accounts.numbers')}</Table.Caption>
             <Table.Thead><Table.Tr><Table.Th>{t('board.number')}</Table.Th><Table.Th>{t('campaigns.state')}</Table.Th><Table.Th>{t('board.quality')}</Table.Th><Table.Th className="num">{t('accounts.rate')}</Table.Th><Table.Th className="num">{t('accounts.limit')}</Table.Th><Table.Th><span className="skip">{t('act.acts')}</span></Table.Th></Table.Tr></Table.Thead>

@@ -24,10 +24,10 @@ export function CampaignPage() {
   const asked = useCampaign(id);
   const campaign = asked.data;
   return (
-    <Page title={campaign?.name ?? t('campaign.title')}
+    <Page key={id} title={campaign?.name ?? t('campaign.title')}
       sub={campaign && <span style={{ display: 'flex', flexWrap: 'wrap', gap: '4px 12px', alignItems: 'center' }}><CampaignState state={campaign.state} />{campaign.reason && <Reason words={campaign.reason} />}<AsOf at={asked.dataUpdatedAt} /></span>}
       acts={campaign && <Acts campaign={campaign} />}>
-      <Awaited asked={asked} rows={8}>{(data) => (data.state === 'draft' ? <Draft campaign={data} /> : <Standing campaign={data} />)}</Awaited>
+      <Awaited asked={asked} rows={8}>{(data) => (data.state === 'draft' ? <Draft campaign={data} /> : <Standing campaign={data} at={asked.dataUpdatedAt} />)}</Awaited>
     </Page>
   );
 }
@@ -84,32 +84,28 @@ function Draft({ campaign }: { campaign: Campaign }) {
 /** How many messages had left, seen from here: kept while the console is open, so that the pace has a past. */
 const seen = new Map<number, Sample[]>();
 
-function useSamples(campaign: Campaign): Sample[] {
+function useSamples(campaign: Campaign, at: number): Sample[] {
   const [samples, setSamples] = useState<Sample[]>(seen.get(campaign.id) ?? []);
   const count = gone(campaign.counts);
   useEffect(() => {
-    const take = () => setSamples((before) => {
+    setSamples((before) => {
       const last = before.at(-1);
-      const at = Date.now();
-      if (last && at - last.at < 1_500) return before;
+      if (last && at - last.at < 1_000) return before;
       const all = [...before, { at, gone: count }].slice(-600);
       seen.set(campaign.id, all);
       return all;
     });
-    take();
-    if (campaign.state !== 'running') return;
-    const timer = setInterval(take, 2_000);
-    return () => clearInterval(timer);
-  }, [campaign.id, campaign.state, count]);
+    // Once for each answer: the count belongs to the time at which it was given.
+  }, [campaign.id, at, count]);
   return samples;
 }
 
-function Standing({ campaign }: { campaign: Campaign }) {
+function Standing({ campaign, at }: { campaign: Campaign; at: number }) {
   const { t } = useTranslation();
   const format = useFormat();
   const queue = useQueue().data ?? [];
   const { counts, total } = campaign;
-  const samples = useSamples(campaign);
+  const samples = useSamples(campaign, at);
   const points = useMemo(() => paces(samples), [samples]);
   const lanes = queue.filter((row) => campaign.numbers.includes(row.phone_number_id));
   const ofNumbers = lanes.every((row) => row.rate != null) ? lanes.reduce((sum, row) => sum + (row.rate ?? 0), 0) : null;
@@ -199,7 +195,7 @@ function Pace({ points, limit }: { points: { at: number; pace: number }[]; limit
     <Card title={t('pace.title')} aside={
       <SegmentedControl size="xs" value={view} onChange={setView} aria-label={t('pace.view')} data={[{ value: 'chart', label: t('pace.asChart') }, { value: 'table', label: t('pace.asTable') }]} />
     }>
-      {view === 'chart' ? <PaceChart points={points} limit={limit} /> : (
+      {points.length < 2 ? <p className="dim" style={{ minBlockSize: 60 }}>{t('pace.soon')}</p> : view === 'chart' ? <PaceChart points={points} limit={limit} /> : (
         <Scroll label={t('pace.title')}>
           <Table verticalSpacing={4}>
             <Table.Caption>{t('pace.title')}</Table.Caption>

@@ -192,8 +192,8 @@ function Short({ campaigns }: { campaigns: Campaign[] }) {
       {campaigns.map((campaign) => (
         <li key={campaign.id} style={{ paddingBlock: 9, alignItems: 'center', flexWrap: 'wrap', gap: '4px 14px' }}>
           <div className="about"><Link to="/campaigns/$campaign" params={{ campaign: String(campaign.id) }} className="plain"><Name>{campaign.name}</Name></Link></div>
-          <span className="small dim"><Time at={campaign.start_at && campaign.state === 'scheduled' ? campaign.start_at : (campaign.finished_at ?? campaign.created_at)} /></span>
           <CampaignState state={campaign.state} />
+          <span className="small dim"><Time at={campaign.start_at && campaign.state === 'scheduled' ? campaign.start_at : (campaign.finished_at ?? campaign.created_at)} /></span>
         </li>
       ))}
     </ul>

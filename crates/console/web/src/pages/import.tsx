@@ -4,13 +4,13 @@ import { type DragEvent, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { download, type ImportSummary, upload } from '../api/client.ts';
-import { BEGINNING, type Delimiter, DELIMITERS, type Encoding, ENCODINGS, encodingOf, delimiterOf, type Field, guess, rowsOf } from '../csv.ts';
+import { BEGINNING, type Delimiter, DELIMITERS, delimiterOf, type Encoding, encodingOf, ENCODINGS, type Field, guess, isNational, rowsOf } from '../csv.ts';
 import { countryName, useFormat } from '../format.ts';
 import { usePreferences } from '../prefs.ts';
 import { askAgain, useLists, useMay } from '../queries.ts';
 import { useAct } from '../ui/act.tsx';
 import { Icon } from '../ui/icons.tsx';
-import { Card, Fact, Ident, Meter, Name, Notice, Num, Page, ProblemNotice, Said, Scroll } from '../ui/parts.tsx';
+import { Card, Fact, Meter, Name, Notice, Num, Page, ProblemNotice, Said, Scroll } from '../ui/parts.tsx';
 import { LinkButton } from '../ui/link.tsx';
 
 interface Choice {
@@ -36,7 +36,7 @@ export function Import() {
   const [beginning, setBeginning] = useState(new Uint8Array());
   const [checked, setChecked] = useState<ImportSummary | null>(null);
   const [done, setDone] = useState<ImportSummary | null>(null);
-  const { language, region } = usePreferences();
+  const { language } = usePreferences();
   const body = useRef<HTMLDivElement>(null);
   const go = (to: number) => {
     setStep(to);
@@ -52,7 +52,7 @@ export function Import() {
     setBeginning(bytes);
     setChecked(null);
     setChoice({
-      file, encoding, delimiter, columns, region, list: file.name.replace(/\.[^.]*$/, '').slice(0, 80), source: '',
+      file, encoding, delimiter, columns, region: null, list: file.name.replace(/\.[^.]*$/, '').slice(0, 80), source: '',
       consent: columns.opt_in_at ? 'column' : 'day', day: '',
     });
     go(1);
@@ -128,6 +128,8 @@ function Matching({ choice, change, beginning, back, next }: {
     change({ ...part, columns: guess(again[0] ?? [], again.slice(1)) });
   }
   const tomorrow = new Date(Date.now()).toISOString().slice(0, 10);
+  const phones = choice.columns.phone === undefined ? [] : rows.map((row) => row[header.indexOf(choice.columns.phone as string)] ?? '');
+  const national = phones.some(isNational);
   const list = lists.find(({ name }) => name === choice.list.trim());
   const ready = choice.columns.phone !== undefined && choice.list.trim() !== '' && choice.source.trim() !== '' && (choice.consent === 'column' ? choice.columns.opt_in_at !== undefined : choice.day !== '' && choice.day <= tomorrow);
   return (
@@ -157,8 +159,9 @@ function Matching({ choice, change, beginning, back, next }: {
         <div style={{ display: 'flex', flexWrap: 'wrap', gap: 14, marginBlockStart: 14 }}>
           <Select size="sm" w={220} label={t('import.match.encoding')} value={choice.encoding} allowDeselect={false} onChange={(value) => value && reread({ encoding: value as Encoding })} data={ENCODINGS.map((value) => ({ value, label: t(`import.encoding.${value}`) }))} />
           <Select size="sm" w={180} label={t('import.match.delimiter')} value={choice.delimiter} allowDeselect={false} onChange={(value) => value && reread({ delimiter: value as Delimiter })} data={DELIMITERS.map((value) => ({ value, label: t(`import.delimiter.${{ ',': 'comma', ';': 'semicolon', '\t': 'tab', '|': 'pipe' }[value]}`) }))} />
-          <Select size="sm" w={260} searchable clearable label={t('import.match.region')} description={t('import.match.regionHint')} inputWrapperOrder={['label', 'input', 'description']} value={choice.region} onChange={(value) => change({ region: value })} placeholder={t('import.match.noRegion')}
-            data={[...new Set([choice.region ?? 'EG', ...COUNTRIES])].map((value) => ({ value, label: countryName(value) })).sort((a, b) => a.label.localeCompare(b.label))} />
+          <Select size="sm" w={300} searchable clearable label={t('import.match.region')} description={t('import.match.regionHint')} inputWrapperOrder={['label', 'input', 'description']} value={choice.region} onChange={(value) => change({ region: value })} placeholder={t('import.match.noRegion')}
+            error={national && choice.region === null ? t('import.match.needsRegion') : undefined}
+            data={COUNTRIES.map((value) => ({ value, label: countryName(value) })).sort((a, b) => a.label.localeCompare(b.label))} />
         </div>
       </Card>
       <div className="columns even" style={{ marginBlockStart: 16 }}>
@@ -239,6 +242,7 @@ function Checking({ choice, checked, keep, back, next }: {
 function Outcome({ summary, dry }: { summary: ImportSummary; dry?: boolean }) {
   const { t } = useTranslation();
   const rejects = summary.first_rejects ?? [];
+  const [all, setAll] = useState(false);
   return (
     <>
       <div className="facts">
@@ -255,12 +259,13 @@ function Outcome({ summary, dry }: { summary: ImportSummary; dry?: boolean }) {
               <Table.Caption>{t('import.check.bad')}</Table.Caption>
               <Table.Thead><Table.Tr><Table.Th className="num">{t('import.check.line')}</Table.Th><Table.Th>{t('import.check.column')}</Table.Th><Table.Th>{t('import.check.value')}</Table.Th><Table.Th>{t('import.check.why')}</Table.Th></Table.Tr></Table.Thead>
               <Table.Tbody>
-                {rejects.slice(0, 50).map((row) => (
-                  <Table.Tr key={row.line}><Table.Td className="num"><Num>{row.line}</Num></Table.Td><Table.Td><Name>{row.column}</Name></Table.Td><Table.Td><Ident>{row.value}</Ident></Table.Td><Table.Td className="small" style={{ minInlineSize: 260 }}><RejectReason code={row.code} reason={row.reason} /></Table.Td></Table.Tr>
+                {rejects.slice(0, all ? 50 : 10).map((row) => (
+                  <Table.Tr key={row.line}><Table.Td className="num"><Num>{row.line}</Num></Table.Td><Table.Td><Name>{row.column}</Name></Table.Td><Table.Td><bdi dir="ltr" className="mono nowrap">{row.value}</bdi></Table.Td><Table.Td className="small" style={{ minInlineSize: 260 }}><RejectReason code={row.code} reason={row.reason} /></Table.Td></Table.Tr>
                 ))}
               </Table.Tbody>
             </Table>
           </Scroll>
+          {!all && rejects.length > 10 && <div style={{ padding: 12, textAlign: 'center' }}><Button variant="default" size="xs" onClick={() => setAll(true)}>{t('act.more')}</Button></div>}
         </Card>
       )}
     </>

@@ -41,7 +41,7 @@ export function SignIn() {
   const wrong = refusal !== null && refusal.problem.status === 401;
   return (
     <div className="signin">
-      <div className="who"><LanguageMenu /><Settings /></div>
+      <header className="who"><LanguageMenu /><Settings /></header>
       <main>
         <div className="box">
           <Hoopoe size={56} />

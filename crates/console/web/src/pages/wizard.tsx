@@ -121,12 +121,18 @@ function Steps({ templates, lists, numbers }: { templates: Template[]; lists: Li
   );
 }
 
+/** What somebody without a name is called, in the template's language. */
+const NAMELESS: Record<string, string> = { en: 'friend', ar: 'صديقنا', es: 'cliente', pt: 'cliente', fr: 'client' };
+
 /** A first guess at what fills the variables: the name where Meta's example stands first, its example elsewhere. */
 function suggested(template: Template): Record<string, string> {
   const examples = examplesOf(template.components);
   const first = template.parameters[0];
   return Object.fromEntries(template.parameters.map((key) => {
-    if (/name|nombre|nome/i.test(key) || (key === first && key === '1')) return [key, `{name|${examples[key] ?? ''}}`];
+    if (/name|nombre|nome/i.test(key) || (key === first && key === '1')) {
+      const fallback = NAMELESS[template.language.slice(0, 2)];
+      return [key, fallback === undefined ? '{name}' : `{name|${fallback}}`];
+    }
     return [key, examples[key] ?? ''];
   }));
 }

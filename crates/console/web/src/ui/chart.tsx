@@ -29,7 +29,7 @@ export function PaceChart({ points, limit, height = 190 }: { points: { at: numbe
       width: place.clientWidth, height, cursor: { show: false }, legend: { show: false },
       scales: { x: { time: true }, y: { range: (_, __, most) => [0, Math.max(1, most * 1.15)] } },
       axes: [
-        { ...axis, values: (_, marks) => marks.map((mark) => format.clock(mark * 1000)), space: 110 },
+        { ...axis, size: 30, incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600], values: (_, marks) => marks.map((mark) => format.clock(mark * 1000)), space: 110 },
         { ...axis, side: language === 'ar' ? 1 : 3, size: 46, values: (_, marks) => marks.map((mark) => format.number(mark)), space: 34 },
       ],
       series: [

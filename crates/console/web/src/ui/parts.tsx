@@ -1,6 +1,6 @@
 // Small pieces that every page is made of.
 import { Button, Skeleton, Text, Title, Tooltip } from '@mantine/core';
-import { type ReactNode, useEffect, useRef } from 'react';
+import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { NO_ANSWER, Refusal } from '../api/client.ts';
@@ -63,6 +63,7 @@ export function Page({ title, sub, acts, narrow, children }: {
 }) {
   const heading = useRef<HTMLHeadingElement>(null);
   const words = typeof title === 'string' ? title : undefined;
+  const [path] = useState(() => window.location.pathname);
   useEffect(() => {
     heading.current?.focus({ preventScroll: true });
   }, []);
@@ -70,7 +71,7 @@ export function Page({ title, sub, acts, narrow, children }: {
     document.title = words ? `${words} · Hudhud` : 'Hudhud';
   }, [words]);
   return (
-    <div className={narrow ? 'page narrow' : 'page'}>
+    <div className={narrow ? 'page narrow' : 'page'} data-page={path}>
       <div className="pagehead">
         <div>
           <Title order={1} ref={heading} tabIndex={-1}>{title}</Title>

@@ -62,8 +62,8 @@ export function Shell() {
     <>
       <a className="skip" href="#main">{t('shell.skip')}</a>
       <AppShell header={{ height: 54 }} navbar={{ width: 236, breakpoint: 'md', collapsed: { mobile: !opened } }} padding={0} layout="alt">
-        <AppShell.Navbar withBorder={false}>
-          <nav className="nav" aria-label={t('shell.navigation')} style={{ blockSize: '100%' }}>
+        <AppShell.Navbar withBorder={false} aria-label={t('shell.navigation')}>
+          <div className="nav">
             <div style={{ display: 'flex', justifyContent: 'space-between', alignItems: 'flex-start' }}>
               <Link to="/" className="brand" activeProps={{}}><Hoopoe />{t('shell.brand')}</Link>
               <Burger hiddenFrom="md" opened onClick={close} size="sm" aria-label={t('shell.closeMenu')} />
@@ -73,21 +73,21 @@ export function Shell() {
               if (shown.length === 0) return null;
               return (
                 <div key={group ?? 'first'}>
-                  {group && <h2>{t(`nav.group.${group}`)}</h2>}
+                  {group && <div className="group">{t(`nav.group.${group}`)}</div>}
                   {shown.map((place) => <NavItem key={place.to} {...place} />)}
                 </div>
               );
             })}
-          </nav>
+          </div>
         </AppShell.Navbar>
         <AppShell.Header withBorder={false}>
-          <header className="topbar">
+          <div className="topbar">
             <Burger hiddenFrom="md" opened={opened} onClick={toggle} size="sm" aria-label={t('shell.menu')} aria-expanded={opened} />
             <div className="grow"><Health /></div>
             <LanguageMenu />
             <Settings />
             <Who />
-          </header>
+          </div>
         </AppShell.Header>
         <AppShell.Main className="main" id="main" tabIndex={-1}>
           <Paused />
