@@ -47,11 +47,11 @@ test('somebody with a key gets from nothing to a delivered message by what the p
   const rows = ['Nombre;Teléfono;Ciudad', 'Lucía;600 000 401;Madrid', 'Mateo;+34 600 000 402;Sevilla', 'Nadie;;Madrid', 'Hoja;2,01E+11;Lugo'];
   await page.locator('input[type=file]').setInputFiles({ name: 'feria.csv', mimeType: 'text/csv', buffer: Buffer.from(rows.join('\r\n'), 'latin1') });
   await page.getByText('First rows of the file').first().waitFor({ state: 'attached' });
-  assert.equal(await page.getByLabel('What is in “Teléfono”').inputValue(), 'Phone number');
-  await page.getByLabel('Country of numbers without a country code').fill('Spain');
+  assert.equal(await page.getByRole('combobox', { name: 'What is in “Teléfono”' }).inputValue(), 'Phone number');
+  await page.getByRole('combobox', { name: 'Country of numbers without a country code' }).fill('Spain');
   await page.getByRole('option', { name: 'Spain' }).click();
   await page.getByLabel('Where did they opt in?').fill('autumn fair');
-  await page.getByLabel('Day of consent', { exact: false }).last().fill('2026-01-05');
+  await page.locator('input[type=date]').fill('2026-01-05');
   await button(page, 'Check the file').click();
   await page.getByText('Rows that are wrong').first().waitFor();
   await page.getByText('This is only a check').waitFor({ state: 'detached' });
@@ -60,7 +60,7 @@ test('somebody with a key gets from nothing to a delivered message by what the p
 
   await page.getByRole('link', { name: 'Use in a campaign' }).click();
   await page.getByLabel('Name of the campaign').fill('Feria');
-  await page.getByLabel('Template', { exact: false }).first().click();
+  await page.getByRole('combobox', { name: 'Template' }).click();
   await page.getByRole('option', { name: 'eid_offer · Spanish' }).click();
   await page.getByText('Quiero saber más').waitFor();
   await button(page, 'Next').click();
@@ -163,21 +163,25 @@ test('in Arabic the page runs from right to left, and a phone number from left t
 
 const PAGES = ['/', '/campaigns', '/campaigns/1', '/campaigns/new?list=Spring%20fair&template=eid_offer&language=en', '/lists', '/lists/import', '/templates', '/queue', '/in-doubt', '/opt-outs', '/accounts', '/keys', '/nowhere'];
 
-test('axe finds nothing on any page, light and dark', { timeout: 240_000 }, async () => {
-  const report = async (page, where) => {
-    const { violations } = await new AxeBuilder({ page }).withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']).analyze();
-    return violations.map(({ id, nodes }) => `${where}: ${id}: ${nodes.slice(0, 2).map(({ html, any }) => `${html.slice(0, 160)} ${any[0]?.message ?? ''}`).join(' | ')}`);
-  };
+test('axe finds nothing on any page, and no faint text in either theme', { timeout: 200_000 }, async () => {
   const found = [];
   for (const theme of ['light', 'dark']) {
+    // Names, roles and order are the same in both themes; colours are not.
+    const report = async (page, where) => {
+      const axe = new AxeBuilder({ page });
+      if (theme === 'light') axe.withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']);
+      else axe.withRules(['color-contrast']);
+      const { violations } = await axe.analyze();
+      found.push(...violations.map(({ id, nodes }) => `${where}: ${id}: ${nodes.slice(0, 2).map(({ html, any }) => `${html.slice(0, 160)} ${any[0]?.message ?? ''}`).join(' | ')}`));
+    };
     const out = await openPage(browser, hudhud.url, { preferences: { theme }, colorScheme: theme });
     await out.locator('h1').waitFor();
-    found.push(...await report(out, `sign-in ${theme}`));
+    await report(out, `sign-in ${theme}`);
     await out.context().close();
     const page = await openPage(browser, hudhud.url, { preferences: { theme }, colorScheme: theme, key: hudhud.adminKey });
     for (const path of PAGES) {
       await visit(page, path);
-      found.push(...await report(page, `${path} ${theme}`));
+      await report(page, `${path} ${theme}`);
     }
     assertQuiet(page);
     await page.context().close();

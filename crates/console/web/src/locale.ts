@@ -58,17 +58,22 @@ export function relative(style: Style, at: string | number, now: number): string
   return words.format(Math.round(seconds / 86_400), 'day');
 }
 
+/** Country codes of one and two digits (ITU-T E.164); all others have three. */
+const SHORT_CODES = /^(?:[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58])/;
+
 /** A phone number in groups, from its E.164 form: easier to read, and the same in every language. */
 export function phone(e164: string): string {
-  const digits = e164.replace(/[^0-9]/g, '');
-  if (digits.length < 8) return e164;
-  const groups: string[] = [];
-  let rest = digits;
+  if (!/^\+?\d{8,15}$/.test(e164)) return e164;
+  const digits = e164.replace('+', '');
+  const code = SHORT_CODES.exec(digits)?.[0] ?? digits.slice(0, 3);
+  const groups = [code];
+  let rest = digits.slice(code.length);
   while (rest.length > 4) {
-    groups.unshift(rest.slice(-3));
-    rest = rest.slice(0, -3);
+    const size = rest.length === 8 ? 4 : 3;
+    groups.push(rest.slice(0, size));
+    rest = rest.slice(size);
   }
-  return `+${[rest, ...groups].join(' ')}`;
+  return `+${[...groups, rest].join(' ')}`;
 }
 
 /** Bytes as people say them. */

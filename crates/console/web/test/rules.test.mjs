@@ -50,6 +50,9 @@ test('a phone number keeps its digits in their order, with the plus sign first',
     assert.equal(shown.replace(/ /g, ''), number);
     assert.ok(shown.startsWith('+'));
   }
+  assert.equal(locale.phone('+201001234567'), '+20 100 123 4567');
+  assert.equal(locale.phone('+34600000400'), '+34 600 000 400');
+  assert.equal(locale.phone('+971501234567'), '+971 501 234 567');
   assert.equal(locale.phone('EG.1349abc'), 'EG.1349abc');
 });
 

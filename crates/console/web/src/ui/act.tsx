@@ -18,7 +18,7 @@ export function useAct<A extends unknown[]>(does: (...given: A) => Promise<unkno
     setError(null);
     try {
       await does(...given);
-      await askAgain();
+      void askAgain();
       then?.();
       return true;
     } catch (refused) {
