@@ -26,7 +26,7 @@ function assertQuiet(page) {
 
 const button = (page, name) => page.getByRole('button', { name, exact: true });
 
-test('somebody with a key gets from nothing to a delivered message by what the pages say', { timeout: 150_000 }, async () => {
+test('somebody with a key gets from nothing to a delivered message by what the pages say', { timeout: 300_000 }, async () => {
   const page = await openPage(browser, hudhud.url);
   await page.getByLabel('API key').fill('hudhud_mistyped');
   await button(page, 'Sign in').click();
@@ -78,7 +78,7 @@ test('somebody with a key gets from nothing to a delivered message by what the p
   await page.context().close();
 });
 
-test('a running campaign is paused, resumed and stopped by buttons that say what they do', { timeout: 120_000 }, async () => {
+test('a running campaign is paused, resumed and stopped by buttons that say what they do', { timeout: 180_000 }, async () => {
   await hudhud.people('Spring fair', 300);
   const id = await campaign(hudhud, 'Spring offer', { rate: 3 });
   const page = await openPage(browser, hudhud.url, { key: hudhud.adminKey });
@@ -101,7 +101,7 @@ test('a running campaign is paused, resumed and stopped by buttons that say what
   await page.context().close();
 });
 
-test('a person is looked up in any form, and the verdict comes first', { timeout: 90_000 }, async () => {
+test('a person is looked up in any form, and the verdict comes first', { timeout: 180_000 }, async () => {
   const page = await openPage(browser, hudhud.url, { key: hudhud.adminKey });
   await visit(page, '/opt-outs');
   await page.locator('[data-search]').fill('0020 100 123 4567');
@@ -121,7 +121,7 @@ test('a person is looked up in any form, and the verdict comes first', { timeout
   await page.context().close();
 });
 
-test('each role sees its own pages and acts only', { timeout: 90_000 }, async () => {
+test('each role sees its own pages and acts only', { timeout: 180_000 }, async () => {
   for (const [role, sees, misses] of [['viewer', ['Campaigns', 'Sending'], ['In doubt', 'Opt-out list', 'API keys']], ['operator', ['In doubt', 'Opt-out list'], ['API keys']]]) {
     const page = await openPage(browser, hudhud.url, { key: hudhud.key(role) });
     await page.getByRole('navigation').getByRole('link', { name: sees.at(-1) }).waitFor();
@@ -134,7 +134,7 @@ test('each role sees its own pages and acts only', { timeout: 90_000 }, async ()
   }
 });
 
-test('in Arabic the page runs from right to left, and a phone number from left to right', { timeout: 90_000 }, async () => {
+test('in Arabic the page runs from right to left, and a phone number from left to right', { timeout: 180_000 }, async () => {
   const page = await openPage(browser, hudhud.url, { key: hudhud.adminKey });
   await page.getByRole('button', { name: /^Language/ }).click();
   await page.getByRole('menuitem', { name: 'العربية' }).click();
@@ -163,7 +163,7 @@ test('in Arabic the page runs from right to left, and a phone number from left t
 
 const PAGES = ['/', '/campaigns', '/campaigns/1', '/campaigns/new?list=Spring%20fair&template=eid_offer&language=en', '/lists', '/lists/import', '/templates', '/queue', '/in-doubt', '/opt-outs', '/accounts', '/keys', '/nowhere'];
 
-test('axe finds nothing on any page, and no faint text in either theme', { timeout: 200_000 }, async () => {
+test('axe finds nothing on any page, and no faint text in either theme', { timeout: 420_000 }, async () => {
   const found = [];
   for (const theme of ['light', 'dark']) {
     // Names, roles and order are the same in both themes; colours are not.
@@ -189,7 +189,7 @@ test('axe finds nothing on any page, and no faint text in either theme', { timeo
   assert.deepEqual(found, []);
 });
 
-test('no page is wider than a phone of 390 px, in either direction of reading', { timeout: 150_000 }, async () => {
+test('no page is wider than a phone of 390 px, in either direction of reading', { timeout: 300_000 }, async () => {
   for (const preferences of [{ language: 'en' }, { language: 'ar', region: 'EG' }]) {
     const page = await openPage(browser, hudhud.url, { key: hudhud.adminKey, preferences, viewport: { width: 390, height: 844 } });
     for (const path of PAGES) {

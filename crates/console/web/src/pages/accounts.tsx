@@ -74,7 +74,7 @@ function One({ account, numbers }: { account: Account; numbers: BusinessNumber[]
                   <Table.Td><Quality quality={number.quality} /></Table.Td>
                   <Table.Td className="num">{number.rate == null ? t('pace.free') : t('pace.perSecond', { pace: format.number(number.rate) })}</Table.Td>
                   <Table.Td className="num">{/^\d+$/.test(number.messaging_limit) ? format.number(Number(number.messaging_limit)) : number.messaging_limit === 'UNLIMITED' ? t('numbers.unlimited') : '—'}</Table.Td>
-                  <Table.Td><div className="acts-cell"><NumberActs number={number} /></div></Table.Td>
+                  <Table.Td><div className="acts-cell wraps"><NumberActs number={number} /></div></Table.Td>
                 </Table.Tr>
               ))}
             </Table.Tbody>

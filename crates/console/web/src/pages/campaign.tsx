@@ -204,7 +204,7 @@ function Pace({ points, limit }: { points: { at: number; pace: number }[]; limit
           </Table>
         </Scroll>
       )}
-      <p className="tiny dim" style={{ marginBlockEnd: 0 }}>{limit === null ? t('pace.noLimit') : t('pace.dashed', { limit: format.number(limit) })}</p>
+      {points.length > 1 && <p className="tiny dim" style={{ marginBlockEnd: 0 }}>{limit === null ? t('pace.noLimit') : t('pace.dashed', { limit: format.number(limit) })}</p>}
     </Card>
   );
 }

@@ -186,8 +186,8 @@ function What({ plan, change, templates, template }: {
             <Bubble template={template} params={plan.params} columns={sample === 'with' ? columns : {}} />
             {Object.keys(columns).length > 0 && (
               <Radio.Group value={sample} onChange={(value) => setSample(value as 'with' | 'without')} label={t('bubble.person')} mt="sm">
-                <div className="small" style={{ display: 'grid', gap: 6, marginBlockStart: 6 }}>
-                  <Radio size="xs" value="with" label={t('bubble.with')} /><Radio size="xs" value="without" label={t('bubble.without')} />
+                <div style={{ display: 'grid', gap: 10, marginBlockStart: 8 }}>
+                  <Radio value="with" label={t('bubble.with')} /><Radio value="without" label={t('bubble.without')} />
                 </div>
               </Radio.Group>
             )}
@@ -218,7 +218,7 @@ function Whom({ plan, change, lists, numbers, chosen }: {
                 <Checkbox checked={inside} disabled={out} label={<Name>{list.name}</Name>} onChange={(event) => change({ lists: toggle(plan.lists, list.name, event.currentTarget.checked) })} />
                 <div className="small dim" style={{ marginInlineStart: 32 }}>{t('lists.reach', { reach: format.number(list.members - list.suppressed), all: format.number(list.members) })}</div>
               </div>
-              {!inside && <Checkbox size="xs" checked={out} label={t('wizard.audience.exclude')} aria-label={`${t('wizard.audience.exclude')}: ${list.name}`} onChange={(event) => change({ excluded: toggle(plan.excluded, list.name, event.currentTarget.checked) })} />}
+              {!inside && <Checkbox checked={out} label={t('wizard.audience.exclude')} aria-label={`${t('wizard.audience.exclude')}: ${list.name}`} onChange={(event) => change({ excluded: toggle(plan.excluded, list.name, event.currentTarget.checked) })} />}
             </div>
           );
         })}
