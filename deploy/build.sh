@@ -12,29 +12,16 @@ find_cc
 
 web=crates/console/web
 
-# Vite 8 needs Node 20.19 or newer; where the system's is older, npm brings one.
-find_node() {
-  local right='const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'
-  command -v npm >/dev/null || return 1
-  node -e "$right" 2>/dev/null && return 0
-  local own=$web/node_modules/.node
-  [ -x "$own/node_modules/node/bin/node" ] || {
-    say "Node $(node --version 2>/dev/null || echo '(none)') is too old for the console's build; fetching the npm package node@22"
-    npm install --silent --no-save --prefix "$own" node@22 >&2 || return 1
-  }
-  PATH=$PWD/$own/node_modules/node/bin:$PATH
-}
-
 console() {
   # What the build was made from; the same sources are not built twice.
   local made=$web/node_modules/.built-from now
-  now=$(cd $web && find . \( -name node_modules -o -name dist \) -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
+  now=$(cd $web && find . \( -name node_modules -o -name .node -o -name dist -o -name screenshots -o -name schema.d.ts \) -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
   if [ -f $web/dist/index.html ] && [ "$(cat "$made" 2>/dev/null)" = "$now" ]; then
     say "Console: unchanged"
     return
   fi
-  if ! find_node; then
-    say "Console: left out, since there is no npm here. Everything else works; install nodejs and npm, and run this again."
+  if ! find_node $web; then
+    say "Console: left out, since there is no Node here. Everything else works; install nodejs and npm, and run this again."
     return
   fi
   say "Console: npm ci and build in $web"

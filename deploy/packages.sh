@@ -8,6 +8,23 @@ say() { printf '%s\n' "$*" >&2; }
 has_redis() { [ -n "${REDIS_SERVER_BIN:-}" ] || command -v redis-server >/dev/null || command -v valkey-server >/dev/null; }
 has_postgres() { command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 
+# has_chromium: is a browser there for the console's tests?
+has_chromium() { [ -n "${CHROMIUM_BIN:-}" ] || command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; }
+
+# find_node FOLDER: puts a Node on the path that builds and tests the console in FOLDER. Vite 8 needs 20.19 or newer;
+# where the system's is older, npm brings one.
+find_node() {
+  local right='const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'
+  command -v npm >/dev/null || install_packages nodejs npm || return 1
+  node -e "$right" 2>/dev/null && return 0
+  local own=$1/.node
+  [ -x "$own/node_modules/node/bin/node" ] || {
+    say "Node $(node --version 2>/dev/null || echo '(none)') is too old for the console's build; fetching the npm package node@22"
+    npm install --silent --no-save --prefix "$own" node@22 >&2 || return 1
+  }
+  PATH=$PWD/$own/node_modules/node/bin:$PATH
+}
+
 # install_packages PACKAGE…: by apt-get, as root or through sudo.
 install_packages() {
   local as_root=()

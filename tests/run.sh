@@ -4,7 +4,7 @@
 #   tests/run.sh           what .ci/run runs
 #   tests/run.sh --long    also the long stories
 #
-# Installs what is missing (Redis and PostgreSQL from the system's packages). Uses private servers only, on sockets and
+# Installs what is missing (Redis, PostgreSQL and Chromium from the system's packages). Uses private servers only, on sockets and
 # ports of its own: services that the system may run are left alone. Goes on after a failure, so that one run tells
 # everything, and exits 1 at the end if anything failed.
 set -uo pipefail
@@ -25,6 +25,7 @@ find_rust && find_cc || exit 1
 has_redis || install_packages redis-server || exit 1
 has_postgres || install_packages postgresql || exit 1
 command -v python3 >/dev/null || install_packages python3 || exit 1
+has_chromium || install_packages chromium fonts-noto-core || exit 1
 
 target=${CARGO_TARGET_DIR:-$PWD/target}
 results=()
@@ -74,7 +75,15 @@ tests() {
   HUDHUD_BIN=$target/release/hudhud SIMULATOR_BIN=$target/release/simulator \
     counted cargo test --release --locked --workspace --no-fail-fast
 }
-console_tests() { (cd crates/console/web && counted npm test); }
+console_tests() {
+  # The Node that built it; where there is none, there is no console to test.
+  find_node crates/console/web || return 1
+  cd crates/console/web || return 1
+  HUDHUD_BIN=$target/release/hudhud SIMULATOR_BIN=$target/release/simulator counted npm test
+  local status=$?
+  cd - >/dev/null || return 1
+  return $status
+}
 
 step "form: cargo fmt" cargo fmt --all --check
 step "lints: cargo clippy" cargo clippy --locked --workspace --all-targets --quiet -- -D warnings

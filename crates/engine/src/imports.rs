@@ -82,6 +82,9 @@ pub struct ImportSummary {
     pub found: Found,
     /// The last import of the very same file before this one.
     pub same_as: Option<SameFile>,
+    /// The first rejected rows of a dry run, which leaves no file of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first_rejects: Vec<RejectedRow>,
 }
 
 /// An earlier import of the same bytes.
@@ -93,6 +96,21 @@ pub struct SameFile {
     #[serde(serialize_with = "crate::views::as_iso")]
     #[schema(value_type = String)]
     pub at: i64,
+}
+
+/// A row that is no person, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct RejectedRow {
+    /// The file's line, from 1.
+    pub line: u64,
+    /// The header of the column at fault; empty when it is the whole row.
+    pub column: String,
+    /// What stands there, shortened to 64 characters.
+    pub value: String,
+    /// The reason in kebab-case; it does not change.
+    pub code: String,
+    /// What is wrong and what to do, for a person.
+    pub reason: String,
 }
 
 impl From<ImportRow> for ImportView {
@@ -113,6 +131,7 @@ impl From<ImportRow> for ImportView {
                 rejects_file: row.rejects_file,
                 found: row.reading.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
                 same_as: None,
+                first_rejects: Vec::new(),
             },
             state: row.state,
             file_name: row.file_name,

@@ -86,6 +86,8 @@ pub enum Command {
     /// Keys for the HTTP API
     #[command(subcommand)]
     Apikey(apikey::ApiKey),
+    /// Print the HTTP API's description (OpenAPI 3.1)
+    Openapi,
 }
 
 impl Command {
@@ -121,6 +123,7 @@ impl Command {
             Self::Ledger(command) => command.run(&session).await,
             Self::Queue => queue::run(&session).await,
             Self::Apikey(command) => command.run(&session).await,
+            Self::Openapi => setup::openapi(&session),
         }
     }
 }

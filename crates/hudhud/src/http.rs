@@ -15,6 +15,7 @@ mod idempotency;
 mod imports;
 mod ledger;
 mod lists;
+mod me;
 mod numbers;
 mod openapi;
 mod optouts;
@@ -100,6 +101,7 @@ struct Description(Bytes);
 fn described() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(openapi::head())
         .routes(paths!(openapi::description))
+        .merge(me::routes())
         .merge(accounts::routes())
         .merge(numbers::routes())
         .merge(templates::routes())
@@ -198,12 +200,8 @@ fn no_such_method(method: &Method, path: &str) -> Response {
 async fn elsewhere(method: Method, uri: Uri, request: Request) -> Response {
     let path = uri.path();
     let is_ours = path.starts_with("/api/") || path.starts_with("/webhooks/");
-    let wants_page = request
-        .headers()
-        .get(header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .is_some_and(|accept| accept.contains("text/html"));
-    let console = (matches!(method, Method::GET | Method::HEAD) && !is_ours).then(|| console::answer(path, wants_page));
+    let is_read = matches!(method, Method::GET | Method::HEAD);
+    let console = (is_read && !is_ours).then(|| console::answer(path, request.headers()));
     console.flatten().unwrap_or_else(|| {
         Problem::new(Kind::NotFound, "There is nothing at this path.", "See /api/openapi.json.").into_response()
     })

@@ -377,6 +377,32 @@ impl Store {
         Ok(Moved::To(to))
     }
 
+    /// Removes a draft with what it names. Whether it was one; a campaign in any other state stays.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn remove_draft(&self, id: i64) -> Result<bool> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        // A launch at the same moment waits for the row, or we for it.
+        let sql = tx.pick(
+            "SELECT id FROM campaigns WHERE id = $1 AND state = 0",
+            "SELECT id FROM campaigns WHERE id = $1 AND state = 0 FOR UPDATE",
+        );
+        let draft: Option<i64> = on!(&mut tx, c => sqlx::query_scalar(sql).bind(id).fetch_optional(c).await)?;
+        if draft.is_none() {
+            return Ok(false);
+        }
+        for sql in [
+            "DELETE FROM campaign_lists WHERE campaign_id = $1",
+            "DELETE FROM campaign_numbers WHERE campaign_id = $1",
+            "DELETE FROM campaigns WHERE id = $1",
+        ] {
+            on!(&mut tx, c => sqlx::query(sql).bind(id).execute(c).await.map(drop))?;
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
     /// Gives a draft its time to start, or takes it away.
     ///
     /// # Errors

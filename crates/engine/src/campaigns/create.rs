@@ -200,6 +200,19 @@ async fn zone_of_numbers(app: &App, numbers: &[i64]) -> Result<Tz> {
     Ok(number.and_then(PhoneNumber::region).and_then(zone_of_region).unwrap_or(Tz::UTC))
 }
 
+/// Removes a draft; its name is free again.
+///
+/// # Errors
+/// `WrongState` for a campaign that is no draft any more: what was launched stays for the record.
+pub async fn discard(app: &App, id: i64) -> Result<()> {
+    if app.store.remove_draft(id).await? {
+        return Ok(());
+    }
+    let campaign = show(app, id).await?;
+    Err(Fault::wrong_state(format!("The campaign is {}, and only a draft can be removed.", campaign.state))
+        .action("Cancel it, if nothing more of it is to be sent."))
+}
+
 async fn list_ids(app: &App, names: &[String]) -> Result<Vec<i64>> {
     let mut ids = Vec::new();
     for name in names {

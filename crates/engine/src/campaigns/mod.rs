@@ -15,7 +15,7 @@ use store::CampaignRow;
 use utoipa::ToSchema;
 
 pub use again::{CloneOrder, clone, retry_failed};
-pub use create::{NewCampaign, create};
+pub use create::{NewCampaign, create, discard};
 pub use export::export;
 pub use preflight::{CostEstimate, MarketCost, Preflight, preflight};
 pub use recur::{NextRun, recur};

@@ -15,12 +15,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
 use super::header;
-use super::rows::{Begun, Parcel, Said};
+use super::rows::{Begun, Parcel, REASON_COLUMNS, Said};
 use super::{Checked, Found, Progress};
 use crate::App;
 use crate::fault::{Fault, FaultKind, Result};
 use crate::host;
-use crate::imports::{ImportSummary, rejects_path};
+use crate::imports::{ImportSummary, RejectedRow, rejects_path};
 use crate::ledger::{commitment, tree};
 use crate::presence::Presence;
 
@@ -35,6 +35,8 @@ pub(super) const MOST_GATHERED: usize = 131_072;
 const BEAT: Duration = Duration::from_secs(2);
 /// Texts of consent whose ids are remembered.
 const TEXTS: usize = 10_000;
+/// A dry run shows so many of the rows that it rejects.
+const SHOWN_REJECTS: usize = 50;
 /// How long a chunk waits for a database that is away, each time: half a minute in all.
 const WAITS: [Duration; 7] = [
     Duration::from_millis(200),
@@ -69,6 +71,8 @@ pub(super) struct Run<'a, P> {
     /// Shows other processes of this machine that the import lives.
     presence: Option<Presence>,
     rejects: Option<Rejects>,
+    /// The first rejected rows of a dry run.
+    shown: Vec<RejectedRow>,
     /// How the file is read.
     found: Found,
     /// By what its header is known again.
@@ -97,6 +101,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
             met_known: true,
             presence: None,
             rejects: None,
+            shown: Vec::new(),
             found: Found::default(),
             fingerprint: None,
             progress,
@@ -185,6 +190,9 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
     async fn gather(&mut self, parcel: Parcel) -> Result<()> {
         if let Some(rejects) = &mut self.rejects {
             rejects.file.write_all(&parcel.rejects).await.map_err(|error| no_rejects(&error))?;
+        } else {
+            let room = SHOWN_REJECTS.saturating_sub(self.shown.len());
+            self.shown.extend(first_rejects(&parcel.rejects, room));
         }
         self.gathered.extend(parcel.people);
         self.passed_over = (parcel.duplicates, parcel.rejected);
@@ -386,6 +394,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
             rejects_file,
             found: self.found,
             same_as,
+            first_rejects: self.shown,
         })
     }
 
@@ -420,6 +429,24 @@ fn leaf(person: &Arriving, text: &ConsentText) -> tree::Hash {
 fn interrupted() -> Fault {
     Fault::wrong_state("The import was silent for so long that it was taken for interrupted.")
         .action("Import the file again: what is there already is left as it is.")
+}
+
+/// Up to `most` lines of a file of rejects: their last five columns say which row it was, and why.
+fn first_rejects(lines: &[u8], most: usize) -> Vec<RejectedRow> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(lines);
+    let rows = reader.records().take(most).filter_map(|record| {
+        let record = record.ok()?;
+        let reasons = record.len().checked_sub(REASON_COLUMNS.len())?;
+        let cell = |place: usize| record.get(reasons + place).unwrap_or_default().to_owned();
+        Some(RejectedRow {
+            line: cell(0).parse().ok()?,
+            column: cell(1),
+            value: cell(2),
+            code: cell(3),
+            reason: cell(4),
+        })
+    });
+    rows.collect()
 }
 
 fn no_rejects(error: &std::io::Error) -> Fault {

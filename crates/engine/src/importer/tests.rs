@@ -165,6 +165,8 @@ on_both_databases! {
         let dry = ImportOrder { dry_run: true, ..order("people") };
         let summary = run(&app, dry, &file).await.unwrap();
         assert_eq!(counts(&summary), [2_028, 2_000, 2_000, 0, 7, 21]);
+        assert_eq!(summary.first_rejects.len(), 21);
+        assert!(summary.first_rejects.iter().all(|row| row.line > 1 && !row.code.is_empty() && !row.reason.is_empty()));
         assert_eq!((summary.import_id, summary.rejects_file), (None, None));
         assert!(crate::lists::ls(&app).await.unwrap().is_empty());
         assert!(crate::imports::ls(&app, None, 10).await.unwrap().is_empty());

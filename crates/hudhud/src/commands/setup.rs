@@ -1,9 +1,10 @@
-//! `hudhud migrate` and `hudhud check-config`.
+//! `hudhud migrate`, `hudhud check-config` and `hudhud openapi`.
 
 use serde_json::json;
 
 use crate::cli::Session;
 use crate::exit::{Exit, Usage};
+use crate::http;
 use crate::settings::without_password;
 use crate::wiring;
 
@@ -26,5 +27,12 @@ pub(super) fn check_config(session: &Session) -> anyhow::Result<Exit> {
     let settings = session.settings.effective();
     let rows: Vec<_> = settings.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
     session.out.table(&[("SETTING", "key"), ("VALUE", "value"), ("FROM", "origin")], &rows)?;
+    Ok(Exit::Done)
+}
+
+/// The description as the console's build keeps it: indented, so that a change of the API can be read as one.
+pub(super) fn openapi(session: &Session) -> anyhow::Result<Exit> {
+    let description: serde_json::Value = serde_json::from_slice(&http::description())?;
+    session.out.text(&format!("{description:#}"))?;
     Ok(Exit::Done)
 }

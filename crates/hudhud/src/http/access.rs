@@ -31,7 +31,8 @@ pub enum Role {
 }
 
 /// What a request needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Permission {
     /// See campaigns, lists, templates, numbers and the queue: no person among them.
     Look,
@@ -53,6 +54,22 @@ pub enum Permission {
     Audit,
     /// Accounts and their tokens, API keys.
     Administer,
+}
+
+impl Permission {
+    /// Every permission.
+    pub const ALL: [Self; 10] = [
+        Self::Look,
+        Self::LookAtPersons,
+        Self::ManageLists,
+        Self::DraftCampaigns,
+        Self::RunCampaigns,
+        Self::StopCampaigns,
+        Self::Operate,
+        Self::OptOut,
+        Self::Audit,
+        Self::Administer,
+    ];
 }
 
 impl Role {

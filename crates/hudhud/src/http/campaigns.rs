@@ -28,7 +28,7 @@ const CHUNK: usize = 64 * 1024;
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(paths!(ls, create))
-        .routes(paths!(show))
+        .routes(paths!(show, discard))
         .routes(paths!(preflight))
         .routes(paths!(launch))
         .routes(paths!(pause))
@@ -95,6 +95,21 @@ async fn create(
 async fn show(State(app): State<Arc<App>>, Path(campaign): Path<String>) -> Result<Json<CampaignView>, Problem> {
     let id = campaigns::find(&app, &campaign).await?;
     Ok(Json(campaigns::show(&app, id).await?))
+}
+
+/// Removes a draft, so that its name is free again. A campaign that was launched or scheduled stays for the record.
+#[utoipa::path(delete, path = "/api/v1/campaigns/{campaign}", tag = "campaigns",
+    params(("campaign" = String, Path, description = "Name or id")),
+    responses((status = 204, description = "Removed")))]
+async fn discard(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(campaign): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let id = campaigns::find(&app, &campaign).await?;
+    campaigns::discard(&app, id).await?;
+    tracing::info!(actor = %caller.actor, campaign_id = id, "draft removed");
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// What a launch would do, and what stands against it. Changes nothing.

@@ -36,6 +36,7 @@ pub(super) fn finish(mut document: OpenApi) -> Bytes {
     components.add_security_scheme("apikey", scheme);
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
+            name_by_resource(operation);
             if let Some(Need::Permission(permission)) = routes::need(&method, path) {
                 require(operation, permission);
             }
@@ -48,6 +49,14 @@ pub(super) fn finish(mut document: OpenApi) -> Bytes {
         }
     }
     Bytes::from(serde_json::to_vec(&document).expect("the description is plain data"))
+}
+
+/// Handlers are named within their module (`ls`, `create`); in the document a name must be the only one of its kind.
+fn name_by_resource(operation: &mut Operation) {
+    let resource = operation.tags.iter().flatten().next();
+    if let (Some(resource), Some(handler)) = (resource, &operation.operation_id) {
+        operation.operation_id = Some(format!("{resource}_{handler}"));
+    }
 }
 
 fn require(operation: &mut Operation, permission: Permission) {
@@ -133,6 +142,26 @@ mod tests {
         for reference in text.split(r##""$ref":"#"##).skip(1) {
             let pointer = reference.split('"').next().unwrap();
             assert!(document.pointer(pointer).is_some(), "{pointer} leads nowhere");
+        }
+    }
+
+    #[test]
+    fn the_consoles_copy_of_the_description_is_current() {
+        let kept = include_str!("../../../console/web/openapi.json");
+        let kept: serde_json::Value = serde_json::from_str(kept).unwrap();
+        let now: serde_json::Value = serde_json::from_slice(&super::super::description()).unwrap();
+        assert!(kept == now, "renew it: cargo run -p hudhud -- openapi > crates/console/web/openapi.json");
+    }
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own() {
+        let document: serde_json::Value = serde_json::from_slice(&super::super::description()).unwrap();
+        let mut names = BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let name = operation["operationId"].as_str().unwrap().to_owned();
+                assert!(names.insert(name.clone()), "{name}, again at {method} {path}");
+            }
         }
     }
 }

@@ -329,3 +329,24 @@ async fn the_console_answers_pages_and_the_api_answers_problems() {
     let posted = Request::builder().method(Method::POST).uri("/").body(Body::empty()).unwrap();
     assert_eq!(ask(&api.network, posted).await.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn a_caller_learns_who_they_are_and_exactly_what_their_role_may() {
+    let api = Api::new().await;
+    for role in Role::ALL {
+        let key = api.key(role).await;
+        let me = ask(&api.network, bearer(get("/api/v1/me"), &key)).await;
+        assert_eq!(me.body["actor"], format!("key:{role:?}"));
+        assert_eq!(me.body["role"], role.as_str());
+        let may = me.body["permissions"].as_array().unwrap();
+        assert_eq!(may.contains(&json!("administer")), role == Role::Admin, "{role:?}: {may:?}");
+        assert!(may.contains(&json!("look")), "{role:?}: {may:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_campaign_that_is_not_there_cannot_be_removed() {
+    let api = Api::new().await;
+    let request = Request::delete("/api/v1/campaigns/spring").body(Body::empty()).unwrap();
+    assert_eq!(problem(&ask(&api.local, request).await), "not-found");
+}

@@ -33,6 +33,21 @@ on_both_databases! {
         assert!(matches!(db.store.move_campaign(99, CampaignEvent::Paused, None, None, NOW).await, Ok(Moved::NotFound)));
     }
 
+    async fn a_draft_can_be_removed_and_its_name_taken_again_but_what_was_launched_stays(db: Database) {
+        let shop = Shop::open(&db.store, 1).await;
+        let list = shop.list("all", 1..=5, NOW).await;
+        let draft = shop.draft("news", &[list], &[], &shop.numbers).await;
+        assert!(db.store.remove_draft(draft).await.unwrap());
+        assert!(!db.store.remove_draft(draft).await.unwrap());
+        for table in ["campaigns", "campaign_lists", "campaign_numbers"] {
+            assert_eq!(number_of(&db.store, &format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
+        }
+        let launched = shop.draft("news", &[list], &[], &shop.numbers).await;
+        db.store.move_campaign(launched, CampaignEvent::Launched, None, Some(Frozen { at: 5, people: 5 }), NOW).await.unwrap();
+        assert!(!db.store.remove_draft(launched).await.unwrap());
+        assert_eq!(state(&db.store, launched).await, CampaignState::Running);
+    }
+
     async fn a_finished_campaign_opens_again_for_a_late_failure_and_leaves_no_empty_tallies(db: Database) {
         let shop = Shop::open(&db.store, 1).await;
         let campaign = shop.campaign_to(2).await;

@@ -1,0 +1,212 @@
+// The console in a real browser, on a real server and a simulated Cloud API.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { AxeBuilder } from '@axe-core/playwright';
+
+import { openPage, SECRETS, startBrowser, startHudhud, visit, WABA } from './harness.mjs';
+import { campaign, PEOPLE, until } from './stage.mjs';
+
+let hudhud;
+let browser;
+
+before(async () => {
+  [hudhud, browser] = await Promise.all([startHudhud(PEOPLE), startBrowser()]);
+}, { timeout: 120_000 });
+
+after(async () => {
+  await browser?.close();
+  await hudhud?.stop();
+});
+
+/** What nobody may see on any page: requests to other hosts, script errors, breaches of the CSP. */
+function assertQuiet(page) {
+  assert.deepEqual(page.complaints, []);
+}
+
+const button = (page, name) => page.getByRole('button', { name, exact: true });
+
+test('somebody with a key gets from nothing to a delivered message by what the pages say', { timeout: 300_000 }, async () => {
+  const page = await openPage(browser, hudhud.url);
+  await page.getByLabel('API key').fill('hudhud_mistyped');
+  await button(page, 'Sign in').click();
+  await page.getByText('This key opens nothing here.').waitFor();
+  await page.getByLabel('API key').fill(hudhud.adminKey);
+  await button(page, 'Sign in').click();
+
+  await page.getByRole('link', { name: 'Connect account' }).click();
+  await button(page, 'Add account').click();
+  for (const [label, value] of [['Name', 'shop'], ['WhatsApp Business Account id', WABA], ['Access token', SECRETS.access_token], ['App secret', SECRETS.app_secret], ['Verify token', SECRETS.verify_token]]) {
+    await page.getByRole('dialog').getByLabel(label, { exact: false }).first().fill(value);
+  }
+  await button(page, 'Connect').click();
+  await page.getByText('Hoopoe Cairo').waitFor();
+
+  await visit(page, '/');
+  await page.getByRole('link', { name: 'Import people' }).click();
+  const rows = ['Nombre;Teléfono;Ciudad', 'Lucía;600 000 401;Madrid', 'Mateo;+34 600 000 402;Sevilla', 'Nadie;;Madrid', 'Hoja;2,01E+11;Lugo'];
+  await page.locator('input[type=file]').setInputFiles({ name: 'feria.csv', mimeType: 'text/csv', buffer: Buffer.from(rows.join('\r\n'), 'latin1') });
+  await page.getByText('First rows of the file').first().waitFor({ state: 'attached' });
+  assert.equal(await page.getByRole('combobox', { name: 'What is in “Teléfono”' }).inputValue(), 'Phone number');
+  await page.getByRole('combobox', { name: 'Country of numbers without a country code' }).fill('Spain');
+  await page.getByRole('option', { name: 'Spain' }).click();
+  await page.getByLabel('Where did they opt in?').fill('autumn fair');
+  await page.locator('input[type=date]').fill('2026-01-05');
+  await button(page, 'Check the file').click();
+  await page.getByText('Rows that are wrong').first().waitFor();
+  await page.getByText('This is only a check').waitFor({ state: 'detached' });
+  await button(page, 'Import 2 people').click();
+  await page.getByText('Nothing was sent.').waitFor();
+
+  await page.getByRole('link', { name: 'Use in a campaign' }).click();
+  await page.getByLabel('Name of the campaign').fill('Feria');
+  await page.getByRole('combobox', { name: 'Template' }).click();
+  await page.getByRole('option', { name: 'eid_offer · Spanish' }).click();
+  await page.getByText('Quiero saber más').waitFor();
+  await button(page, 'Next').click();
+  await page.getByText('Hoopoe Cairo').click();
+  await button(page, 'Next').click();
+  await button(page, 'Check before sending').click();
+  await page.getByText('Will get the message').waitFor();
+  await button(page, 'Launch').click();
+  await button(page, 'Send to 2 people').click();
+  await page.waitForURL(/\/campaigns\/\d+$/);
+  await page.locator('.pagehead .state', { hasText: 'Finished' }).waitFor({ timeout: 60_000 });
+  const delivered = page.locator('table tr', { hasText: 'Delivered' }).locator('td').first();
+  await until('delivered', async () => (await delivered.textContent()) === '2', 30_000);
+  assertQuiet(page);
+  await page.context().close();
+});
+
+test('a running campaign is paused, resumed and stopped by buttons that say what they do', { timeout: 180_000 }, async () => {
+  await hudhud.people('Spring fair', 300);
+  const id = await campaign(hudhud, 'Spring offer', { rate: 3 });
+  const page = await openPage(browser, hudhud.url, { key: hudhud.adminKey });
+  await visit(page, `/campaigns/${id}`);
+  await button(page, 'Pause').click();
+  await page.getByRole('dialog').getByLabel('Reason').fill('wrong discount');
+  await page.getByRole('dialog').getByRole('button', { name: 'Pause' }).click();
+  await page.locator('.pagehead', { hasText: 'wrong discount' }).waitFor();
+  await button(page, 'Resume').click();
+  await page.locator('.pagehead .state', { hasText: 'Running' }).waitFor();
+  await button(page, 'Stop the campaign').click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Keep sending' }).click();
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await page.locator('.pagehead .state', { hasText: 'Running' }).waitFor();
+  await button(page, 'Stop the campaign').click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Stop the campaign' }).click();
+  await page.locator('.pagehead .state', { hasText: 'Stopped' }).waitFor();
+  await page.getByText('The campaign was stopped before their turn').waitFor();
+  assertQuiet(page);
+  await page.context().close();
+});
+
+test('a person is looked up in any form, and the verdict comes first', { timeout: 180_000 }, async () => {
+  const page = await openPage(browser, hudhud.url, { key: hudhud.adminKey });
+  await visit(page, '/opt-outs');
+  await page.locator('[data-search]').fill('0020 100 123 4567');
+  await button(page, 'Look up').click();
+  await page.getByText('May be messaged').waitFor();
+  await button(page, 'Put them on the list').click();
+  await page.getByRole('dialog').getByLabel('Reason').fill('asked at the till');
+  await page.getByRole('dialog').getByRole('button', { name: 'Add a person' }).click();
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await page.locator('[data-search]').fill('+20 (100) 123-4567');
+  await button(page, 'Look up').click();
+  await page.getByText('May not be messaged').waitFor();
+  await page.locator('tbody tr', { hasText: '+20 100 123 4567' }).waitFor();
+  await button(page, 'Verify now').click();
+  await page.getByText('every link holds').waitFor();
+  assertQuiet(page);
+  await page.context().close();
+});
+
+test('each role sees its own pages and acts only', { timeout: 180_000 }, async () => {
+  for (const [role, sees, misses] of [['viewer', ['Campaigns', 'Sending'], ['In doubt', 'Opt-out list', 'API keys']], ['operator', ['In doubt', 'Opt-out list'], ['API keys']]]) {
+    const page = await openPage(browser, hudhud.url, { key: hudhud.key(role) });
+    await page.getByRole('navigation').getByRole('link', { name: sees.at(-1) }).waitFor();
+    for (const name of sees) assert.equal(await page.getByRole('navigation').getByRole('link', { name }).count(), 1, `${role}: ${name}`);
+    for (const name of misses) assert.equal(await page.getByRole('navigation').getByRole('link', { name }).count(), 0, `${role}: ${name}`);
+    await visit(page, '/queue');
+    await page.getByText('Hoopoe Cairo').waitFor();
+    assert.equal(await button(page, 'Pause all').count(), role === 'operator' ? 1 : 0, role);
+    await page.context().close();
+  }
+});
+
+test('in Arabic the page runs from right to left, and a phone number from left to right', { timeout: 180_000 }, async () => {
+  const page = await openPage(browser, hudhud.url, { key: hudhud.adminKey });
+  await page.getByRole('button', { name: /^Language/ }).click();
+  await page.getByRole('menuitem', { name: 'العربية' }).click();
+  await page.getByRole('heading', { level: 1, name: 'الرئيسية' }).waitFor();
+  assert.deepEqual(await page.evaluate(() => [document.documentElement.dir, document.documentElement.lang]), ['rtl', 'ar']);
+  await visit(page, '/opt-outs');
+  const phone = page.locator('tbody bdi[dir=ltr]').first();
+  await phone.waitFor();
+  // Where the plus sign is painted: left of the last digit.
+  const places = await phone.evaluate((element) => {
+    const text = element.firstChild;
+    const at = (place) => {
+      const range = document.createRange();
+      range.setStart(text, place);
+      range.setEnd(text, place + 1);
+      return range.getBoundingClientRect().left;
+    };
+    return [at(0), at(text.length - 1)];
+  });
+  assert.ok(places[0] < places[1], String(places));
+  const nav = await page.getByRole('navigation').boundingBox();
+  assert.ok(nav.x > 640, 'the navigation is on the right');
+  assertQuiet(page);
+  await page.context().close();
+});
+
+const PAGES = ['/', '/campaigns', '/campaigns/1', '/campaigns/new?list=Spring%20fair&template=eid_offer&language=en', '/lists', '/lists/import', '/templates', '/queue', '/in-doubt', '/opt-outs', '/accounts', '/keys', '/nowhere'];
+
+test('axe finds nothing on any page, and no faint text in either theme', { timeout: 420_000 }, async () => {
+  const found = [];
+  for (const theme of ['light', 'dark']) {
+    // Names, roles and order are the same in both themes; colours are not.
+    const report = async (page, where) => {
+      const axe = new AxeBuilder({ page });
+      if (theme === 'light') axe.withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']);
+      else axe.withRules(['color-contrast']);
+      const { violations } = await axe.analyze();
+      found.push(...violations.map(({ id, nodes }) => `${where}: ${id}: ${nodes.slice(0, 2).map(({ html, any }) => `${html.slice(0, 160)} ${any[0]?.message ?? ''}`).join(' | ')}`));
+    };
+    const out = await openPage(browser, hudhud.url, { preferences: { theme }, colorScheme: theme });
+    await out.locator('h1').waitFor();
+    await report(out, `sign-in ${theme}`);
+    await out.context().close();
+    const page = await openPage(browser, hudhud.url, { preferences: { theme }, colorScheme: theme, key: hudhud.adminKey });
+    for (const path of PAGES) {
+      await visit(page, path);
+      await report(page, `${path} ${theme}`);
+    }
+    assertQuiet(page);
+    await page.context().close();
+  }
+  assert.deepEqual(found, []);
+});
+
+test('no page is wider than a phone of 390 px, in either direction of reading', { timeout: 300_000 }, async () => {
+  for (const preferences of [{ language: 'en' }, { language: 'ar', region: 'EG' }]) {
+    const page = await openPage(browser, hudhud.url, { key: hudhud.adminKey, preferences, viewport: { width: 390, height: 844 } });
+    for (const path of PAGES) {
+      await visit(page, path);
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(width <= 390, `${path} in ${preferences.language} is ${width} px wide`);
+    }
+    assertQuiet(page);
+    await page.context().close();
+  }
+});
+
+test('the page that loads everything is kept by the browser, and answers compressed', async () => {
+  const first = await fetch(`${hudhud.url}/`, { headers: { accept: 'text/html' } });
+  const script = /src="(\/assets\/[^"]+\.js)"/.exec(await first.text())[1];
+  const answer = await fetch(`${hudhud.url}${script}`, { headers: { 'accept-encoding': 'br' } });
+  assert.equal(answer.headers.get('content-encoding'), 'br');
+  assert.match(answer.headers.get('cache-control'), /immutable/);
+  assert.match(first.headers.get('content-security-policy'), /default-src 'self'/);
+});

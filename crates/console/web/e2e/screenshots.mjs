@@ -1,0 +1,105 @@
+// Pictures of every page, in English and Arabic, light and dark, into screenshots/ (not committed): to be looked at.
+//   npm run screenshots [-- en.dark … PART-OF-A-NAME …]
+import { mkdirSync } from 'node:fs';
+
+import { openPage, startBrowser, startHudhud, visit } from './harness.mjs';
+import { PEOPLE, setTheStage } from './stage.mjs';
+
+const OUT = new URL('../screenshots/', import.meta.url).pathname;
+const looks = process.argv.slice(2).filter((word) => /^(en|ar|es)\.(light|dark)$/.test(word));
+const only = process.argv.slice(2).filter((word) => !looks.includes(word));
+const LOOKS = (looks.length > 0 ? looks : ['en.light', 'en.dark', 'ar.light', 'ar.dark']).map((word) => {
+  const [language, theme] = word.split('.');
+  return { language, theme };
+});
+const wanted = (name) => only.length === 0 || only.some((part) => name.includes(part));
+mkdirSync(OUT, { recursive: true });
+
+const hudhud = await startHudhud(PEOPLE);
+const browser = await startBrowser();
+try {
+  const fresh = {};
+  for (const look of LOOKS) await walk(look, { width: 1280, height: 800 }, '', async (page, shoot) => {
+    fresh.done = true;
+    await shoot('first-run', '/');
+  }, 'first-run');
+  const { finished, running, paused } = await setTheStage(hudhud);
+  const pages = [
+    ['home', '/'], ['campaigns', '/campaigns'], ['campaign-running', `/campaigns/${running}`, 6_500], ['campaign-finished', `/campaigns/${finished}`], ['campaign-paused', `/campaigns/${paused}`],
+    ['lists', '/lists'], ['templates', '/templates'], ['board', '/queue'], ['in-doubt', '/in-doubt'], ['opt-outs', '/opt-outs'],
+    ['accounts', '/accounts'], ['keys', '/keys'], ['missing', '/nowhere'],
+  ];
+  const all = async (page, shoot) => {
+    for (const [name, path, wait] of pages) await shoot(name, path, wait);
+    if (wanted('import')) await importing(page, shoot);
+    if (wanted('wizard')) await wizard(page, shoot);
+    if (wanted('verdict')) {
+      await visit(page, '/opt-outs');
+      await page.locator('[data-search]').fill('+20 100 123 4567');
+      await page.locator('form[role=search] button[type=submit]').click();
+      await shoot('verdict');
+    }
+    if (wanted('stop-dialog')) {
+      await visit(page, `/campaigns/${running}`);
+      await page.locator('.pagehead .acts button').last().click();
+      await shoot('stop-dialog', undefined, 600);
+    }
+  };
+  for (const look of LOOKS) await walk(look, { width: 1280, height: 800 }, '', all);
+  const narrow = async (page, shoot) => {
+    for (const [name, path] of [pages[0], pages[1], pages[2], pages[7], pages[9]]) await shoot(name, path);
+    if (wanted('wizard')) await wizard(page, shoot);
+  };
+  for (const look of LOOKS.filter(({ theme }) => theme === 'light')) await walk(look, { width: 390, height: 844 }, '-390', narrow);
+} finally {
+  await browser.close();
+  await hudhud.stop();
+}
+
+async function walk(look, viewport, suffix, does, first) {
+  if (first && !wanted(first)) return;
+  const region = look.language === 'ar' ? 'EG' : 'GB';
+  const out = await openPage(browser, hudhud.url, { preferences: { ...look, region }, viewport, colorScheme: look.theme });
+  const shooter = (page) => async (name, path, wait = 700) => {
+    if (!wanted(name)) return;
+    if (path) await visit(page, path);
+    await page.waitForTimeout(wait);
+    await page.screenshot({ animations: 'disabled', path: `${OUT}${name}${suffix}.${look.language}.${look.theme}.png`, fullPage: true });
+  };
+  if (!first && suffix === '') await shooter(out)('sign-in');
+  await out.context().close();
+  const page = await openPage(browser, hudhud.url, { preferences: { ...look, region }, viewport, colorScheme: look.theme, key: hudhud.adminKey });
+  await does(page, shooter(page));
+  if (page.complaints.length > 0) console.log(look, page.complaints);
+  await page.context().close();
+}
+
+async function importing(page, shoot) {
+  await visit(page, '/lists/import');
+  await shoot('import-1-file');
+  await page.locator('input[type=file]').setInputFiles(new URL('../../../../fixtures/egypt.csv', import.meta.url).pathname);
+  await page.locator('.footacts').waitFor();
+  await page.locator('input[maxlength="200"]').fill('counter at the Cairo fair');
+  await page.locator('.card input.mantine-Select-input').nth(-2).click();
+  await page.getByRole('option', { name: /^(Egypt|مصر)$/ }).click();
+  await shoot('import-2-match');
+  await page.locator('.footacts button').last().click();
+  await page.locator('.facts').waitFor();
+  await shoot('import-3-check');
+}
+
+async function wizard(page, shoot) {
+  await visit(page, '/campaigns/new?template=eid_offer&language=en&list=Spring%20fair');
+  const next = () => page.locator('.footacts button').last().click();
+  await page.locator('input[maxlength="100"]').first().fill(`Weekend ${Math.random().toString(36).slice(2, 6)}`);
+  await shoot('wizard-1-template');
+  await next();
+  await page.locator('.choice input[type=checkbox]').last().waitFor();
+  await page.getByText('Hoopoe Cairo').click();
+  await shoot('wizard-2-audience');
+  await next();
+  await shoot('wizard-3-schedule');
+  await next();
+  await page.locator('.facts').waitFor();
+  await shoot('wizard-4-check');
+}

@@ -1,0 +1,50 @@
+// A shop at work, for tests and pictures that need something to show: lists, a finished campaign with failures and
+// opt-outs, one that runs slowly, one that is paused, a draft, messages in doubt, a paused number.
+import { NUMBER } from './harness.mjs';
+
+export const PEOPLE = {
+  people: { delivered_share: 0.96, read_share: 0.7, opt_out_tap_share: 0.05, failed: [{ code: 131026, share: 0.03 }, { code: 130472, share: 0.01 }] },
+  faults: { lost_response_share: 0.02 },
+  webhook: { sent_ms: { min: 5, max: 40 }, delivered_ms: { min: 20, max: 120 }, read_ms: { min: 40, max: 400 }, reply_ms: { min: 40, max: 300 } },
+};
+
+export async function campaign(hudhud, name, { launch = true, ...rest } = {}) {
+  const made = await hudhud.request('POST', '/api/v1/campaigns', {
+    name, template: 'eid_offer', language: 'en', lists: ['Spring fair'], numbers: [NUMBER], params: { 1: '{name|friend}', 2: '{code|20%}' }, ...rest,
+  });
+  if (launch) await hudhud.request('POST', `/api/v1/campaigns/${made.id}/launch`, { yes: true });
+  return made.id;
+}
+
+export async function until(what, ready, patience = 90_000) {
+  const deadline = Date.now() + patience;
+  while (Date.now() < deadline) {
+    const found = await ready();
+    if (found) return found;
+    await new Promise((done) => setTimeout(done, 150));
+  }
+  throw new Error(`${typeof what === 'string' ? what : what()}: not within ${patience / 1000} s`);
+}
+
+export async function setTheStage(hudhud) {
+  await hudhud.connect();
+  await hudhud.people('Spring fair', 160);
+  await hudhud.people('Loyalty club', 110, 100);
+  await hudhud.people('معرض القاهرة', 1300, 5000);
+  await hudhud.request('POST', '/api/v1/imports?list=Spring%20fair&opt_in_source=till&opt_in_at=2026-01-05T00:00:00Z&file_name=till.csv', 'name,phone\nMona,2.01E+11\nOmar,\nSara,+20 100 123 4567\n', 'text/csv');
+  await hudhud.request('POST', `/api/v1/numbers/${NUMBER}/rate`, { rate: 80 });
+  const finished = await campaign(hudhud, 'Spring offer');
+  let last = '';
+  await until(() => `the first campaign (${last})`, async () => {
+    const { counts } = await hudhud.request('GET', `/api/v1/campaigns/${finished}`);
+    last = JSON.stringify(counts);
+    return counts.planned + counts.queued + counts.submitting === 0;
+  });
+  await hudhud.request('POST', '/api/v1/optouts', { person: '+20 100 123 4567', reason: 'asked at the till' });
+  const running = await campaign(hudhud, 'عرض نهاية الأسبوع', { lists: ['معرض القاهرة'], language: 'ar', rate: 4 });
+  const paused = await campaign(hudhud, 'Loyalty points reminder', { lists: ['Loyalty club'], rate: 1 });
+  await hudhud.request('POST', `/api/v1/campaigns/${paused}/pause`, { reason: 'Wrong discount in the text' });
+  await campaign(hudhud, 'Autumn preview', { launch: false, lists: ['Loyalty club', 'Spring fair'] });
+  await hudhud.request('POST', '/api/v1/numbers/200100000000003/pause', { reason: 'New name is being approved' });
+  return { finished, running, paused };
+}

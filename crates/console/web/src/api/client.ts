@@ -1,0 +1,125 @@
+// The typed client of Hudhud's API. Types are made from openapi.json (`npm run types`), which a test of the server
+// holds against its own description.
+import createClient, { type Middleware } from 'openapi-fetch';
+
+import { credentials, signOut } from '../session.ts';
+import type { components, paths } from './schema.d.ts';
+
+type Schemas = components['schemas'];
+export type Problem = Omit<Schemas['Problem'], 'document' | 'request_id'> & { document?: unknown; request_id?: string };
+export type Account = Schemas['AccountView'];
+export type BusinessNumber = Schemas['NumberView'];
+export type Campaign = Schemas['CampaignView'];
+export type Counts = Schemas['Counts'];
+export type Doubt = Schemas['DoubtView'];
+export type ImportSummary = Schemas['ImportSummary'];
+export type ImportRecord = Schemas['ImportView'];
+export type Key = Schemas['KeyView'];
+export type List = Schemas['ListView'];
+export type Me = Schemas['Me'];
+export type NewCampaign = Schemas['NewCampaign'];
+export type OptOut = Schemas['OptOutRow'];
+export type Permission = Schemas['Permission'];
+export type Preflight = Schemas['Preflight'];
+export type QueueRow = Schemas['QueueRow'];
+export type Role = Schemas['Role'];
+export type Template = Schemas['TemplateView'];
+export type Verdict = Schemas['OptOutView'];
+
+/** A refusal, with what happened, what is kept and what to do. */
+export class Refusal extends Error {
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.detail);
+    this.name = 'Refusal';
+    this.problem = problem;
+  }
+
+  get kind(): string {
+    return this.problem.type.replace('urn:hudhud:problem:', '');
+  }
+}
+
+/** No answer at all. Its words are put in by whoever shows it, in the reader's language. */
+export const NO_ANSWER = 'no-answer';
+
+function noAnswer(): Refusal {
+  const type = `urn:hudhud:problem:${NO_ANSWER}`;
+  return new Refusal({ type, title: '', status: 0, detail: '', kept: '', action: '' });
+}
+
+/** A name for a request, so that sending it twice does it once. */
+export function requestName(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+const signed: Middleware = {
+  onRequest({ request }) {
+    for (const [name, value] of Object.entries(credentials())) request.headers.set(name, value);
+    if (request.method === 'POST') request.headers.set('idempotency-key', requestName());
+  },
+  onResponse({ response }) {
+    if (response.status === 401) signOut('refused');
+  },
+  onError() {
+    return noAnswer();
+  },
+};
+
+export const api = createClient<paths>({ baseUrl: window.location.origin });
+api.use(signed);
+
+/** The answer's data; throws a {@link Refusal} for anything that is not a success. */
+export async function answer<T>(asked: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
+  const { data, error, response } = await asked;
+  if (response.ok) return data as T;
+  throw asRefusal(error, response.status);
+}
+
+export function asRefusal(error: unknown, status: number): Refusal {
+  if (error instanceof Refusal) return error;
+  if (typeof error === 'object' && error !== null && 'detail' in error) return new Refusal(error as Problem);
+  // A proxy's page, or nothing.
+  return status === 0 || status >= 502 ? noAnswer() : new Refusal({
+    type: 'about:blank', title: String(status), status, detail: `HTTP ${status}`, kept: '', action: '',
+  });
+}
+
+/** Fetches a file that needs the session, and hands it to the browser to save. */
+export async function download(path: string, name: string): Promise<void> {
+  const response = await fetch(path, { headers: credentials() }).catch(() => null);
+  if (response === null) throw noAnswer();
+  if (response.status === 401) signOut('refused');
+  if (!response.ok) throw asRefusal(await response.json().catch(() => null), response.status);
+  const url = URL.createObjectURL(await response.blob());
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = name;
+  link.click();
+  // The browser has taken the file over by then.
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+/** Sends a file as it is. XMLHttpRequest, since fetch does not tell how much has left. */
+export function upload<T>(path: string, file: Blob, onProgress: (share: number) => void, signal?: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open('POST', path);
+    request.responseType = 'json';
+    for (const [name, value] of Object.entries(credentials())) request.setRequestHeader(name, value);
+    request.setRequestHeader('content-type', 'text/csv');
+    request.setRequestHeader('idempotency-key', requestName());
+    request.upload.onprogress = (event) => onProgress(event.total > 0 ? event.loaded / event.total : 0);
+    request.onload = () => {
+      if (request.status === 401) signOut('refused');
+      if (request.status >= 200 && request.status < 300) resolve(request.response as T);
+      else reject(asRefusal(request.response, request.status));
+    };
+    request.onerror = () => reject(noAnswer());
+    request.onabort = () => reject(new DOMException('stopped by hand', 'AbortError'));
+    signal?.addEventListener('abort', () => request.abort());
+    request.send(file);
+  });
+}

@@ -1,0 +1,264 @@
+// One campaign: where it stands and why, how far it got, who was left out, and the means to stop it.
+import { Button, SegmentedControl, Table } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { useQuery } from '@tanstack/react-query';
+import { Link, useNavigate, useParams } from '@tanstack/react-router';
+import { useEffect, useMemo, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { answer, api, type Campaign, download } from '../api/client.ts';
+import { languageName, useFormat } from '../format.ts';
+import { doneShare, finish, funnel, gone, paces, type Sample, waiting } from '../progress.ts';
+import { useCampaign, useMay, useNumbers, useQueue } from '../queries.ts';
+import { Confirm, said, useAct } from '../ui/act.tsx';
+import { Bubble } from '../ui/bubble.tsx';
+import { PaceChart } from '../ui/chart.tsx';
+import { Icon } from '../ui/icons.tsx';
+import { AsOf, Awaited, Card, Fact, Ident, Meter, Name, Notice, Num, Page, Phone, ProblemNotice, Scroll, Time } from '../ui/parts.tsx';
+import { CheckAndLaunch } from '../ui/preflight.tsx';
+import { CampaignState, Reason, useFailureReason, useSkipReason } from '../ui/words.tsx';
+
+export function CampaignPage() {
+  const { t } = useTranslation();
+  const { campaign: id } = useParams({ from: '/campaigns/$campaign' });
+  const asked = useCampaign(id);
+  const campaign = asked.data;
+  return (
+    <Page key={id} title={campaign?.name ?? t('campaign.title')}
+      sub={campaign && <span style={{ display: 'flex', flexWrap: 'wrap', gap: '4px 12px', alignItems: 'center' }}><CampaignState state={campaign.state} />{campaign.reason && <Reason words={campaign.reason} />}<AsOf at={asked.dataUpdatedAt} /></span>}
+      acts={campaign && <Acts campaign={campaign} />}>
+      <Awaited asked={asked} rows={8}>{(data) => (data.state === 'draft' ? <Draft campaign={data} /> : <Standing campaign={data} at={asked.dataUpdatedAt} />)}</Awaited>
+    </Page>
+  );
+}
+
+function Acts({ campaign }: { campaign: Campaign }) {
+  const { t } = useTranslation();
+  const navigate = useNavigate();
+  const [pausing, pause] = useDisclosure(false);
+  const [cancelling, cancel] = useDisclosure(false);
+  const [removing, remove] = useDisclosure(false);
+  const [stop, run, drafts, sees] = [useMay('stop_campaigns'), useMay('run_campaigns'), useMay('draft_campaigns'), useMay('look_at_persons')];
+  const path = { params: { path: { campaign: String(campaign.id) } } };
+  const resume = useAct(() => answer(api.POST('/api/v1/campaigns/{campaign}/resume', path)).then(() => said(t('campaign.resumed'))));
+  const save = useAct(() => download(`/api/v1/campaigns/${campaign.id}/export`, `${campaign.name}.csv`));
+  const left = waiting(campaign.counts);
+  const out = gone(campaign.counts);
+  const { state } = campaign;
+  return (
+    <>
+      {sees && state !== 'draft' && <Button variant="default" loading={save.busy} onClick={() => void save.act()} leftSection={<Icon name="download" size={17} />}>{t('campaign.export')}</Button>}
+      {state === 'running' && stop && <Button variant="default" onClick={pause.open} leftSection={<Icon name="pause" size={17} />}>{t('campaign.pause')}</Button>}
+      {state === 'paused' && run && <Button loading={resume.busy} onClick={() => void resume.act()} leftSection={<Icon name="play" size={17} />}>{t('campaign.resume')}</Button>}
+      {['running', 'paused', 'scheduled'].includes(state) && run && <Button variant="outline" color="red.8" c="var(--bad)" onClick={cancel.open}>{t('campaign.stop')}</Button>}
+      {state === 'draft' && drafts && <Button variant="default" onClick={remove.open} leftSection={<Icon name="trash" size={17} />}>{t('campaign.remove')}</Button>}
+      {(resume.error ?? save.error) !== null && <div style={{ flexBasis: '100%' }}><ProblemNotice error={resume.error ?? save.error} /></div>}
+      <Confirm opened={pausing} close={pause.close} title={t('campaign.pauseTitle')} yes={t('campaign.pause')} no={t('campaign.keep')} ask={{ label: t('reason.label'), hint: t('reason.optional') }}
+        does={(reason) => answer(api.POST('/api/v1/campaigns/{campaign}/pause', { ...path, body: { reason: reason || null } })).then(() => said(t('campaign.paused')))}>
+        {t('campaign.pauseWhat', { count: left })}
+      </Confirm>
+      <Confirm opened={cancelling} close={cancel.close} danger title={t('campaign.stopTitle')} yes={t('campaign.stop')} no={t('campaign.keep')}
+        does={() => answer(api.POST('/api/v1/campaigns/{campaign}/cancel', path)).then(() => said(t('campaign.stopped')))}>
+        <p style={{ margin: 0 }}>{t('campaign.stopGone', { count: out })} {t('campaign.stopLeft', { count: left })}</p>
+        <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('campaign.stopForGood')}</p>
+      </Confirm>
+      <Confirm opened={removing} close={remove.close} danger title={t('campaign.removeTitle')} yes={t('campaign.remove')} no={t('campaign.keepDraft')}
+        does={async () => {
+          await answer(api.DELETE('/api/v1/campaigns/{campaign}', path));
+          await navigate({ to: '/campaigns' });
+        }}>{t('campaign.removeWhat')}</Confirm>
+    </>
+  );
+}
+
+function Draft({ campaign }: { campaign: Campaign }) {
+  const navigate = useNavigate();
+  return (
+    <div className="stack">
+      <About campaign={campaign} />
+      <CheckAndLaunch campaign={campaign} launched={() => void navigate({ to: '/campaigns/$campaign', params: { campaign: String(campaign.id) } })} />
+    </div>
+  );
+}
+
+/** How many messages had left, seen from here: kept while the console is open, so that the pace has a past. */
+const seen = new Map<number, Sample[]>();
+
+function useSamples(campaign: Campaign, at: number): Sample[] {
+  const [samples, setSamples] = useState<Sample[]>(seen.get(campaign.id) ?? []);
+  const count = gone(campaign.counts);
+  useEffect(() => {
+    setSamples((before) => {
+      const last = before.at(-1);
+      if (last && at - last.at < 1_000) return before;
+      const all = [...before, { at, gone: count }].slice(-600);
+      seen.set(campaign.id, all);
+      return all;
+    });
+    // Once for each answer: the count belongs to the time at which it was given.
+  }, [campaign.id, at, count]);
+  return samples;
+}
+
+function Standing({ campaign, at }: { campaign: Campaign; at: number }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const queue = useQueue().data ?? [];
+  const { counts, total } = campaign;
+  const samples = useSamples(campaign, at);
+  const points = useMemo(() => paces(samples), [samples]);
+  const lanes = queue.filter((row) => campaign.numbers.includes(row.phone_number_id));
+  const ofNumbers = lanes.every((row) => row.rate != null) ? lanes.reduce((sum, row) => sum + (row.rate ?? 0), 0) : null;
+  const limit = campaign.rate == null ? ofNumbers : ofNumbers === null ? campaign.rate : Math.min(campaign.rate, ofNumbers);
+  const recent = points.slice(-3);
+  const pace = recent.length === 0 ? 0 : recent.reduce((sum, point) => sum + point.pace, 0) / recent.length;
+  const end = campaign.state === 'running' ? finish(counts, pace, Date.now()) : null;
+  const left = waiting(counts);
+  const running = campaign.state === 'running' || campaign.state === 'paused';
+  return (
+    <div className="stack">
+      {running && (
+        <section className="card">
+          <Meter parts={[{ share: doneShare(campaign) }]} label={t('campaign.progress', { name: campaign.name })} />
+          <div style={{ display: 'flex', flexWrap: 'wrap', justifyContent: 'space-between', gap: '2px 18px', marginBlockStart: 8 }}>
+            <span className="strong">{t('home.done', { done: format.number(total - left - counts.in_doubt), total: format.number(total) })}</span>
+            <span className="dim">{campaign.state === 'running' && t('pace.perSecond', { pace: format.number(Math.round(pace)) })}{end !== null && <> · {t('home.ends', { time: format.time(end, { dateStyle: undefined }), span: format.span((end - Date.now()) / 1000) })}</>}</span>
+          </div>
+          <Spoken share={doneShare(campaign)} />
+        </section>
+      )}
+      {counts.in_doubt > 0 && (
+        <Notice tone="warn"><p className="strong">{t('campaign.doubt', { count: counts.in_doubt })}</p><p>{t('campaign.doubtWhat')} <Link to="/in-doubt" search={{ campaign: String(campaign.id) }}>{t('nav.doubt')}</Link></p></Notice>
+      )}
+      <div className="facts">
+        <Fact label={t('count.total')} value={<Num>{total}</Num>} />
+        <Fact label={t('count.waiting')} value={<Num>{left}</Num>} note={counts.submitting > 0 ? t('count.onTheWay', { count: counts.submitting }) : undefined} />
+        <Fact label={t('count.failed')} value={<Num>{counts.failed}</Num>} tone={counts.failed > 0 ? 'bad' : undefined} note={total > 0 && counts.failed > 0 ? format.percent(counts.failed / total) : undefined} />
+        <Fact label={t('count.skipped')} value={<Num>{counts.skipped}</Num>} note={counts.skipped > 0 ? t('count.skippedWhat') : undefined} />
+        <Fact label={t('count.in_doubt')} value={<Num>{counts.in_doubt}</Num>} tone={counts.in_doubt > 0 ? 'warn' : undefined} />
+      </div>
+      <Funnel campaign={campaign} />
+      {campaign.state === 'running' && <Pace points={points} limit={limit} />}
+      <div className="columns even">
+        <Reasons title={t('campaign.skippedBy')} none={t('campaign.skippedNone')} by={campaign.skipped_by_reason} useWords={useSkipReason} />
+        <Reasons title={t('campaign.failedBy')} none={t('campaign.failedNone')} by={campaign.failed_by_code} useWords={useFailureReason} codes />
+      </div>
+      <About campaign={campaign} />
+    </div>
+  );
+}
+
+/** Says the progress aloud, at every tenth, to those who listen rather than look. */
+function Spoken({ share }: { share: number }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const tenth = Math.floor(share * 10) / 10;
+  return <span className="skip" role="status" aria-live="polite">{tenth > 0 ? t('campaign.spoken', { share: format.percent(tenth) }) : ''}</span>;
+}
+
+function Funnel({ campaign }: { campaign: Campaign }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const steps = funnel(campaign);
+  const total = Math.max(1, campaign.total);
+  return (
+    <Card title={t('campaign.funnel')}>
+      <div className="columns even" style={{ alignItems: 'center' }}>
+        <div className="funnel" aria-hidden="true">
+          {steps.map(([step, people], place) => (
+            <div className="row" key={step}>
+              <span className="small">{t(`funnel.${step}`)}</span>
+              <div className="track"><div className="fill" style={{ inlineSize: `${(people / total) * 100}%`, opacity: 1 - place * 0.13, display: people === 0 ? 'none' : undefined }} /></div>
+            </div>
+          ))}
+        </div>
+        <Table verticalSpacing={6}>
+          <Table.Caption>{t('campaign.funnel')}</Table.Caption>
+          <Table.Thead><Table.Tr><Table.Th>{t('funnel.step')}</Table.Th><Table.Th className="num">{t('campaigns.people')}</Table.Th><Table.Th className="num">{t('funnel.share')}</Table.Th></Table.Tr></Table.Thead>
+          <Table.Tbody>
+            {steps.map(([step, people]) => <Table.Tr key={step}><Table.Th scope="row">{t(`funnel.${step}`)}</Table.Th><Table.Td className="num"><Num>{people}</Num></Table.Td><Table.Td className="num dim">{format.percent(people / total)}</Table.Td></Table.Tr>)}
+          </Table.Tbody>
+        </Table>
+      </div>
+      {(campaign.held > 0 || campaign.expired > 0) && (
+        <p className="small dim" style={{ marginBlockEnd: 0 }}>{campaign.held > 0 && t('campaign.held', { count: campaign.held })} {campaign.expired > 0 && t('campaign.expired', { count: campaign.expired })}</p>
+      )}
+    </Card>
+  );
+}
+
+function Pace({ points, limit }: { points: { at: number; pace: number }[]; limit: number | null }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const [view, setView] = useState('chart');
+  return (
+    <Card title={t('pace.title')} aside={
+      <SegmentedControl size="xs" value={view} onChange={setView} aria-label={t('pace.view')} data={[{ value: 'chart', label: t('pace.asChart') }, { value: 'table', label: t('pace.asTable') }]} />
+    }>
+      {points.length < 2 ? <p className="dim" style={{ minBlockSize: 60 }}>{t('pace.soon')}</p> : view === 'chart' ? <PaceChart points={points} limit={limit} /> : (
+        <Scroll label={t('pace.title')}>
+          <Table verticalSpacing={4}>
+            <Table.Caption>{t('pace.title')}</Table.Caption>
+            <Table.Thead><Table.Tr><Table.Th>{t('pace.at')}</Table.Th><Table.Th className="num">{t('pace.messages')}</Table.Th></Table.Tr></Table.Thead>
+            <Table.Tbody>{points.slice(-12).reverse().map(({ at, pace }) => <Table.Tr key={at}><Table.Td>{format.clock(at)}</Table.Td><Table.Td className="num">{format.number(Math.round(pace))}</Table.Td></Table.Tr>)}</Table.Tbody>
+          </Table>
+        </Scroll>
+      )}
+      {points.length > 1 && <p className="tiny dim" style={{ marginBlockEnd: 0 }}>{limit === null ? t('pace.noLimit') : t('pace.dashed', { limit: format.number(limit) })}</p>}
+    </Card>
+  );
+}
+
+function Reasons({ title, none, by, useWords, codes }: {
+  title: string; none: string; by: Record<string, number>; useWords: () => (code: string) => string; codes?: boolean;
+}) {
+  const { t } = useTranslation();
+  const words = useWords();
+  const rows = Object.entries(by).sort((a, b) => b[1] - a[1]);
+  return (
+    <Card title={title}>
+      {rows.length === 0 ? <p className="dim" style={{ margin: 0 }}>{none}</p> : (
+        <Table>
+          <Table.Caption>{title}</Table.Caption>
+          <Table.Thead><Table.Tr><Table.Th>{t('campaign.why')}</Table.Th><Table.Th className="num">{t('campaigns.people')}</Table.Th></Table.Tr></Table.Thead>
+          <Table.Tbody>
+            {rows.map(([code, people]) => (
+              <Table.Tr key={code}><Table.Th scope="row">{words(code)}{codes && <span className="tiny dim nowrap"> <Ident>{code}</Ident></span>}</Table.Th><Table.Td className="num"><Num>{people}</Num></Table.Td></Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+      )}
+    </Card>
+  );
+}
+
+function About({ campaign }: { campaign: Campaign }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const numbers = useNumbers().data ?? [];
+  const template = useQuery({
+    queryKey: ['template', campaign.template, campaign.language],
+    queryFn: async () => (await answer(api.GET('/api/v1/templates/{name}/{language}', { params: { path: { name: campaign.template, language: campaign.language } } }))).items[0] ?? null,
+    staleTime: 60_000,
+    retry: false,
+  });
+  return (
+    <div className="columns">
+      <Card title={t('campaign.about')}>
+        <dl className="pairs">
+          <dt>{t('campaign.template')}</dt><dd><Ident>{campaign.template}</Ident> · {languageName(campaign.language)}</dd>
+          <dt>{t('campaign.lists')}</dt><dd>{campaign.lists.map((name, place) => <span key={name}>{place > 0 && ' · '}<Name>{name}</Name></span>)}</dd>
+          {campaign.excluded_lists.length > 0 && <><dt>{t('campaign.excluded')}</dt><dd>{campaign.excluded_lists.map((name, place) => <span key={name}>{place > 0 && ' · '}<Name>{name}</Name></span>)}</dd></>}
+          <dt>{t('campaign.numbers')}</dt>
+          <dd>{campaign.numbers.map((id) => { const number = numbers.find(({ phone_number_id }) => phone_number_id === id); return <div key={id}>{number ? <><Name>{number.verified_name}</Name> <span className="dim"><Phone number={number.display} raw /></span></> : <Ident>{id}</Ident>}</div>; })}</dd>
+          <dt>{t('campaign.cap')}</dt><dd>{campaign.rate == null ? t('campaign.noCap') : t('pace.perSecond', { pace: format.number(campaign.rate) })}</dd>
+          {campaign.start_at && <><dt>{t('campaign.startAt')}</dt><dd><Time at={campaign.start_at} /></dd></>}
+          <dt>{t('campaign.created')}</dt><dd><Time at={campaign.created_at} /></dd>
+          {campaign.started_at && <><dt>{t('campaign.started')}</dt><dd><Time at={campaign.started_at} withSeconds /></dd></>}
+          {campaign.finished_at && <><dt>{t('campaign.ended')}</dt><dd><Time at={campaign.finished_at} withSeconds />{campaign.started_at && <span className="dim"> · {t('campaign.took', { span: format.span((Date.parse(campaign.finished_at) - Date.parse(campaign.started_at)) / 1000) })}</span>}</dd></>}
+        </dl>
+      </Card>
+      {template.data && <Card title={t('bubble.title')}><Bubble template={template.data} /></Card>}
+    </div>
+  );
+}

@@ -1,0 +1,287 @@
+// A new campaign in four steps: what, to whom, when, and the check before it goes. The draft is made when the check is
+// asked for; going back and changing something makes it anew.
+import { Button, Checkbox, Code, NumberInput, Radio, Select, Stepper, TextInput } from '@mantine/core';
+import { useNavigate, useSearch } from '@tanstack/react-router';
+import { useMemo, useRef, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { answer, api, type BusinessNumber, type Campaign, type List, type NewCampaign, type Template } from '../api/client.ts';
+import { languageName, useFormat } from '../format.ts';
+import { useLists, useNumbers, useTemplates } from '../queries.ts';
+import { columnsOf, examplesOf, offersAWayOut } from '../template.ts';
+import { useAct } from '../ui/act.tsx';
+import { Bubble } from '../ui/bubble.tsx';
+import { Icon } from '../ui/icons.tsx';
+import { Awaited, Card, Empty, Ident, Name, Notice, Page, Phone, ProblemNotice } from '../ui/parts.tsx';
+import { LinkButton } from '../ui/link.tsx';
+import { CheckAndLaunch } from '../ui/preflight.tsx';
+import { Quality } from '../ui/words.tsx';
+
+interface Plan {
+  name: string;
+  template: string | null;
+  params: Record<string, string>;
+  lists: string[];
+  excluded: string[];
+  numbers: string[];
+  when: 'now' | 'later';
+  at: string;
+  rate: string | number;
+  weight: string;
+}
+
+export const keyOf = (template: Template): string => `${template.account}\n${template.name}\n${template.language}`;
+
+export function Wizard() {
+  const { t } = useTranslation();
+  const templates = useTemplates();
+  const lists = useLists();
+  const numbers = useNumbers();
+  return (
+    <Page title={t('campaigns.new')}>
+      <Awaited asked={templates}>{(allTemplates) => (
+        <Awaited asked={lists}>{(allLists) => (
+          <Awaited asked={numbers}>{(allNumbers) => {
+            if (allTemplates.length === 0 || allNumbers.length === 0) {
+              return <Card><Empty icon="account" title={t('wizard.noAccount')} act={<LinkButton to="/accounts">{t('begin.account.act')}</LinkButton>}>{t('wizard.noAccountWhat')}</Empty></Card>;
+            }
+            if (allLists.length === 0) {
+              return <Card><Empty icon="people" title={t('wizard.noList')} act={<LinkButton to="/lists/import">{t('begin.people.act')}</LinkButton>}>{t('wizard.noListWhat')}</Empty></Card>;
+            }
+            return <Steps templates={allTemplates} lists={allLists} numbers={allNumbers} />;
+          }}</Awaited>
+        )}</Awaited>
+      )}</Awaited>
+    </Page>
+  );
+}
+
+function Steps({ templates, lists, numbers }: { templates: Template[]; lists: List[]; numbers: BusinessNumber[] }) {
+  const { t } = useTranslation();
+  const navigate = useNavigate();
+  const asked = useSearch({ from: '/campaigns/new' });
+  const [step, setStep] = useState(0);
+  const [draft, setDraft] = useState<Campaign | null>(null);
+  const heading = useRef<HTMLDivElement>(null);
+  const [plan, setPlan] = useState<Plan>(() => {
+    const wanted = templates.find(({ name, language }) => name === asked.template && language === asked.language);
+    return {
+      name: '', template: wanted ? keyOf(wanted) : null, params: wanted ? suggested(wanted) : {}, lists: asked.list ? [asked.list] : [], excluded: [],
+      numbers: [], when: 'now', at: '', rate: '', weight: '10',
+    };
+  });
+  const change = (part: Partial<Plan>) => setPlan((before) => ({ ...before, ...part }));
+  const template = templates.find((each) => keyOf(each) === plan.template);
+  const own = numbers.filter((number) => number.account === template?.account && number.status !== 'REMOVED');
+  const chosen = plan.numbers.filter((id) => own.some((number) => number.phone_number_id === id));
+
+  const go = (to: number) => {
+    setStep(to);
+    setTimeout(() => heading.current?.focus({ preventScroll: false }), 0);
+  };
+
+  const { act: makeDraft, busy, error, forget } = useAct(async () => {
+    if (draft) await answer(api.DELETE('/api/v1/campaigns/{campaign}', { params: { path: { campaign: String(draft.id) } } }));
+    setDraft(null);
+    const body: NewCampaign = {
+      name: plan.name.trim(), template: template?.name ?? '', language: template?.language ?? '', lists: plan.lists, excluded_lists: plan.excluded,
+      numbers: chosen, params: plan.params, weight: Number(plan.weight),
+      ...(plan.rate !== '' && { rate: Number(plan.rate) }),
+      ...(plan.when === 'later' && { at: new Date(plan.at).toISOString() }),
+    };
+    setDraft(await answer(api.POST('/api/v1/campaigns', { body })));
+    go(3);
+  });
+
+  const missing = (template?.parameters ?? []).filter((key) => !(plan.params[key] ?? '').trim());
+  const ready = [
+    plan.name.trim() !== '' && template !== undefined && missing.length === 0 && template.unsupported.length === 0,
+    plan.lists.length > 0 && chosen.length > 0,
+    plan.when === 'now' || (plan.at !== '' && new Date(plan.at).getTime() > Date.now()),
+  ];
+  return (
+    <>
+      <Stepper className="steps" active={step} onStepClick={(to) => { if (to < step || (to < 3 && ready.slice(0, to).every(Boolean))) { forget(); go(to); } }} size="sm" iconSize={30} allowNextStepsSelect={false}>
+        {(['template', 'audience', 'schedule', 'check'] as const).map((name) => <Stepper.Step key={name} label={t(`wizard.${name}.title`)} />)}
+      </Stepper>
+      <div ref={heading} tabIndex={-1} style={{ outline: 'none' }} role="group" aria-label={t('wizard.step', { step: step + 1, of: 4 })}>
+        {step === 0 && <What plan={plan} change={change} templates={templates} template={template} />}
+        {step === 1 && <Whom plan={plan} change={change} lists={lists} numbers={own} chosen={chosen} />}
+        {step === 2 && <When plan={plan} change={change} numbers={own.filter(({ phone_number_id }) => chosen.includes(phone_number_id))} />}
+        {step === 3 && draft && <CheckAndLaunch campaign={draft} launched={() => void navigate({ to: '/campaigns/$campaign', params: { campaign: String(draft.id) } })} />}
+      </div>
+      <div style={{ marginBlockStart: 14 }}><ProblemNotice error={error} /></div>
+      <div className="footacts">
+        {step > 0 ? <Button variant="default" onClick={() => { forget(); go(step - 1); }} leftSection={<Icon name="back" size={17} />}>{t('act.back')}</Button> : <span />}
+        {step < 2 && <Button disabled={!ready[step]} onClick={() => go(step + 1)} rightSection={<Icon name="forward" size={17} />}>{t('act.next')}</Button>}
+        {step === 2 && <Button disabled={!ready.every(Boolean)} loading={busy} onClick={() => void makeDraft()} rightSection={<Icon name="forward" size={17} />}>{t('wizard.toCheck')}</Button>}
+        {step === 3 && draft && <LinkButton variant="subtle" to="/campaigns/$campaign" params={{ campaign: String(draft.id) }}>{t('wizard.keepDraft')}</LinkButton>}
+      </div>
+    </>
+  );
+}
+
+/** What somebody without a name is called, in the template's language. */
+const NAMELESS: Record<string, string> = { en: 'friend', ar: 'صديقنا', es: 'cliente', pt: 'cliente', fr: 'client' };
+
+/** A first guess at what fills the variables: the name where Meta's example stands first, its example elsewhere. */
+function suggested(template: Template): Record<string, string> {
+  const examples = examplesOf(template.components);
+  const first = template.parameters[0];
+  return Object.fromEntries(template.parameters.map((key) => {
+    if (/name|nombre|nome/i.test(key) || (key === first && key === '1')) {
+      const fallback = NAMELESS[template.language.slice(0, 2)];
+      return [key, fallback === undefined ? '{name}' : `{name|${fallback}}`];
+    }
+    return [key, examples[key] ?? ''];
+  }));
+}
+
+function What({ plan, change, templates, template }: {
+  plan: Plan; change: (part: Partial<Plan>) => void; templates: Template[]; template: Template | undefined;
+}) {
+  const { t } = useTranslation();
+  const [sample, setSample] = useState<'with' | 'without'>('with');
+  const several = new Set(templates.map(({ account }) => account)).size > 1;
+  const options = useMemo(() => {
+    const groups = new Map<string, { value: string; label: string; disabled: boolean }[]>();
+    for (const each of templates) {
+      const sendable = each.status === 'APPROVED';
+      const label = `${each.name} · ${languageName(each.language)}${several ? ` · ${each.account}` : ''}${sendable ? '' : ` (${t(`templateState.${each.status}`, { defaultValue: each.status })})`}`;
+      const group = t(`category.${each.category}`, { defaultValue: each.category });
+      groups.set(group, [...(groups.get(group) ?? []), { value: keyOf(each), label, disabled: !sendable }]);
+    }
+    return [...groups].map(([group, items]) => ({ group, items }));
+  }, [templates, several, t]);
+  const columns = useMemo(() => {
+    const examples = template ? examplesOf(template.components) : {};
+    const known: Record<string, string> = {};
+    for (const [key, text] of Object.entries(plan.params)) for (const { name } of columnsOf(text)) known[name] = examples[key] ?? `‹${name}›`;
+    return known;
+  }, [plan.params, template]);
+  return (
+    <div className="columns">
+      <Card title={t('wizard.template.title')}>
+        <div className="stack">
+          <TextInput label={t('wizard.name')} description={t('wizard.nameHint')} required maxLength={100} value={plan.name} onChange={(event) => change({ name: event.currentTarget.value })} />
+          <Select label={t('wizard.template.choose')} required searchable data={options} value={plan.template} allowDeselect={false} nothingFoundMessage={t('campaigns.noMatch')}
+            onChange={(value) => { const next = templates.find((each) => keyOf(each) === value); change({ template: value, params: next ? suggested(next) : {} }); }} />
+          {template && template.unsupported.length > 0 && <Notice tone="bad"><p>{t('wizard.template.unsupported', { what: template.unsupported.join(', ') })}</p></Notice>}
+          {template && template.category === 'MARKETING' && !offersAWayOut(template.components) && <Notice tone="warn"><p>{t('templates.noWayOut')}</p></Notice>}
+          {template && template.parameters.length > 0 && (
+            <fieldset style={{ border: 0, padding: 0, margin: '20px 0 0' }}>
+              <legend className="strong" style={{ padding: 0 }}>{t('wizard.fill')}</legend>
+              <p className="small dim" style={{ margin: '2px 0 10px' }}>{t('wizard.fillHint')} <Code dir="ltr">{'{name|friend}'}</Code></p>
+              {template.parameters.map((key) => (
+                <TextInput key={key} mt={8} required label={<>{t('wizard.variable')} <Ident>{key}</Ident></>} value={plan.params[key] ?? ''} dir="auto"
+                  onChange={(event) => change({ params: { ...plan.params, [key]: event.currentTarget.value } })} />
+              ))}
+            </fieldset>
+          )}
+        </div>
+      </Card>
+      <Card title={t('bubble.title')}>
+        {template ? (
+          <>
+            <Bubble template={template} params={plan.params} columns={sample === 'with' ? columns : {}} />
+            {Object.keys(columns).length > 0 && (
+              <Radio.Group value={sample} onChange={(value) => setSample(value as 'with' | 'without')} label={t('bubble.person')} mt="sm">
+                <div style={{ display: 'grid', gap: 10, marginBlockStart: 8 }}>
+                  <Radio value="with" label={t('bubble.with')} /><Radio value="without" label={t('bubble.without')} />
+                </div>
+              </Radio.Group>
+            )}
+          </>
+        ) : <p className="dim" style={{ margin: 0 }}>{t('bubble.choose')}</p>}
+      </Card>
+    </div>
+  );
+}
+
+function Whom({ plan, change, lists, numbers, chosen }: {
+  plan: Plan; change: (part: Partial<Plan>) => void; lists: List[]; numbers: BusinessNumber[]; chosen: string[];
+}) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const reach = lists.filter(({ name }) => plan.lists.includes(name)).reduce((sum, { members, suppressed }) => sum + members - suppressed, 0);
+  const toggle = (all: string[], one: string, on: boolean) => (on ? [...all, one] : all.filter((each) => each !== one));
+  return (
+    <div className="columns even">
+      <Card title={t('wizard.audience.lists')} aside={plan.lists.length > 0 ? <span className="small dim">{t('wizard.audience.upTo', { count: reach })}</span> : undefined}>
+        <p className="small dim" style={{ marginBlockStart: 0 }}>{t('wizard.audience.once')}</p>
+        {lists.map((list) => {
+          const out = plan.excluded.includes(list.name);
+          const inside = plan.lists.includes(list.name);
+          return (
+            <div className="choice" key={list.id}>
+              <div className="about">
+                <Checkbox checked={inside} disabled={out} label={<Name>{list.name}</Name>} onChange={(event) => change({ lists: toggle(plan.lists, list.name, event.currentTarget.checked) })} />
+                <div className="small dim" style={{ marginInlineStart: 32 }}>{t('lists.reach', { reach: format.number(list.members - list.suppressed), all: format.number(list.members) })}</div>
+              </div>
+              {!inside && <Checkbox checked={out} label={t('wizard.audience.exclude')} aria-label={`${t('wizard.audience.exclude')}: ${list.name}`} onChange={(event) => change({ excluded: toggle(plan.excluded, list.name, event.currentTarget.checked) })} />}
+            </div>
+          );
+        })}
+      </Card>
+      <Card title={t('wizard.audience.numbers')}>
+        <p className="small dim" style={{ marginBlockStart: 0 }}>{t('wizard.audience.numbersHint')}</p>
+        {numbers.map((number) => (
+          <div className="choice" key={number.id}>
+            <div className="about">
+              <Checkbox checked={chosen.includes(number.phone_number_id)} label={<><Name>{number.verified_name}</Name> <span className="dim"><Phone number={number.display} raw /></span></>}
+                onChange={(event) => change({ numbers: toggle(chosen, number.phone_number_id, event.currentTarget.checked) })} />
+              <div className="small dim" style={{ marginInlineStart: 32, display: 'flex', flexWrap: 'wrap', gap: '2px 12px' }}>
+                <span>{number.rate == null ? t('pace.noLimit') : t('pace.perSecond', { pace: format.number(number.rate) })}</span>
+                {number.messaging_limit && <span>{/^\d+$/.test(number.messaging_limit) ? t('numbers.limit', { count: Number(number.messaging_limit) }) : t('numbers.unlimited')}</span>}
+                {number.paused_reason && <span style={{ color: 'var(--warn)' }}>{t('laneState.paused')}</span>}
+              </div>
+            </div>
+            <Quality quality={number.quality} />
+          </div>
+        ))}
+      </Card>
+    </div>
+  );
+}
+
+/** `2026-11-22T14:05`, in the browser's own zone, as a date field wants it. */
+function localMinute(at: Date): string {
+  const shifted = new Date(at.getTime() - at.getTimezoneOffset() * 60_000);
+  return shifted.toISOString().slice(0, 16);
+}
+
+function When({ plan, change, numbers }: { plan: Plan; change: (part: Partial<Plan>) => void; numbers: BusinessNumber[] }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const past = plan.when === 'later' && plan.at !== '' && new Date(plan.at).getTime() <= Date.now();
+  const limit = numbers.every(({ rate }) => rate != null) ? numbers.reduce((sum, { rate }) => sum + (rate ?? 0), 0) : null;
+  return (
+    <div className="columns even">
+      <Card title={t('wizard.schedule.when')}>
+        <Radio.Group value={plan.when} onChange={(value) => change({ when: value as Plan['when'], at: plan.at || localMinute(new Date(Date.now() + 3_600_000)) })} aria-label={t('wizard.schedule.when')}>
+          <div className="choice"><Radio value="now" label={t('wizard.schedule.now')} /></div>
+          <div className="choice">
+            <div className="about">
+              <Radio value="later" label={t('wizard.schedule.later')} />
+              {plan.when === 'later' && (
+                <div style={{ marginInlineStart: 32 }}>
+                  <TextInput type="datetime-local" mt={10} label={t('wizard.schedule.at')} description={<>{t('wizard.schedule.zone')} <bdi dir="ltr">{zone}</bdi></>} value={plan.at} min={localMinute(new Date())}
+                    error={past ? t('wizard.schedule.past') : undefined} onChange={(event) => change({ at: event.currentTarget.value })} dir="ltr" />
+                  {plan.at !== '' && !past && <p className="small dim" style={{ marginBlockEnd: 0 }}>{format.time(new Date(plan.at).toISOString(), { dateStyle: 'full' })}</p>}
+                </div>
+              )}
+            </div>
+          </div>
+        </Radio.Group>
+      </Card>
+      <Card title={t('wizard.schedule.pace')}>
+        <NumberInput label={t('wizard.schedule.cap')} description={limit === null ? t('wizard.schedule.capFree') : t('wizard.schedule.capHint', { count: limit })} min={Math.max(1, numbers.length)} max={100_000} allowDecimal={false} allowNegative={false}
+          value={plan.rate} onChange={(value) => change({ rate: value })} placeholder={t('wizard.schedule.noCap')} dir="ltr" />
+        <Select mt="md" label={t('wizard.schedule.weight')} description={t('wizard.schedule.weightHint')} allowDeselect={false} value={plan.weight} onChange={(value) => value && change({ weight: value })}
+          data={[{ value: '2', label: t('wizard.schedule.low') }, { value: '10', label: t('wizard.schedule.usual') }, { value: '50', label: t('wizard.schedule.urgent') }]} />
+      </Card>
+    </div>
+  );
+}
+

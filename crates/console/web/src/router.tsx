@@ -1,0 +1,50 @@
+// Which page answers which path. Each page is fetched when it is first opened.
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
+
+import { Missing } from './pages/missing.tsx';
+import { Home } from './pages/home.tsx';
+import { Shell } from './ui/shell.tsx';
+
+const root = createRootRoute({ component: Shell, notFoundComponent: Missing });
+const page = <P extends string>(path: P) => ({ getParentRoute: () => root, path });
+
+const home = createRoute({ ...page('/'), component: Home });
+const campaigns = createRoute({ ...page('/campaigns'), component: lazyRouteComponent(() => import('./pages/campaigns.tsx'), 'Campaigns') });
+const wizard = createRoute({
+  ...page('/campaigns/new'),
+  validateSearch: (search: Record<string, unknown>): { list?: string; template?: string; language?: string } => ({
+    ...(typeof search.list === 'string' && { list: search.list }),
+    ...(typeof search.template === 'string' && { template: search.template }),
+    ...(typeof search.language === 'string' && { language: search.language }),
+  }),
+  component: lazyRouteComponent(() => import('./pages/wizard.tsx'), 'Wizard'),
+});
+const campaign = createRoute({ ...page('/campaigns/$campaign'), component: lazyRouteComponent(() => import('./pages/campaign.tsx'), 'CampaignPage') });
+const lists = createRoute({ ...page('/lists'), component: lazyRouteComponent(() => import('./pages/lists.tsx'), 'Lists') });
+const importing = createRoute({ ...page('/lists/import'), component: lazyRouteComponent(() => import('./pages/import.tsx'), 'Import') });
+const templates = createRoute({ ...page('/templates'), component: lazyRouteComponent(() => import('./pages/templates.tsx'), 'Templates') });
+const queue = createRoute({ ...page('/queue'), component: lazyRouteComponent(() => import('./pages/board.tsx'), 'Board') });
+const doubt = createRoute({
+  ...page('/in-doubt'),
+  validateSearch: (search: Record<string, unknown>): { campaign?: string; number?: string; older?: string } => ({
+    ...(search.campaign !== undefined && { campaign: String(search.campaign) }),
+    ...(search.number !== undefined && { number: String(search.number) }),
+    ...(search.older !== undefined && { older: String(search.older) }),
+  }),
+  component: lazyRouteComponent(() => import('./pages/doubt.tsx'), 'InDoubt'),
+});
+const optouts = createRoute({ ...page('/opt-outs'), component: lazyRouteComponent(() => import('./pages/optouts.tsx'), 'OptOuts') });
+const accounts = createRoute({ ...page('/accounts'), component: lazyRouteComponent(() => import('./pages/accounts.tsx'), 'Accounts') });
+const keys = createRoute({ ...page('/keys'), component: lazyRouteComponent(() => import('./pages/keys.tsx'), 'Keys') });
+
+export const router = createRouter({
+  routeTree: root.addChildren([home, campaigns, wizard, campaign, lists, importing, templates, queue, doubt, optouts, accounts, keys]),
+  defaultPreload: 'intent',
+  scrollRestoration: true,
+});
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}

@@ -1,0 +1,142 @@
+// The check before sending, and the launch: who would get the message, who would not and why, what it costs, when it
+// ends, what stands against it. A launch sends exactly what was checked, or is refused.
+import { Button, Checkbox, Group, Table } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { answer, api, type Campaign, type Preflight } from '../api/client.ts';
+import { useFormat } from '../format.ts';
+import { client, useMay } from '../queries.ts';
+import { Confirm, said } from './act.tsx';
+import { Icon } from './icons.tsx';
+import { AsOf, Awaited, Card, Fact, Name, Notice, Num, Said, Scroll, Time } from './parts.tsx';
+import { useSkipReason } from './words.tsx';
+
+/** Above this many people the number itself must be typed. */
+const TYPED_ABOVE = 1_000;
+
+export function CheckAndLaunch({ campaign, launched }: { campaign: Campaign; launched: () => void }) {
+  const { t } = useTranslation();
+  const checked = useQuery({
+    queryKey: ['preflight', campaign.id],
+    queryFn: () => answer(api.POST('/api/v1/campaigns/{campaign}/preflight', { params: { path: { campaign: String(campaign.id) } } })),
+    staleTime: 30_000,
+  });
+  return (
+    <Awaited asked={checked} rows={6}>{(preflight) => (
+      <>
+        <Verdict preflight={preflight} at={checked.dataUpdatedAt} />
+        <Launch campaign={campaign} preflight={preflight} launched={launched} busy={checked.isFetching} again={() => void checked.refetch()} />
+        <p className="tiny dim" style={{ marginBlockStart: 10 }}>{t('preflight.frozen')}</p>
+      </>
+    )}</Awaited>
+  );
+}
+
+function Verdict({ preflight, at }: { preflight: Preflight; at: number }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const why = useSkipReason();
+  const { eligible, excluded, estimated_cost: cost } = preflight;
+  const reasons = Object.entries(excluded).sort((a, b) => b[1] - a[1]);
+  const out = reasons.reduce((sum, [, people]) => sum + people, 0);
+  return (
+    <div className="stack">
+      <div className="facts">
+        <Fact label={t('preflight.eligible')} value={<Num>{eligible}</Num>} tone={eligible > 0 ? 'good' : 'bad'} />
+        <Fact label={t('preflight.leftOut')} value={<Num>{out}</Num>} note={t('preflight.ofAudience', { count: eligible + out })} />
+        <Fact label={t('preflight.cost')} value={format.money(cost.total, cost.currency)} note={t('preflight.estimate')} />
+        <Fact label={t('preflight.finish')} value={preflight.estimated_finish ? format.time(preflight.estimated_finish, { dateStyle: undefined }) : '—'}
+          note={preflight.estimated_finish ? <Time at={preflight.estimated_finish} /> : undefined} />
+      </div>
+      {preflight.blockers.map((words) => <Notice key={words} tone="bad"><p className="strong">{t('preflight.blocks')}</p><p><Said>{words}</Said></p></Notice>)}
+      <div className="columns even" style={{ marginBlockEnd: 16 }}>
+        <Card title={t('preflight.who')} aside={<AsOf at={at} />}>
+          <Table>
+            <Table.Caption>{t('preflight.who')}</Table.Caption>
+            <Table.Thead><Table.Tr><Table.Th>{t('preflight.what')}</Table.Th><Table.Th className="num">{t('campaigns.people')}</Table.Th></Table.Tr></Table.Thead>
+            <Table.Tbody>
+              <Table.Tr><Table.Th scope="row">{t('preflight.get')}</Table.Th><Table.Td className="num"><Num>{eligible}</Num></Table.Td></Table.Tr>
+              {reasons.map(([reason, people]) => <Table.Tr key={reason}><Table.Th scope="row">{why(reason)}</Table.Th><Table.Td className="num"><Num>{people}</Num></Table.Td></Table.Tr>)}
+              <Table.Tr className="total"><Table.Th scope="row">{t('preflight.audience')}</Table.Th><Table.Td className="num"><Num>{eligible + out}</Num></Table.Td></Table.Tr>
+            </Table.Tbody>
+          </Table>
+        </Card>
+        <Card title={t('preflight.costByMarket')}>
+          {cost.by_market.length === 0 ? <p className="dim">{t('preflight.noCost')}</p> : (
+            <Scroll label={t('preflight.costByMarket')}>
+              <Table>
+                <Table.Caption>{t('preflight.costByMarket')}</Table.Caption>
+                <Table.Thead><Table.Tr><Table.Th>{t('preflight.market')}</Table.Th><Table.Th className="num">{t('campaigns.people')}</Table.Th><Table.Th className="num">{t('preflight.rate')}</Table.Th><Table.Th className="num">{t('preflight.sum')}</Table.Th></Table.Tr></Table.Thead>
+                <Table.Tbody>
+                  {cost.by_market.map((market) => (
+                    <Table.Tr key={market.market}><Table.Th scope="row"><bdi>{market.market}</bdi></Table.Th><Table.Td className="num"><Num>{market.recipients}</Num></Table.Td>
+                      <Table.Td className="num">{format.number(market.rate, { minimumFractionDigits: 4 })}</Table.Td><Table.Td className="num">{format.number(market.total, { minimumFractionDigits: 2, maximumFractionDigits: 2 })}</Table.Td></Table.Tr>
+                  ))}
+                  <Table.Tr className="total"><Table.Th scope="row">{t('preflight.total')}</Table.Th><Table.Td className="num"><Num>{eligible}</Num></Table.Td><Table.Td /><Table.Td className="num">{format.money(cost.total, cost.currency)}</Table.Td></Table.Tr>
+                </Table.Tbody>
+              </Table>
+            </Scroll>
+          )}
+          <p className="tiny dim">{t('preflight.invoice')} <Said>{cost.card}</Said></p>
+        </Card>
+      </div>
+      {preflight.binding_limit && <p className="small"><span className="dim">{t('preflight.limit')}</span> <Said>{preflight.binding_limit}</Said></p>}
+    </div>
+  );
+}
+
+function Launch({ campaign, preflight, launched, busy, again }: {
+  campaign: Campaign; preflight: Preflight; launched: () => void; busy: boolean; again: () => void;
+}) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const run = useMay('run_campaigns');
+  const [read, setRead] = useState<string[]>([]);
+  const [asking, setAsking] = useState(false);
+  const { eligible, warnings, blockers } = preflight;
+  const blocked = blockers.length > 0;
+  const unread = warnings.filter((words) => !read.includes(words));
+  const typed = eligible > TYPED_ABOVE;
+  const later = campaign.start_at != null && new Date(campaign.start_at).getTime() > Date.now();
+  async function launch() {
+    const order = { expect_recipients: eligible, yes: warnings.length > 0 };
+    try {
+      await answer(api.POST('/api/v1/campaigns/{campaign}/launch', { params: { path: { campaign: String(campaign.id) } }, body: order }));
+    } catch (refused) {
+      // What was checked is no longer what would be sent: the new verdict is shown behind the refusal.
+      void client.invalidateQueries({ queryKey: ['preflight', campaign.id] });
+      throw refused;
+    }
+    said(t(later ? 'launch.scheduled' : 'launch.began'));
+    launched();
+  }
+  return (
+    <>
+      {warnings.map((words) => (
+        <Notice key={words} tone="warn">
+          <p><Said>{words}</Said></p>
+          {!blocked && run && (
+            <Checkbox mt={8} label={t('preflight.knows')} checked={read.includes(words)}
+              onChange={(event) => setRead(event.currentTarget.checked ? [...read, words] : read.filter((each) => each !== words))} />
+          )}
+        </Notice>
+      ))}
+      <Group mt="lg" gap="sm" justify="flex-end">
+        <Button variant="default" onClick={again} loading={busy} leftSection={<Icon name="refresh" size={17} />}>{t('preflight.again')}</Button>
+        {run && <Button size="md" disabled={blocked || unread.length > 0 || busy} onClick={() => setAsking(true)} leftSection={<Icon name={later ? 'clock' : 'send'} size={18} />}>{t(later ? 'launch.schedule' : 'launch.launch')}</Button>}
+      </Group>
+      {!run && <p className="small dim">{t('launch.notYours')}</p>}
+      {run && unread.length > 0 && !blocked && <p className="small dim" style={{ textAlign: 'end' }}>{t('launch.tick')}</p>}
+      <Confirm opened={asking} close={() => setAsking(false)} does={launch}
+        title={t(later ? 'launch.titleLater' : 'launch.title')} yes={t(later ? 'launch.schedule' : 'launch.yes', { count: eligible })} no={t('launch.no')}
+        ask={typed ? { label: t('launch.type', { count: eligible }), hint: t('launch.typeHint', { digits: String(eligible) }) } : undefined}
+        mustBe={typed ? String(eligible) : undefined}>
+        <p style={{ margin: 0 }}>{t('launch.what', { count: eligible })} <Name>{campaign.name}</Name></p>
+        {later && <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('launch.at')} <Time at={campaign.start_at} /></p>}
+        {!later && <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('launch.cost', { cost: format.money(preflight.estimated_cost.total, preflight.estimated_cost.currency) })}</p>}
+      </Confirm>
+    </>
+  );
+}
