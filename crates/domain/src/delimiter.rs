@@ -29,7 +29,7 @@ pub fn named_in(first_line: &str) -> Option<u8> {
     let line = first_line.strip_prefix('\u{feff}').unwrap_or(first_line).trim_matches(['"', ' ']);
     let name = line.get(..4).filter(|name| name.eq_ignore_ascii_case("sep="))?;
     // The tab is trimmed by some writers and not by others.
-    match line[name.len()..].as_bytes() {
+    match &line.as_bytes()[name.len()..] {
         [one] if CANDIDATES.contains(one) => Some(*one),
         _ => None,
     }

@@ -59,7 +59,7 @@ pub enum Command {
     #[command(subcommand)]
     Template(template::Template),
     /// Import a CSV file of people who opted in
-    Import(import::Import),
+    Import(Box<import::Import>),
     /// Past imports
     #[command(subcommand)]
     Imports(import::Imports),

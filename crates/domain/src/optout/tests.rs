@@ -45,7 +45,6 @@ fn of_the_corpus_nearly_every_stop_is_heard_and_no_trap_suppresses() {
     }
     assert!(by["stop"] >= 600 && by["trap"] >= 600, "{by:?}");
     let (recall, missed, suppressed) = score(PHRASES);
-    println!("{by:?}: recall {recall:.4} {missed:?}");
     assert!(suppressed.is_empty(), "{suppressed:#?}");
     assert!(recall >= 0.98, "recall {recall}: {missed:#?}");
 }
@@ -53,7 +52,6 @@ fn of_the_corpus_nearly_every_stop_is_heard_and_no_trap_suppresses() {
 #[test]
 fn of_phrases_that_nobody_tuned_for_nearly_all_are_heard_and_no_trap_suppresses() {
     let (recall, missed, suppressed) = score(HELD_OUT);
-    println!("recall {recall:.4}");
     assert!(suppressed.is_empty(), "{} suppressed", suppressed.len());
     assert!(recall >= 0.98, "recall {recall}, {} missed", missed.len());
 }

@@ -122,9 +122,10 @@ mod tests {
 
     #[test]
     fn whoever_is_not_reached_before_the_end_is_counted() {
-        let stop_at = Some(at("2026-06-01T20:30:00+03:00"));
+        let ends = at("2026-06-01T20:30:00+03:00");
+        let stop_at = Some(ends);
         let outlook = forecast(&Forecast { stop_at, ..campaign(&[(Cairo, 3_600)]) });
-        assert_eq!((outlook.finish, outlook.left_over), (stop_at.unwrap(), 1_800));
+        assert_eq!((outlook.finish, outlook.left_over), (ends, 1_800));
         let quiet = "19:00-09:00".parse().ok();
         let asleep = forecast(&Forecast { stop_at, quiet, ..campaign(&[(Cairo, 3_600)]) });
         assert_eq!((asleep.left_over, asleep.waits), (3_600, HOUR / 2));

@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(detect(b"\xff\xfea\0"), UTF_16LE);
         assert_eq!(detect(b"\xfe\xff\0a"), UTF_16BE);
         assert_eq!(detect(b"\xef\xbb\xbfa"), UTF_8);
-        assert_eq!(detect(b"phone\n0100\0123\n"), UTF_8, "one zero byte is a fault of its row");
+        assert_eq!(detect(b"phone\n0100\x00123\n"), UTF_8, "one zero byte is a fault of its row");
         assert_eq!(detect(&[0; 100]), UTF_8, "and nothing but zeros is no text at all");
         assert_eq!(detect(b""), UTF_8);
     }

@@ -410,7 +410,8 @@ mod tests {
             }
             left
         };
-        assert_eq!(leave(60 * SECOND).len(), 18);
+        // One at once, and one at the end of each of eighteen gaps.
+        assert_eq!(leave(60 * SECOND).len(), 19);
         assert_eq!((pace.turns_within(SECOND), pace.turns_within(30 * SECOND)), (Some(1), Some(9)));
         clock.advance(Duration::from_secs(6 * 3600));
         let after = leave(clock.boot_us() + 30 * SECOND);

@@ -239,10 +239,13 @@ struct Keeper {
     lost: CancellationToken,
 }
 
+/// What the lane was last told: the number's rate, the sealed token, the campaigns' caps.
+type Known = (Option<u32>, Vec<u8>, Arc<HashMap<i64, Option<u32>>>);
+
 /// Shows that the owner lives, and follows what others change: the rate, the token, the campaigns' caps.
 async fn keep(keeper: Keeper) {
     let Keeper { app, number_id, lease, token, orders: out, showing, lost } = keeper;
-    let mut known: Option<(Option<u32>, Vec<u8>, Arc<HashMap<i64, Option<u32>>>)> = None;
+    let mut known: Option<Known> = None;
     let (mut is_first, mut last_beat) = (true, 0);
     // The first beat comes at once: what is sent before it would be beyond what is known of this database outside.
     while std::mem::take(&mut is_first) || pause(&app, BEAT, &lost).await {

@@ -17,7 +17,7 @@ use crate::http::problem::Problem;
 #[derive(Debug, Subcommand)]
 pub enum Campaign {
     /// Draft a campaign
-    Create(Create),
+    Create(Box<Create>),
     /// Say what a launch would do, and what stands against it
     Preflight {
         /// Name or id

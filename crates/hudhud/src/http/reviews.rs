@@ -29,7 +29,7 @@ pub(crate) struct RulingBody {
 }
 
 /// What waits to be read, oldest first.
-#[utoipa::path(get, path = "/api/v1/optouts/reviews", tag = "optouts", params(Page),
+#[utoipa::path(get, path = "/api/v1/optouts/reviews", tag = "reviews", params(Page),
     responses((status = 200, description = "A page of it", body = Listed<ReviewView>)))]
 async fn ls(State(app): State<Arc<App>>, Query(page): Query<Page>) -> Result<Json<Listed<ReviewView>>, Problem> {
     let (after, limit) = page.read()?;
@@ -38,7 +38,7 @@ async fn ls(State(app): State<Arc<App>>, Query(page): Query<Page>) -> Result<Jso
 }
 
 /// It means stop. When this answers, no send to the person begins any more.
-#[utoipa::path(post, path = "/api/v1/optouts/reviews/{review}/confirm", tag = "optouts", request_body = RulingBody,
+#[utoipa::path(post, path = "/api/v1/optouts/reviews/{review}/confirm", tag = "reviews", request_body = RulingBody,
     params(("review" = i64, Path, description = "Its id")),
     responses((status = 200, description = "Confirmed", body = ReviewView)))]
 async fn confirm(
@@ -51,7 +51,7 @@ async fn confirm(
 }
 
 /// It does not mean stop.
-#[utoipa::path(post, path = "/api/v1/optouts/reviews/{review}/dismiss", tag = "optouts", request_body = RulingBody,
+#[utoipa::path(post, path = "/api/v1/optouts/reviews/{review}/dismiss", tag = "reviews", request_body = RulingBody,
     params(("review" = i64, Path, description = "Its id")),
     responses((status = 200, description = "Dismissed", body = ReviewView)))]
 async fn dismiss(

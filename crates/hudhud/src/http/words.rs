@@ -40,14 +40,14 @@ pub(crate) struct TextBody {
 }
 
 /// The operator's words. The built-in ones are not listed: they are patterns of nine languages.
-#[utoipa::path(get, path = "/api/v1/words", tag = "optouts",
+#[utoipa::path(get, path = "/api/v1/words", tag = "words",
     responses((status = 200, description = "The words", body = Listed<WordView>)))]
 async fn ls(State(app): State<Arc<App>>) -> Result<Json<Listed<WordView>>, Problem> {
     Ok(Json(Listed::all(words::ls(&app).await?)))
 }
 
 /// Says what a phrase means from now on.
-#[utoipa::path(post, path = "/api/v1/words", tag = "optouts", request_body = NewWordBody,
+#[utoipa::path(post, path = "/api/v1/words", tag = "words", request_body = NewWordBody,
     responses((status = 201, description = "In force", body = WordView)))]
 async fn add(
     State(app): State<Arc<App>>,
@@ -58,14 +58,14 @@ async fn add(
 }
 
 /// What a text would mean, without anything following from it.
-#[utoipa::path(post, path = "/api/v1/words/read", tag = "optouts", request_body = TextBody,
+#[utoipa::path(post, path = "/api/v1/words/read", tag = "words", request_body = TextBody,
     responses((status = 200, description = "The reading", body = ReadingView)))]
 async fn read(State(app): State<Arc<App>>, Json(body): Json<TextBody>) -> Result<Json<ReadingView>, Problem> {
     Ok(Json(words::read(&app, &body.text).await?))
 }
 
 /// Leaves a phrase to the built-in words again.
-#[utoipa::path(delete, path = "/api/v1/words/{phrase}", tag = "optouts",
+#[utoipa::path(delete, path = "/api/v1/words/{phrase}", tag = "words",
     params(("phrase" = String, Path, description = "The phrase")),
     responses((status = 204, description = "Removed")))]
 async fn rm(State(app): State<Arc<App>>, caller: Caller, Path(phrase): Path<String>) -> Result<StatusCode, Problem> {

@@ -142,7 +142,7 @@ on_both_databases! {
         let target = target(&db.store).await;
         let other = ConsentText { source: "till".into(), wording: "Yes, send me offers \u{1f319}".into() };
         let ids = db.store.consent_text_ids(&[shop(), other.clone(), shop()]).await.unwrap();
-        assert_eq!((ids[0], db.store.consent_text_ids(&[other.clone()]).await.unwrap()), (ids[2], vec![ids[1]]));
+        assert_eq!((ids[0], db.store.consent_text_ids(std::slice::from_ref(&other)).await.unwrap()), (ids[2], vec![ids[1]]));
         let people = [person(1), person(2)];
         db.store.take_in(&chunk(Some(target), &people, &ids[..2], NOW), |_| entry("opt-in", NOW)).await.unwrap();
         let second = db.store.contact_of_phone(people[1].phone_key.unwrap()).await.unwrap().unwrap();

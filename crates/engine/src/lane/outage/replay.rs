@@ -310,7 +310,7 @@ fn within(times: &[Micros], from: Micros, to: Micros) -> usize {
 fn an_outage_that_ends_at_night_wakes_nobody_and_one_that_outlasts_the_offer_ends_it() {
     let mut lane = Lane::new();
     // From 21:00 until 09:00: in Madrid from 19:00 UTC to 07:00, so that the names come back at eleven at night there,
-    // and at four in the afternoon in Mexico City. The offer ends the next day at 07:01 UTC, two minutes into Madrid's
+    // and at four in the afternoon in Mexico City. The offer ends the next day at 07:01 UTC, a minute into Madrid's
     // morning.
     let quiet = "21:00-09:00".parse().expect("quiet hours");
     let stop_at = BEGINS + 86_400_000 - 8 * 3_600_000 - 34 * 60_000;
@@ -334,8 +334,8 @@ fn an_outage_that_ends_at_night_wakes_nobody_and_one_that_outlasts_the_offer_end
     let skipped = lane.people.iter().filter(|person| person.state == SendState::Skipped).count();
     assert_eq!(mexico, PEOPLE / 2, "in Mexico it is day until everybody has the message");
     assert_eq!((madrid + mexico + skipped, lane.seen.failed), (PEOPLE, 0));
-    // Of Madrid some had it before the outage, and two minutes of the morning are left for the rest.
-    assert!(madrid > RATE as usize * 120 && skipped > 1_000, "{madrid} in Madrid, {skipped} skipped");
+    // Of Madrid some had it before the outage, and a minute of the morning is left for the rest.
+    assert!(madrid > RATE as usize * 120 && skipped > 500, "{madrid} in Madrid, {skipped} skipped");
     assert!(lane.people.iter().all(|person| person.arrived <= 1));
 }
 
