@@ -278,6 +278,8 @@ impl Server {
             let store = Store::open(&self.url(&name)).await.expect("a fresh PostgreSQL database opens");
             // Each copy is an installation of its own.
             store.tamper("DELETE FROM meta").await;
+            // The copies' ledgers are guarded, as one that was just migrated is.
+            store.tamper("ALTER TABLE ledger ENABLE TRIGGER USER").await;
             store.close().await;
             name
         });

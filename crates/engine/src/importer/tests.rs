@@ -570,12 +570,14 @@ on_both_databases! {
             let stalling = tokio::io::AsyncReadExt::chain(&file[..], Pending);
             let importing = import(&app, order("people"), stalling, |_| {});
             tokio::pin!(importing);
+            // Until what had come is written: a COPY that is cut off in its middle would break its connection too.
             let begun = async {
-                loop {
-                    if crate::lists::show(&app, "people").await.is_ok_and(|list| list.members > 0) {
-                        break;
-                    }
+                let (mut members, mut unchanged) = (0, 0);
+                while members == 0 || unchanged < 30 {
                     tokio::time::sleep(Duration::from_millis(10)).await;
+                    let now = crate::lists::show(&app, "people").await.map_or(0, |list| list.members);
+                    unchanged = if now == members { unchanged + 1 } else { 0 };
+                    members = now;
                 }
             };
             tokio::select! {
