@@ -36,10 +36,6 @@ pub(crate) enum Db {
     Postgres(PgPool),
 }
 
-/// Urgent work finds each row by its key. Where a campaign's size is not known yet, or was read when it was small, the
-/// planner would rather go through all of it than look up a few hundred, and keep that plan until the next ANALYZE.
-const BEGIN_KEYED: &str = "BEGIN; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
-
 /// Who goes first for SQLite's one writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
@@ -332,10 +328,7 @@ impl Store {
                 Link::Sqlite(Held::Inside(transaction, Stopwatch::since(asked, priority)), Some(turn))
             }
             Db::Postgres(pool) => {
-                let transaction = match priority {
-                    Priority::Urgent | Priority::Soon => pool.begin_with(BEGIN_KEYED).await?,
-                    Priority::Bulk => pool.begin().await?,
-                };
+                let transaction = pool.begin().await?;
                 Link::Postgres(Held::Inside(transaction, Stopwatch::since(asked, priority)))
             }
         })

@@ -30,7 +30,7 @@ const CHUNK: usize = 2_000;
 const FIRST_GATHERED: usize = 4_096;
 /// The most people gathered. In the order of their numbers a chunk of them meets few pages of an index, which in the
 /// order of a file it would meet nearly all.
-pub(super) const MOST_GATHERED: usize = 131_072;
+pub(super) const MOST_GATHERED: usize = 32_768;
 /// How often an import shows that it lives.
 const BEAT: Duration = Duration::from_secs(2);
 /// Texts of consent whose ids are remembered.
