@@ -96,7 +96,7 @@ async fn beside_a_campaign(database: Database, rows: u64) {
     let began = now_us();
     let (took, summary) = import(&world, &file).await;
     let ended = now_us();
-    assert_eq!(summary["created"], rows, "{summary}");
+    assert_eq!(summary["accepted"], rows, "{summary}");
     serve.expect_running();
     let arrivals: Vec<i64> = world.simulator.ledger().await.iter().map(|row| row.at_us).collect();
     let share = |from: i64, to: i64| {

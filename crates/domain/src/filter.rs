@@ -3,7 +3,7 @@
 //! `city = "Cairo" and not messaged within 30 days and (read campaign "spring" or read last campaign)`
 //!
 //! A [`Filter`] is the same thing as a tree, which programs exchange as JSON. `Display` writes it in words that
-//! [`Filter::from_str`] reads back. Texts are compared letter by letter, capitals included, so that every database
+//! `Filter::from_str` reads back. Texts are compared letter by letter, capitals included, so that every database
 //! answers alike; numbers are compared as numbers, and whoever has no number there is not meant.
 
 mod parse;
