@@ -11,7 +11,8 @@
 //! | [`reasons`] | why a row is refused and how to mend it, in the reader's language |
 //! | [`template`] | what a template asks for, what a campaign gives it, and the request that comes of it |
 //! | [`payload`] | what a quick-reply button of ours carries |
-//! | [`optout`] | which words stop everything |
+//! | [`filter`] | which people of a list are meant, as a small language |
+//! | [`optout`] | what people say when they want no more messages |
 //! | [`send`], [`campaign`] | the two state machines |
 //! | [`refusal`], [`pacing`] | why Meta refused, what follows, and how fast a number may go |
 //! | [`pricing`] | what a message costs, as an estimate |

@@ -89,14 +89,13 @@ pub async fn tick(app: &Arc<App>) -> anyhow::Result<bool> {
         i64::try_from(bodies.len()).unwrap_or(BODIES) >= BODIES || i64::try_from(bytes).unwrap_or(BYTES) >= BYTES;
     let accounts: HashMap<i64, store::Account> =
         app.store.accounts().await?.into_iter().map(|account| (account.id, account)).collect();
-    reviews::take(app, &bodies, |body, change| vouched(app, &accounts, body, change)).await?;
-    if let Err(error) = apply(app, read(app, &accounts, &bodies).await).await {
+    if let Err(error) = take_in(app, &accounts, &bodies).await {
         if is_away(&error) {
             return Err(error);
         }
         // One of them is what cannot be applied; the others must not wait behind it for ever.
         for body in &bodies {
-            let Err(error) = apply(app, read(app, &accounts, std::slice::from_ref(body)).await).await else { continue };
+            let Err(error) = take_in(app, &accounts, std::slice::from_ref(body)).await else { continue };
             if is_away(&error) {
                 return Err(error);
             }
@@ -106,6 +105,12 @@ pub async fn tick(app: &Arc<App>) -> anyhow::Result<bool> {
         }
     }
     Ok(is_full)
+}
+
+/// Does all that bodies ask for. Half done, it can be done again.
+async fn take_in(app: &Arc<App>, accounts: &HashMap<i64, store::Account>, bodies: &[Waiting]) -> anyhow::Result<()> {
+    reviews::take(app, bodies, |body, change| vouched(app, accounts, body, change)).await?;
+    apply(app, read(app, accounts, bodies).await).await
 }
 
 /// Whether it may work later without anybody changing anything.

@@ -115,7 +115,8 @@ async fn take_message(
     let review = NewReview {
         wamid: message.id.clone(),
         asks,
-        said: wish.said,
+        // PostgreSQL's texts hold no NUL, and whoever writes to us may.
+        said: wish.said.replace('\0', "\u{fffd}"),
         stop: serde_json::to_string(&meant)?,
         account_id,
         contact_id: match meant.phone {

@@ -3,7 +3,8 @@
 //! Owns: tables, transactions, what is atomic with what, and who writes next. One method per use case, with concrete
 //! types; shared SQL where the dialects agree, two texts side by side where they do not.
 //!
-//! Must not know: Redis, HTTP, Meta's codes, clocks (times are arguments, epoch milliseconds UTC).
+//! Must not know: Redis, HTTP, Meta's codes, clocks (times are arguments, epoch milliseconds UTC). Only how long its own
+//! writes take it measures by itself (`db`), for the metrics and for the size of a next chunk.
 
 mod accepted;
 mod accounts;

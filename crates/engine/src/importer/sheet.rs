@@ -47,6 +47,25 @@ pub(super) struct Sheet<'a> {
     columns: usize,
 }
 
+/// Opens a spreadsheet that is read cell by cell: the two kinds are alike, and calamine names nothing that they share.
+macro_rules! streamed {
+    ($book:ty, $file:expr, $named:expr, $then:expr) => {{
+        let mut book: $book = open($file)?;
+        let listed = book.sheets_metadata().to_vec();
+        let (name, others) = choose(&listed, $named, |name, most| {
+            let mut reader = guarded(|| book.worksheet_cells_reader(name))?;
+            rows_of(most, || guarded(|| reader.next_cell()).map(|cell| cell.map(|cell| cell.get_position().0)))
+        })?;
+        let mut reader = guarded(|| book.worksheet_cells_reader(&name))?;
+        let cells = move || {
+            let cell = guarded(|| reader.next_cell())?;
+            Ok(cell.map(|cell| (cell.get_position().0, cell.get_position().1, value_of(cell.get_value()))))
+        };
+        let then = $then;
+        then(Sheet::new(name, others, Box::new(cells))?)
+    }};
+}
+
 /// Copies the spreadsheet to an unnamed file in `dir`, looks whether it can be read without harm, and gives its table
 /// to `then`. `named` is the sheet to read; without it, the first that holds a table.
 ///
@@ -62,34 +81,8 @@ pub(super) fn read<T, E: From<io::Error>>(
     let kind = source.kind;
     let mut file = spooled(source, dir)?;
     match archive::book_of(&mut file, kind)? {
-        Book::Xlsx => {
-            let mut book: Xlsx<_> = open(file)?;
-            let listed = book.sheets_metadata().to_vec();
-            let (name, others) = choose(&listed, named, |name, most| {
-                let mut reader = guarded(|| book.worksheet_cells_reader(name))?;
-                rows_of(most, || guarded(|| reader.next_cell()).map(|cell| cell.map(|cell| cell.get_position().0)))
-            })?;
-            let mut reader = guarded(|| book.worksheet_cells_reader(&name))?;
-            let cells = move || {
-                let cell = guarded(|| reader.next_cell())?;
-                Ok(cell.map(|cell| (cell.get_position().0, cell.get_position().1, value_of(cell.get_value()))))
-            };
-            then(Sheet::new(name, others, Box::new(cells))?, "xlsx")
-        }
-        Book::Xlsb => {
-            let mut book: Xlsb<_> = open(file)?;
-            let listed = book.sheets_metadata().to_vec();
-            let (name, others) = choose(&listed, named, |name, most| {
-                let mut reader = guarded(|| book.worksheet_cells_reader(name))?;
-                rows_of(most, || guarded(|| reader.next_cell()).map(|cell| cell.map(|cell| cell.get_position().0)))
-            })?;
-            let mut reader = guarded(|| book.worksheet_cells_reader(&name))?;
-            let cells = move || {
-                let cell = guarded(|| reader.next_cell())?;
-                Ok(cell.map(|cell| (cell.get_position().0, cell.get_position().1, value_of(cell.get_value()))))
-            };
-            then(Sheet::new(name, others, Box::new(cells))?, "xlsb")
-        }
+        Book::Xlsx => streamed!(Xlsx<_>, file, named, |sheet| then(sheet, "xlsx")),
+        Book::Xlsb => streamed!(Xlsb<_>, file, named, |sheet| then(sheet, "xlsb")),
         Book::Xls => in_memory::<Xls<_>, _, _>(open(file)?, named, |sheet| then(sheet, "xls")),
         Book::Ods => in_memory::<Ods<_>, _, _>(open(file)?, named, |sheet| then(sheet, "ods")),
     }

@@ -124,6 +124,15 @@ on_both_databases! {
         assert!(decide(&app.app, &mona, 99, Ruling::Dismiss, "no").await.is_err());
     }
 
+    async fn a_message_that_no_database_can_hold_waits_for_a_person_and_stops_nobody_elses(db: Database) {
+        let (app, _) = running_campaign(db).await;
+        said(&app, ONE, 1, text("cancel\0")).await;
+        said(&app, TWO, 1, text("cancel")).await;
+        let open = ls(&app, None, 10).await.unwrap();
+        assert_eq!(open.iter().map(|one| one.said.as_str()).collect::<Vec<_>>(), ["cancel\u{fffd}", "cancel"]);
+        assert!(app.store.waiting_bodies(10, 1 << 20).await.unwrap().is_empty());
+    }
+
     async fn only_the_person_lifts_and_only_what_they_stopped_themselves(db: Database) {
         let (app, _) = running_campaign(db).await;
         said(&app, ONE, 1, text("stop")).await;
