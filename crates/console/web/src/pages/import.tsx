@@ -10,8 +10,9 @@ import { usePreferences } from '../prefs.ts';
 import { askAgain, useLists, useMay } from '../queries.ts';
 import { useAct } from '../ui/act.tsx';
 import { Icon } from '../ui/icons.tsx';
-import { Card, Fact, Meter, Name, Notice, Num, Page, ProblemNotice, Said, Scroll } from '../ui/parts.tsx';
+import { Card, Fact, Meter, Name, Notice, Num, Page, ProblemNotice, Scroll } from '../ui/parts.tsx';
 import { LinkButton } from '../ui/link.tsx';
+import { Said } from '../ui/said.tsx';
 
 interface Choice {
   file: File;
