@@ -21,7 +21,11 @@ const wizard = createRoute({
 });
 const campaign = createRoute({ ...page('/campaigns/$campaign'), component: lazyRouteComponent(() => import('./pages/campaign.tsx'), 'CampaignPage') });
 const lists = createRoute({ ...page('/lists'), component: lazyRouteComponent(() => import('./pages/lists.tsx'), 'Lists') });
-const importing = createRoute({ ...page('/lists/import'), component: lazyRouteComponent(() => import('./pages/import.tsx'), 'Import') });
+const importing = createRoute({
+  ...page('/lists/import'),
+  validateSearch: (search: Record<string, unknown>): { again?: string } => (search.again === undefined ? {} : { again: String(search.again) }),
+  component: lazyRouteComponent(() => import('./pages/import.tsx'), 'Import'),
+});
 const templates = createRoute({ ...page('/templates'), component: lazyRouteComponent(() => import('./pages/templates.tsx'), 'Templates') });
 const queue = createRoute({ ...page('/queue'), component: lazyRouteComponent(() => import('./pages/board.tsx'), 'Board') });
 const doubt = createRoute({

@@ -128,7 +128,7 @@ test('a file is looked at as it is written: code page, separator, quoted cells, 
 
 test('the files of made-up people are read as their makers wrote them', () => {
   for (const [file, delimiter, phone] of [['egypt.csv', ',', 'رقم الموبايل'], ['spain-excel.csv', ';', 'Teléfono móvil'], ['saudi-arabia.tsv', '\t', undefined]]) {
-    const bytes = new Uint8Array(readFileSync(new URL(`../../../../fixtures/${file}`, import.meta.url)).subarray(0, csv.BEGINNING));
+    const bytes = new Uint8Array(readFileSync(new URL(`../../../../fixtures/${file}`, import.meta.url)).subarray(0, 64 * 1024));
     const text = new TextDecoder(csv.encodingOf(bytes, 'en')).decode(bytes);
     assert.equal(csv.delimiterOf(text), delimiter, file);
     const [header, ...rows] = csv.rowsOf(text, delimiter, 9);
@@ -136,4 +136,38 @@ test('the files of made-up people are read as their makers wrote them', () => {
     if (phone) assert.equal(found, phone, file);
     else assert.ok(found, file);
   }
+});
+
+const importing = await load('importing.ts');
+const hostile = (name) => new File([readFileSync(new URL(`../../../../fixtures/hostile/${name}`, import.meta.url))], name);
+
+test('the first rows of a spreadsheet are seen without reading the rest of it', async () => {
+  const seen = async (name) => { const { kind, sheets, sheet, header, rows } = await importing.look(hostile(name), 'en'); return [kind, sheets.length > 1 ? sheet : '', header, rows[0]]; };
+  assert.deepEqual(await seen('plain.xlsx'), ['book', '', ['phone', 'name'], ['01000000400', 'منى سالم']]);
+  assert.deepEqual(await seen('title-above.xlsx'), ['book', '', ['phone', 'name', 'city'], ['01000000410', 'A', 'Cairo']]);
+  assert.deepEqual((await seen('cover-first.xlsx')).slice(0, 2), ['book', 'People']);
+  assert.deepEqual(await seen('hidden-first.xlsx'), ['book', 'New', ['phone', 'name'], ['01000000412', 'C']]);
+  assert.deepEqual((await importing.look(hostile('gaps.xlsx'), 'en')).rows[1], ['01000000417', '', 'Giza']);
+  // No header: the columns are named as Hudhud names them.
+  const bare = await importing.look(hostile('no-header.xlsx'), 'en');
+  assert.deepEqual([bare.header, bare.rows[0], bare.columns.phone], [['column1', 'column2'], ['Mona', '201000000418'], 'column2']);
+});
+
+test('a file that only Hudhud can read is left to it, whatever is wrong with it', async () => {
+  for (const name of ['plain.xls', 'plain.ods', 'sheet.xlsx.gz', 'broken.xls', 'cut-off.xlsx', 'a-zip.xlsx']) {
+    assert.equal((await importing.look(hostile(name), 'en')).kind, 'blind', name);
+  }
+  const { kind, sheet, header } = await importing.bookOf(await importing.look(hostile('sheet-given.xlsx'), 'en'), 'Two');
+  assert.deepEqual([kind, sheet, header[0]], ['book', 'Two', 'phone']);
+});
+
+test('an import’s request says what a person said, and leaves the rest to be found out', async () => {
+  const choice = { ...(await importing.look(hostile('plain.xlsx'), 'en')), list: ' Fair ', source: 'till', day: '2026-01-05' };
+  const query = (part, dryRun = false) => Object.fromEntries(new URL(importing.pathOf({ ...choice, ...part }, { dryRun, language: 'ar', zone: 'Africa/Cairo' }), 'http://x').searchParams);
+  assert.deepEqual(query({}), { list: 'Fair', file_name: 'plain.xlsx', opt_in_source: 'till', lang: 'ar', opt_in_at: '2026-01-05T00:00:00Z', map: 'name=name' });
+  const told = query({ columns: { phone: 'phone', opt_in_at: 'signed' }, consent: 'column', dates: 'dmy', region: 'EG', sheets: ['a', 'b'], sheet: 'b' }, true);
+  assert.deepEqual([told.opt_in_at, told.time_zone, told.date_order, told.region, told.sheet, told.dry_run, told.map], ['@signed', 'Africa/Cairo', 'dmy', 'EG', 'b', 'true', 'phone=phone']);
+  assert.equal(importing.isReady(choice, '2026-01-05'), true);
+  assert.equal(importing.isReady(choice, '2026-01-04'), false, 'consent of tomorrow');
+  assert.equal(importing.isReady({ ...choice, source: ' ' }, '2026-01-05'), false);
 });

@@ -16,8 +16,9 @@ import { Icon } from '../ui/icons.tsx';
 import { Awaited, Card, Empty, Ident, Name, Notice, Page, Phone, ProblemNotice } from '../ui/parts.tsx';
 import { LinkButton } from '../ui/link.tsx';
 import { CheckAndLaunch } from '../ui/preflight.tsx';
-import { OWN_ZONE, type Pace, Schedule } from '../ui/schedule.tsx';
+import { type Pace, Schedule } from '../ui/schedule.tsx';
 import { Quality } from '../ui/words.tsx';
+import { OWN_ZONE } from '../zone.ts';
 
 interface Plan {
   name: string;

@@ -8,6 +8,7 @@ import { format, useFormat } from '../format.ts';
 import * as locale from '../locale.ts';
 import { preferences, usePreferences } from '../prefs.ts';
 import { type Choice, flaws, lineOf, type Rhythm, UNITS, type Unit } from '../terms.ts';
+import { OWN_ZONE } from '../zone.ts';
 import { Card, Notice } from './parts.tsx';
 import { useRhythmWords, Zone } from './terms.tsx';
 
@@ -21,8 +22,6 @@ function localMinute(at: Date): string {
   const shifted = new Date(at.getTime() - at.getTimezoneOffset() * 60_000);
   return shifted.toISOString().slice(0, 16);
 }
-
-export const OWN_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export function Schedule({ choice, pace, change, setPace, numbers }: {
   choice: Choice; pace: Pace; change: (part: Partial<Choice>) => void; setPace: (part: Partial<Pace>) => void; numbers: BusinessNumber[];
