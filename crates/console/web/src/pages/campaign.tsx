@@ -12,9 +12,9 @@ import { doneShare, finish, funnel, gone, paces, type Point, type Sample, waitin
 import { useCampaign, useMay, useNumbers, useQueue } from '../queries.ts';
 import { Confirm, said, useAct } from '../ui/act.tsx';
 import { Bubble } from '../ui/bubble.tsx';
-import { PaceChart } from '../ui/chart.tsx';
 import { Icon } from '../ui/icons.tsx';
-import { AsOf, Awaited, Card, Fact, Ident, Meter, Name, Notice, Num, Page, Phone, ProblemNotice, Scroll, Time } from '../ui/parts.tsx';
+import { AsOf, Awaited, Card, Fact, Ident, Meter, Name, Notice, Num, Page, Phone, ProblemNotice, Time } from '../ui/parts.tsx';
+import { PaceWithTable } from '../ui/pace.tsx';
 import { CheckAndLaunch } from '../ui/preflight.tsx';
 import { TermRows } from '../ui/terms.tsx';
 import { CampaignState, Reason, useFailureReason, useSkipReason } from '../ui/words.tsx';
@@ -284,24 +284,9 @@ function WhyNot({ campaign, lanes, still }: { campaign: Campaign; lanes: QueueRo
 function Pace({ points, bound }: { points: Point[]; bound: ReturnType<typeof binding> }) {
   const { t } = useTranslation();
   const format = useFormat();
-  const rows = points.slice(-6).reverse();
   return (
     <Card title={t('pace.title')} aside={bound.limit !== null && <span className="small dim">{t(`pace.by.${bound.by}`, { limit: format.number(bound.limit, { maximumFractionDigits: 2 }) })}</span>}>
-      {points.length < 2 ? <p className="dim" style={{ minBlockSize: 60 }}>{t('pace.soon')}</p> : (
-        <div className="columns charted">
-          <div>
-            <PaceChart points={points} limit={bound.limit} />
-            <p className="tiny dim" style={{ marginBlockEnd: 0 }}>{bound.limit === null ? t('pace.noLimit') : t('pace.dashed', { limit: format.number(bound.limit, { maximumFractionDigits: 2 }) })}</p>
-          </div>
-          <Scroll label={t('pace.title')}>
-            <Table verticalSpacing={4}>
-              <Table.Caption>{t('pace.title')}</Table.Caption>
-              <Table.Thead><Table.Tr><Table.Th>{t('pace.at')}</Table.Th><Table.Th className="num">{t('pace.messages')}</Table.Th></Table.Tr></Table.Thead>
-              <Table.Tbody>{rows.map(({ at, pace }) => <Table.Tr key={at}><Table.Td className="nowrap">{format.clock(at)}</Table.Td><Table.Td className="num">{format.number(pace, { maximumFractionDigits: 1 })}</Table.Td></Table.Tr>)}</Table.Tbody>
-            </Table>
-          </Scroll>
-        </div>
-      )}
+      <PaceWithTable points={points} limit={bound.limit} />
     </Card>
   );
 }

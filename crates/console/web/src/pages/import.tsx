@@ -17,8 +17,8 @@ import { LinkButton } from '../ui/link.tsx';
 import { Matching } from '../ui/matching.tsx';
 import { Outcome } from '../ui/outcome.tsx';
 import { Card, Meter, Name, Notice, Num, Page, ProblemNotice, Time } from '../ui/parts.tsx';
-import { OWN_ZONE } from '../zone.ts';
 import { begin, forget, type Running, useRunning } from '../uploading.ts';
+import { OWN_ZONE } from '../zone.ts';
 
 export function Import() {
   const { t } = useTranslation();

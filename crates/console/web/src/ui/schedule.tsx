@@ -1,5 +1,5 @@
 // The third step of a campaign: when it starts, at what pace, when people are left in peace, and when it ends.
-import { Chip, Group, NumberInput, Radio, Select, Switch, TextInput } from '@mantine/core';
+import { Checkbox, Group, NumberInput, Radio, Select, Switch, TextInput } from '@mantine/core';
 import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -92,11 +92,11 @@ function Again({ choice, change }: Part) {
       <Select label={t('rhythm.how')} allowDeselect={false} value={rhythm.kind} onChange={(value) => value && set({ kind: value as Rhythm['kind'], line: rhythm.line || (line ?? '') })}
         data={(['daily', 'weekly', 'monthly', 'own'] as const).map((value) => ({ value, label: t(`rhythm.kind.${value}`) }))} />
       {rhythm.kind === 'weekly' && (
-        <Chip.Group multiple value={rhythm.days.map(String)} onChange={(days) => set({ days: days.map(Number) })}>
-          <Group gap={6} mt="sm" role="group" aria-label={t('rhythm.days')}>
-            {[1, 2, 3, 4, 5, 6, 0].map((day) => <Chip key={day} value={String(day)} size="sm" radius="sm" aria-label={locale.weekday(preferences(), day)}>{locale.weekday(preferences(), day, 'short')}</Chip>)}
+        <Checkbox.Group mt="sm" label={t('rhythm.days')} value={rhythm.days.map(String)} onChange={(days) => set({ days: days.map(Number) })}>
+          <Group gap="8px 16px" mt={6}>
+            {[1, 2, 3, 4, 5, 6, 0].map((day) => <Checkbox key={day} value={String(day)} label={locale.weekday(preferences(), day)} />)}
           </Group>
-        </Chip.Group>
+        </Checkbox.Group>
       )}
       {rhythm.kind === 'monthly' && <NumberInput mt="sm" label={t('rhythm.day')} description={rhythm.day > 28 ? t('rhythm.dayHint') : undefined} min={1} max={31} allowDecimal={false} value={rhythm.day} onChange={(value) => set({ day: Number(value) })} dir="ltr" />}
       {rhythm.kind === 'own'
