@@ -65,7 +65,7 @@ function Rejects({ summary }: { summary: ImportSummary }) {
           <Table.Tbody>
             {rejects.slice(0, all ? 50 : 10).map((row) => (
               // Reasons come in the language that was asked for.
-              <Table.Tr key={row.line}><Table.Td className="num"><Num>{row.line}</Num></Table.Td><Table.Td><Name>{row.column}</Name></Table.Td><Table.Td><bdi dir="ltr" className="mono nowrap">{row.value}</bdi></Table.Td><Table.Td className="small" style={{ minInlineSize: 260 }}>{row.reason.replace(/ \(--\w+\)/g, '')}</Table.Td></Table.Tr>
+              <Table.Tr key={row.line}><Table.Td className="num"><Num>{row.line}</Num></Table.Td><Table.Td><Name>{row.column}</Name></Table.Td><Table.Td><bdi dir="ltr" className="mono nowrap">{row.value}</bdi></Table.Td><Table.Td className="small" style={{ minInlineSize: 260 }}><div className="sentence">{row.reason.replace(/ \(--\w+\)/g, '')}</div></Table.Td></Table.Tr>
             ))}
           </Table.Tbody>
         </Table>

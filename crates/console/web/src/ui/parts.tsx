@@ -27,6 +27,11 @@ export function Name({ children }: { children: ReactNode }) {
   return <bdi className="break">{children}</bdi>;
 }
 
+/** The name of a file: its ending stays behind it, whatever its letters. */
+export function FileName({ children }: { children: ReactNode }) {
+  return <bdi dir="ltr" className="break">{children}</bdi>;
+}
+
 export function Num({ children }: { children: number }) {
   return <>{useFormat().number(children)}</>;
 }
