@@ -27,7 +27,9 @@ export function Imports() {
   const fetching = useAct((id: number) => download(`/api/v1/imports/${id}/rejects`, `import-${id}-rejects.csv`));
   const rows = pages.data?.pages.flatMap(({ items }) => items) ?? [];
   if (rows.length === 0) return null;
-  const broken = rows.find((each) => each.state === 'interrupted');
+  // One that broke off, unless its file was imported again since. The newest rows come first.
+  const broken = rows.find((each, place) => (each.state === 'interrupted' || (each.state === 'failed' && each.rows > 0))
+    && !rows.slice(0, place).some((later) => later.list === each.list && later.file_name === each.file_name));
   return (
     <div className="stack" style={{ marginBlockStart: 16 }}>
       {running && running.summary === null && running.error == null && <Notice><p className="strong">{t('import.check.importing')} <FileName>{running.file.name}</FileName></p><p><LinkButton size="xs" variant="default" to="/lists/import">{t('act.look')}</LinkButton></p></Notice>}
