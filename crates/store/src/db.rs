@@ -17,9 +17,13 @@ use sqlx::{Connection, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 
 use crate::error::{Error, Result};
+use crate::pg_copy;
 
 /// How long a statement waits for a free connection or SQLite's lock before it is [`Error::Unavailable`].
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// At most so many to a PostgreSQL server.
+pub(crate) const POSTGRES_CONNECTIONS: u32 = 12;
 
 /// How long urgent work may go before what is to be done soon.
 const PUT_OFF: Duration = Duration::from_millis(50);
@@ -296,9 +300,17 @@ impl Store {
             // the arguments the planner takes a campaign that was not counted yet (ANALYZE) for so small that it
             // goes through all of it for each claim, in the first five on every connection.
             ("plan_cache_mode", "force_generic_plan"),
+            // What is asked for by its key is looked up, however small its table was when the statement was planned.
+            ("enable_seqscan", "off"),
+            ("random_page_cost", "1.1"),
             ("jit", "off"),
         ]);
-        let pool = PgPoolOptions::new().max_connections(12).acquire_timeout(PATIENCE).connect_with(options).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            .after_release(|_, _| Box::pin(async { Ok(!pg_copy::is_spoiled()) }))
+            .connect_with(options)
+            .await?;
         Ok(Self { db: Db::Postgres(pool) })
     }
 

@@ -334,6 +334,19 @@ CREATE TABLE sends (
     doubt_since  BIGINT   GENERATED ALWAYS AS (CASE WHEN state = 2 THEN claimed_at END) STORED,
     PRIMARY KEY (campaign_id, contact_id)
 ) WITH (fillfactor = 40);
+-- However many campaigns there were, the next may be as large as the table: no plan may go through a whole one to find
+-- some of its sends.
+ALTER TABLE sends ALTER COLUMN campaign_id SET (n_distinct = 1);
+-- A rough count does: 3,000 rows instead of 30,000.
+DO $$
+DECLARE
+    name TEXT;
+BEGIN
+    FOR name IN SELECT attname FROM pg_attribute
+                WHERE attrelid = 'sends'::regclass AND attnum > 0 AND NOT attisdropped LOOP
+        EXECUTE format('ALTER TABLE sends ALTER COLUMN %I SET STATISTICS 10', name);
+    END LOOP;
+END $$;
 CREATE INDEX sends_doubt ON sends (number_id, doubt_since) WHERE doubt_since IS NOT NULL;
 -- only what is planned has not_before set
 CREATE INDEX sends_later ON sends (campaign_id, number_id, not_before) WHERE not_before IS NOT NULL;
