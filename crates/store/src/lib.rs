@@ -17,6 +17,7 @@ mod contacts;
 mod db;
 mod doubts;
 mod error;
+mod filters;
 #[cfg(test)]
 mod fixture;
 mod header_sets;
@@ -59,7 +60,7 @@ pub use doubts::{Doubt, DoubtFilter, DoubtPlace, Orphan};
 pub use error::{Error, Result};
 pub use idempotency::{Begun, KeyedRequest};
 pub use import_chunks::{Arriving, Chunk, ChunkEnd, ConsentText, ImportTarget, NewEvidence};
-pub use import_undo::{EvidenceRow, ImportUses, UndoBegun, Undone};
+pub use import_undo::{CampaignUse, EvidenceRow, ImportUses, UndoBegun, Undone};
 pub use imports::{ImportCounts, ImportEnd, ImportRow, NewImport};
 pub use inbox::{Arrival, Kept, Waiting};
 pub use leases::{Alive, LaneTerm, Lease, Owner};
@@ -69,7 +70,8 @@ pub use limits::Limit;
 pub use lists::List;
 pub use numbers::{BusinessNumber, REMOVED, SyncedNumber};
 pub use planning::{
-    Audience, AudienceMarks, AudienceRow, CANCELLED, Detail, EXCLUDED_LIST, NO_ADDRESS, PlanChunk, Verdict,
+    Audience, AudienceMarks, AudienceRow, CANCELLED, Detail, EXCLUDED_LIST, FILTERED_OUT, NO_ADDRESS, PlanChunk,
+    Verdict,
 };
 pub use reviews::{Decision, NewReview, ReviewRow};
 pub use sends::{Applied, ExportRow, Happening, SETTLED_BY_HAND, SendKey, SendRow, wamid_hash};

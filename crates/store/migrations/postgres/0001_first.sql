@@ -155,7 +155,9 @@ CREATE TABLE imports (
     -- the last chunk that is kept
     chunks        BIGINT  NOT NULL DEFAULT 0,
     -- whoever it made has a greater id
-    contacts_before BIGINT NOT NULL DEFAULT 0
+    contacts_before BIGINT NOT NULL DEFAULT 0,
+    -- while it is being undone: the state that it was in, and will be again should that be refused
+    undone_from   TEXT
 );
 
 CREATE INDEX imports_unfinished ON imports (id) WHERE state IN ('running', 'undoing');
@@ -276,12 +278,16 @@ CREATE TABLE campaigns (
     -- a child whose audience differs from the last one's (last_eligible of its parent) by more than so many per cent of
     -- it waits for a person
     size_guard       BIGINT,
+    -- who of its lists is meant, as domain::filter writes it; NULL: everyone
+    filter           TEXT,
     last_eligible    BIGINT,
     -- whose failed ones it tries again; or whose occurrence, at that time, it is
     parent_id        BIGINT,
     occurrence       BIGINT,
     UNIQUE (parent_id, occurrence)
 );
+-- the last one first, for filters
+CREATE INDEX campaigns_started ON campaigns (started_at, id) WHERE started_at IS NOT NULL;
 CREATE INDEX campaigns_alive ON campaigns (state) WHERE state IN (1, 2, 3);
 -- cancelled in the middle of being planned: the rest of the audience is still to be written down as skipped
 CREATE INDEX campaigns_unplanned ON campaigns (id) WHERE state = 4 AND NOT planned AND frozen_at IS NOT NULL;
@@ -466,6 +472,7 @@ CREATE TABLE inbound (
     received_at BIGINT NOT NULL
 );
 CREATE INDEX inbound_number ON inbound (number_id, received_at);
+CREATE INDEX inbound_contact ON inbound (contact_id, received_at) WHERE contact_id IS NOT NULL;
 
 -- Statuses whose message we do not know yet (the webhook beat our own record, or it is not ours).
 CREATE TABLE parked_statuses (
