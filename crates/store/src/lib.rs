@@ -9,6 +9,7 @@
 mod accepted;
 mod accounts;
 mod api_keys;
+mod audit;
 mod batches;
 mod campaigns;
 mod chunks;
@@ -40,6 +41,7 @@ mod plans;
 mod progress;
 mod reviews;
 mod sends;
+mod sessions;
 mod statuses;
 mod suppressions;
 mod tallies;
@@ -47,10 +49,12 @@ mod templates;
 mod terms;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod users;
 mod words;
 
 pub use accounts::{Account, NewAccount};
 pub use api_keys::ApiKey;
+pub use audit::{AuditFilter, AuditRow, NewAudit};
 pub use batches::{Batch, BatchKind, Depth, Feedable};
 pub use campaigns::{CampaignRow, Frozen, Moved, NewCampaign};
 pub use claims::{Claim, ClaimOrder, ClaimedSend, Halt, OPTED_OUT};
@@ -75,9 +79,11 @@ pub use planning::{
 };
 pub use reviews::{Decision, NewReview, ReviewRow};
 pub use sends::{Applied, ExportRow, Happening, SETTLED_BY_HAND, SendKey, SendRow, wamid_hash};
+pub use sessions::{Alive as SessionsAlive, Session};
 pub use statuses::{NewInbound, Parked, WamidMatch};
 pub use suppressions::{Identity, Stop, Stopped, Suppression};
 pub use tallies::Tally;
 pub use templates::{DELETED, SyncedTemplate, TemplateRow};
 pub use terms::{Asleep, CLAIM_LASTS, Hours, OFFER_ENDED, Terms};
+pub use users::{Enrolment, OneTimeLink, Proofs, User, UserChange};
 pub use words::WordRow;
