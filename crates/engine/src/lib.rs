@@ -47,6 +47,7 @@ pub mod vault;
 pub mod views;
 mod vouchers;
 pub mod webhook;
+pub mod webhook_log;
 pub mod words;
 pub mod worker;
 

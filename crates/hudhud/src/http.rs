@@ -30,6 +30,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 mod webhook;
+mod webhook_log;
 mod words;
 
 use std::sync::Arc;
@@ -111,6 +112,7 @@ fn described() -> OpenApiRouter<Api> {
         .merge(sends::routes())
         .merge(optouts::routes())
         .merge(reviews::routes())
+        .merge(webhook_log::routes())
         .merge(words::routes())
         .merge(ledger::routes())
         .merge(queue::routes())

@@ -66,7 +66,7 @@ pub use idempotency::{Begun, KeyedRequest};
 pub use import_chunks::{Arriving, Chunk, ChunkEnd, ConsentText, ImportTarget, NewEvidence};
 pub use import_undo::{CampaignUse, EvidenceRow, ImportUses, UndoBegun, Undone};
 pub use imports::{ImportCounts, ImportEnd, ImportRow, NewImport};
-pub use inbox::{Arrival, Kept, Waiting};
+pub use inbox::{Arrival, Kept, Logged, Waiting};
 pub use leases::{Alive, LaneTerm, Lease, Owner};
 pub use ledger::{EntryRow, LedgerHead, NewEntry, Seal, SignedHead};
 pub use lifts::{Lift, Lifted, Move};

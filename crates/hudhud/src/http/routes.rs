@@ -79,6 +79,7 @@ pub(super) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::POST, "/api/v1/ledger/head", Needs(Audit)),
     (Method::GET, "/api/v1/ledger/export", Needs(Audit)),
     (Method::GET, "/api/v1/queue", Needs(Look)),
+    (Method::GET, "/api/v1/webhooks", Needs(LookAtPersons)),
     (Method::GET, "/api/v1/apikeys", Needs(Administer)),
     (Method::POST, "/api/v1/apikeys", Needs(Administer)),
     (Method::DELETE, "/api/v1/apikeys/{name}", Needs(Administer)),

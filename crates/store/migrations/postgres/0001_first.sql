@@ -458,6 +458,7 @@ CREATE TABLE inbox (
 ALTER TABLE inbox ALTER COLUMN body SET STORAGE EXTERNAL;
 CREATE INDEX inbox_open ON inbox (id) WHERE applied_at IS NULL;
 CREATE INDEX inbox_age ON inbox (received_at);
+CREATE INDEX inbox_unread ON inbox (id) WHERE error IS NOT NULL;
 
 -- Messages that people sent to us, each once.
 CREATE TABLE inbound (

@@ -440,6 +440,7 @@ CREATE TABLE inbox (
 );
 CREATE INDEX inbox_open ON inbox (id) WHERE applied_at IS NULL;
 CREATE INDEX inbox_age ON inbox (received_at);
+CREATE INDEX inbox_unread ON inbox (id) WHERE error IS NOT NULL;
 
 -- Messages that people sent to us, each once.
 CREATE TABLE inbound (
