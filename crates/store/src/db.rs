@@ -14,10 +14,10 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
-use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, watch};
 
 use crate::error::{Error, Result};
-use crate::pg_copy;
+use crate::{pg_copy, wal};
 
 /// How long a statement waits for a free connection or SQLite's lock before it is [`Error::Unavailable`].
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -58,6 +58,8 @@ pub(crate) struct Turns {
     writer: Arc<Mutex<()>>,
     urgent_waiting: AtomicUsize,
     calm: Notify,
+    /// Told of each transaction.
+    written: watch::Sender<()>,
 }
 
 impl Turns {
@@ -262,8 +264,8 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(PATIENCE)
             .pragma("journal_size_limit", "67108864")
-            // 16 MiB instead of 4: what is written again soon, as rows of sends are, is copied back less often.
-            .pragma("wal_autocheckpoint", "4000")
+            // 64 MiB: see `wal`, which copies back before that.
+            .pragma("wal_autocheckpoint", "16000")
             .pragma("cache_size", "-16384")
             .pragma("temp_store", "MEMORY");
         let write = SqlitePoolOptions::new()
@@ -287,8 +289,10 @@ impl Store {
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Self { db: Db::Sqlite { read, write, turns: Arc::default() } })
+            .connect_lazy_with(options.clone().pragma("query_only", "ON"));
+        let turns = Arc::<Turns>::default();
+        tokio::spawn(wal::copy_back(options, turns.written.subscribe()));
+        Ok(Self { db: Db::Sqlite { read, write, turns } })
     }
 
     async fn open_postgres(url: &str) -> Result<Self> {
@@ -337,6 +341,7 @@ impl Store {
             Db::Sqlite { write, turns, .. } => {
                 let turn = turns.take(priority).await;
                 let transaction = write.begin_with("BEGIN IMMEDIATE").await?;
+                turns.written.send_replace(());
                 Link::Sqlite(Held::Inside(transaction, Stopwatch::since(asked, priority)), Some(turn))
             }
             Db::Postgres(pool) => {

@@ -50,6 +50,7 @@ mod terms;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod users;
+mod wal;
 mod words;
 
 pub use accounts::{Account, NewAccount};

@@ -425,7 +425,12 @@ fn aliases(statement: &str, table: &str) -> BTreeSet<String> {
 /// What is asked when a campaign is launched, when a portfolio gets its first limit, and when an import is undone: once,
 /// and never while the writer is held.
 fn is_read_once(statement: &str) -> bool {
-    const ONCE: [&str; 3] = [
+    const ONCE: [&str; 7] = [
+        // What stands against taking an import back.
+        "SELECT DISTINCT m.import_id FROM lists l",
+        "SELECT c.id FROM contacts c WHERE NOT EXISTS",
+        "SELECT c.id, c.name, c.planned,",
+        "SELECT count(*) FROM list_members m JOIN sends s",
         // How far history has come, by the tallies of all campaigns and the messages of all people.
         "SELECT CAST(state AS BIGINT), CAST(sum(n) AS BIGINT) FROM tallies",
         "SELECT count(*) FROM inbound",
@@ -539,7 +544,9 @@ async fn plan_of(store: &Store, statement: &str) -> Vec<String> {
     let nulls = vec!["NULL"; count].join(", ");
     let arguments = if count == 0 { String::new() } else { format!("({nulls})") };
     let mut link = store.read().await.unwrap();
-    let types = if statement.contains("$1 IS NULL") { "(bigint)" } else { "" };
+    // The type of an argument that is not used, or only held against NULL, cannot be told from the statement.
+    let is_untyped = statement.contains("$1 IS NULL") || (1..count).any(|n| !statement.contains(&format!("${n}")));
+    let types = if is_untyped { format!("({})", vec!["bigint"; count].join(", ")) } else { String::new() };
     let prepare = sqlx::AssertSqlSafe(format!("DEALLOCATE ALL; PREPARE p{types} AS {statement}"));
     if let Err(error) = on!(&mut link, c => sqlx::raw_sql(prepare).execute(c).await.map(drop)) {
         panic!("no plan of {statement}: {error}");

@@ -47,14 +47,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
-    pub async fn open_session(
-        &self,
-        hash: &[u8],
-        user: i64,
-        from: (&str, &str),
-        over: Alive,
-        now: i64,
-    ) -> Result<()> {
+    pub async fn open_session(&self, hash: &[u8], user: i64, from: (&str, &str), over: Alive, now: i64) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query(
             "DELETE FROM sessions WHERE user_id = $1 AND (seen_at <= $2 OR created_at <= $3)")
