@@ -9,6 +9,7 @@
 mod accepted;
 mod accounts;
 mod api_keys;
+mod audit;
 mod batches;
 mod campaigns;
 mod chunks;
@@ -17,6 +18,7 @@ mod contacts;
 mod db;
 mod doubts;
 mod error;
+mod filters;
 #[cfg(test)]
 mod fixture;
 mod header_sets;
@@ -39,6 +41,7 @@ mod plans;
 mod progress;
 mod reviews;
 mod sends;
+mod sessions;
 mod statuses;
 mod suppressions;
 mod tallies;
@@ -46,10 +49,13 @@ mod templates;
 mod terms;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod users;
+mod wal;
 mod words;
 
 pub use accounts::{Account, NewAccount};
 pub use api_keys::ApiKey;
+pub use audit::{AuditFilter, AuditRow, NewAudit};
 pub use batches::{Batch, BatchKind, Depth, Feedable};
 pub use campaigns::{CampaignRow, Frozen, Moved, NewCampaign};
 pub use claims::{Claim, ClaimOrder, ClaimedSend, Halt, OPTED_OUT};
@@ -59,7 +65,7 @@ pub use doubts::{Doubt, DoubtFilter, DoubtPlace, Orphan};
 pub use error::{Error, Result};
 pub use idempotency::{Begun, KeyedRequest};
 pub use import_chunks::{Arriving, Chunk, ChunkEnd, ConsentText, ImportTarget, NewEvidence};
-pub use import_undo::{EvidenceRow, ImportUses, UndoBegun, Undone};
+pub use import_undo::{CampaignUse, EvidenceRow, ImportUses, UndoBegun, Undone};
 pub use imports::{ImportCounts, ImportEnd, ImportRow, NewImport};
 pub use inbox::{Arrival, Kept, Logged, Waiting};
 pub use leases::{Alive, LaneTerm, Lease, Owner};
@@ -69,13 +75,16 @@ pub use limits::Limit;
 pub use lists::List;
 pub use numbers::{BusinessNumber, REMOVED, SyncedNumber};
 pub use planning::{
-    Audience, AudienceMarks, AudienceRow, CANCELLED, Detail, EXCLUDED_LIST, NO_ADDRESS, PlanChunk, Verdict,
+    Audience, AudienceMarks, AudienceRow, CANCELLED, Detail, EXCLUDED_LIST, FILTERED_OUT, NO_ADDRESS, PlanChunk,
+    Verdict,
 };
 pub use reviews::{Decision, NewReview, ReviewRow};
 pub use sends::{Applied, ExportRow, Happening, SETTLED_BY_HAND, SendKey, SendRow, wamid_hash};
+pub use sessions::{Alive as SessionsAlive, Session};
 pub use statuses::{NewInbound, Parked, WamidMatch};
 pub use suppressions::{Identity, Stop, Stopped, Suppression};
 pub use tallies::Tally;
 pub use templates::{DELETED, SyncedTemplate, TemplateRow};
 pub use terms::{Asleep, CLAIM_LASTS, Hours, OFFER_ENDED, Terms};
+pub use users::{Enrolment, OneTimeLink, Proofs, User, UserChange};
 pub use words::WordRow;

@@ -425,9 +425,11 @@ pub(crate) async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Resu
          JOIN suppressions p ON p.contact_id = i.contact_id
          WHERE i.contact_id <> j.value ->> 'contact_id'
          ON CONFLICT (contact_id) DO NOTHING RETURNING contact_id",
+        // From an array: see `Store::unpark`.
         "INSERT INTO suppressions (contact_id, scope, since, source, campaign_id, evidence_id)
          SELECT DISTINCT ON (j.contact_id) j.contact_id, p.scope, p.since, p.source, p.campaign_id, p.evidence_id
-         FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
+         FROM (SELECT (v ->> 'kind')::smallint AS kind, v ->> 'value' AS value, (v ->> 'contact_id')::bigint AS contact_id
+               FROM unnest(ARRAY(SELECT jsonb_array_elements($1::jsonb))) AS e(v)) j
          JOIN identities i ON i.kind = j.kind AND i.value = j.value
          JOIN suppressions p ON p.contact_id = i.contact_id
          WHERE i.contact_id <> j.contact_id ORDER BY j.contact_id, p.since
@@ -444,7 +446,8 @@ pub(crate) async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Resu
          WHERE (kind, value) IN (SELECT j.value ->> 'kind', j.value ->> 'value' FROM json_each($1) j)
            AND EXISTS (SELECT 1 FROM contacts c WHERE c.id = identities.contact_id AND c.phone IS NULL)",
         "UPDATE identities i SET contact_id = j.contact_id
-         FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
+         FROM (SELECT (v ->> 'kind')::smallint AS kind, v ->> 'value' AS value, (v ->> 'contact_id')::bigint AS contact_id
+               FROM unnest(ARRAY(SELECT jsonb_array_elements($1::jsonb))) AS e(v)) j
          WHERE i.kind = j.kind AND i.value = j.value AND i.contact_id <> j.contact_id
            AND EXISTS (SELECT 1 FROM contacts c WHERE c.id = i.contact_id AND c.phone IS NULL)",
     );
@@ -454,7 +457,8 @@ pub(crate) async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Resu
          JOIN contacts c ON c.id = i.contact_id AND c.phone IS NULL
          WHERE i.contact_id <> j.value ->> 'contact_id'",
         "SELECT DISTINCT i.contact_id
-         FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
+         FROM (SELECT (v ->> 'kind')::smallint AS kind, v ->> 'value' AS value, (v ->> 'contact_id')::bigint AS contact_id
+               FROM unnest(ARRAY(SELECT jsonb_array_elements($1::jsonb))) AS e(v)) j
          JOIN identities i ON i.kind = j.kind AND i.value = j.value
          JOIN contacts c ON c.id = i.contact_id AND c.phone IS NULL
          WHERE i.contact_id <> j.contact_id",

@@ -48,6 +48,7 @@ pub(super) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::GET, "/api/v1/lists", Needs(Look)),
     (Method::GET, "/api/v1/lists/{list}", Needs(Look)),
     (Method::DELETE, "/api/v1/lists/{list}", Needs(ManageLists)),
+    (Method::POST, "/api/v1/lists/count", Needs(Look)),
     (Method::GET, "/api/v1/campaigns", Needs(Look)),
     (Method::POST, "/api/v1/campaigns", Needs(DraftCampaigns)),
     (Method::GET, "/api/v1/campaigns/{campaign}", Needs(Look)),
