@@ -100,6 +100,13 @@ test('a campaign recurs by the clock of its zone, leaves people in peace, and sa
   await visit(page, '/campaigns/new?list=Spring%20fair&template=eid_offer&language=en');
   await page.getByLabel('Name of the campaign').fill('Every Monday');
   await button(page, 'Next').click();
+  await page.locator('.headline', { hasText: '60 people' }).waitFor();
+  await page.getByLabel('Other conditions').fill('city = Giza');
+  await page.getByText('Not meant by the conditions').waitFor();
+  await page.getByLabel('Other conditions').fill('city =');
+  await page.getByText('The filter cannot be read').waitFor();
+  await page.getByLabel('Other conditions').fill('city = Cairo');
+  await page.locator('.headline', { hasText: '60 people' }).waitFor();
   await page.getByText('Hoopoe Cairo').click();
   await button(page, 'Next').click();
   await page.getByLabel('Again and again').check();
