@@ -20,6 +20,7 @@ mod numbers;
 mod openapi;
 mod optouts;
 mod page;
+mod persons;
 pub mod problem;
 mod queue;
 mod reviews;
@@ -57,8 +58,10 @@ pub(crate) use {
     accounts::{NewAccountBody, RotateBody},
     apikeys::NewKeyBody,
     campaigns::ReasonBody,
+    ledger::ProveBody,
     numbers::RateBody,
     optouts::{NewOptOutBody, PersonBody},
+    persons::EraseBody,
     reviews::RulingBody,
     sends::{SettleAllBody, SettleBody},
     words::{NewWordBody, TextBody},
@@ -113,6 +116,7 @@ fn described() -> OpenApiRouter<Api> {
         .merge(reviews::routes())
         .merge(words::routes())
         .merge(ledger::routes())
+        .merge(persons::routes())
         .merge(queue::routes())
         .merge(apikeys::routes())
         // After the rest: a layer covers what is there already.

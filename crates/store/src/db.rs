@@ -5,8 +5,8 @@
 
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use sqlx::migrate::MigrateError;
@@ -16,6 +16,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 
+use crate::blind::Blind;
 use crate::error::{Error, Result};
 
 /// How long a statement waits for a free connection or SQLite's lock before it is [`Error::Unavailable`].
@@ -28,6 +29,8 @@ const PUT_OFF: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) db: Db,
+    /// Makes the hashes that stand for erased people, once their key is known.
+    pub(crate) blind: Arc<OnceLock<Blind>>,
 }
 
 #[derive(Clone, Debug)]
@@ -57,7 +60,7 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    async fn take(&self, priority: Priority) -> OwnedMutexGuard<()> {
+    pub(crate) async fn take(&self, priority: Priority) -> OwnedMutexGuard<()> {
         match priority {
             Priority::Urgent => self.take_now().await,
             Priority::Soon => match tokio::time::timeout(PUT_OFF, self.take_when_calm()).await {
@@ -261,6 +264,9 @@ impl Store {
             // 16 MiB instead of 4: what is written again soon, as rows of sends are, is copied back less often.
             .pragma("wal_autocheckpoint", "4000")
             .pragma("cache_size", "-16384")
+            // What is deleted or replaced within a page is overwritten: it costs no page more, and erasing somebody
+            // leaves little behind (`erasures`).
+            .pragma("secure_delete", "FAST")
             .pragma("temp_store", "MEMORY");
         let write = SqlitePoolOptions::new()
             .max_connections(1)
@@ -284,7 +290,7 @@ impl Store {
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Self { db: Db::Sqlite { read, write, turns: Arc::default() } })
+        Ok(Self { db: Db::Sqlite { read, write, turns: Arc::default() }, blind: Arc::default() })
     }
 
     async fn open_postgres(url: &str) -> Result<Self> {
@@ -299,7 +305,7 @@ impl Store {
             ("jit", "off"),
         ]);
         let pool = PgPoolOptions::new().max_connections(12).acquire_timeout(PATIENCE).connect_with(options).await?;
-        Ok(Self { db: Db::Postgres(pool) })
+        Ok(Self { db: Db::Postgres(pool), blind: Arc::default() })
     }
 
     async fn migrate(&self) -> Result<()> {
