@@ -269,7 +269,8 @@ impl Store {
             "SELECT p.contact_id, c.phone, p.scope, p.since, p.source, p.campaign_id, p.evidence_id
              FROM suppressions p JOIN contacts c ON c.id = p.contact_id
              WHERE c.id IN (SELECT id FROM contacts WHERE phone_key IN ($1, $3)
-                            UNION SELECT contact_id FROM identities WHERE kind IN (2, 3) AND value IN ($2, $4, $5))
+                            UNION SELECT contact_id FROM identities WHERE (kind = 2 AND value = $2) OR (kind = 3 AND value = $2) OR (kind = 2 AND value = $4)
+                                OR (kind = 3 AND value = $4) OR (kind = 2 AND value = $5) OR (kind = 3 AND value = $5))
              ORDER BY p.since LIMIT 1")
             .bind(phone_key).bind(user_id).bind(blind).bind(own).bind(parent).fetch_optional(c).await)?)
     }
