@@ -425,7 +425,9 @@ fn aliases(statement: &str, table: &str) -> BTreeSet<String> {
 /// What is asked when a campaign is launched, when a portfolio gets its first limit, and when an import is undone: once,
 /// and never while the writer is held.
 fn is_read_once(statement: &str) -> bool {
-    const ONCE: [&str; 3] = [
+    const ONCE: [&str; 4] = [
+        // How many of an import's people a campaign wrote to: through its list, by the keys of their sends.
+        "SELECT count(*) FROM list_members m JOIN sends s",
         // How far history has come, by the tallies of all campaigns and the messages of all people.
         "SELECT CAST(state AS BIGINT), CAST(sum(n) AS BIGINT) FROM tallies",
         "SELECT count(*) FROM inbound",

@@ -249,6 +249,7 @@ function About({ campaign }: { campaign: Campaign }) {
           <dt>{t('campaign.template')}</dt><dd><Ident>{campaign.template}</Ident> · {languageName(campaign.language)}</dd>
           <dt>{t('campaign.lists')}</dt><dd>{campaign.lists.map((name, place) => <span key={name}>{place > 0 && ' · '}<Name>{name}</Name></span>)}</dd>
           {campaign.excluded_lists.length > 0 && <><dt>{t('campaign.excluded')}</dt><dd>{campaign.excluded_lists.map((name, place) => <span key={name}>{place > 0 && ' · '}<Name>{name}</Name></span>)}</dd></>}
+          {campaign.filter && <><dt>{t('campaign.filter')}</dt><dd><Name>{campaign.filter}</Name></dd></>}
           <dt>{t('campaign.numbers')}</dt>
           <dd>{campaign.numbers.map((id) => { const number = numbers.find(({ phone_number_id }) => phone_number_id === id); return <div key={id}>{number ? <><Name>{number.verified_name}</Name> <span className="dim"><Phone number={number.display} raw /></span></> : <Ident>{id}</Ident>}</div>; })}</dd>
           <dt>{t('campaign.cap')}</dt><dd>{campaign.rate == null ? t('campaign.noCap') : t('pace.perSecond', { pace: format.number(campaign.rate) })}</dd>
