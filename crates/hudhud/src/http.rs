@@ -20,6 +20,7 @@ mod numbers;
 mod openapi;
 mod optouts;
 mod page;
+mod persons;
 pub mod problem;
 mod queue;
 mod reviews;
@@ -30,6 +31,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 mod webhook;
+mod webhook_log;
 mod words;
 
 use std::sync::Arc;
@@ -57,8 +59,10 @@ pub(crate) use {
     accounts::{NewAccountBody, RotateBody},
     apikeys::NewKeyBody,
     campaigns::ReasonBody,
+    ledger::ProveBody,
     numbers::RateBody,
     optouts::{NewOptOutBody, PersonBody},
+    persons::EraseBody,
     reviews::RulingBody,
     sends::{SettleAllBody, SettleBody},
     words::{NewWordBody, TextBody},
@@ -111,8 +115,10 @@ fn described() -> OpenApiRouter<Api> {
         .merge(sends::routes())
         .merge(optouts::routes())
         .merge(reviews::routes())
+        .merge(webhook_log::routes())
         .merge(words::routes())
         .merge(ledger::routes())
+        .merge(persons::routes())
         .merge(queue::routes())
         .merge(apikeys::routes())
         // After the rest: a layer covers what is there already.

@@ -5,8 +5,8 @@
 
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use sqlx::migrate::MigrateError;
@@ -14,12 +14,17 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
-use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, watch};
 
+use crate::blind::Blind;
 use crate::error::{Error, Result};
+use crate::{pg_copy, wal};
 
 /// How long a statement waits for a free connection or SQLite's lock before it is [`Error::Unavailable`].
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// At most so many to a PostgreSQL server.
+pub(crate) const POSTGRES_CONNECTIONS: u32 = 12;
 
 /// How long urgent work may go before what is to be done soon.
 const PUT_OFF: Duration = Duration::from_millis(50);
@@ -28,6 +33,8 @@ const PUT_OFF: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) db: Db,
+    /// Makes the hashes that stand for erased people, once their key is known.
+    pub(crate) blind: Arc<OnceLock<Blind>>,
 }
 
 #[derive(Clone, Debug)]
@@ -54,10 +61,12 @@ pub(crate) struct Turns {
     writer: Arc<Mutex<()>>,
     urgent_waiting: AtomicUsize,
     calm: Notify,
+    /// Told of each transaction.
+    written: watch::Sender<()>,
 }
 
 impl Turns {
-    async fn take(&self, priority: Priority) -> OwnedMutexGuard<()> {
+    pub(crate) async fn take(&self, priority: Priority) -> OwnedMutexGuard<()> {
         match priority {
             Priority::Urgent => self.take_now().await,
             Priority::Soon => match tokio::time::timeout(PUT_OFF, self.take_when_calm()).await {
@@ -258,9 +267,12 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(PATIENCE)
             .pragma("journal_size_limit", "67108864")
-            // 16 MiB instead of 4: what is written again soon, as rows of sends are, is copied back less often.
-            .pragma("wal_autocheckpoint", "4000")
+            // 64 MiB: see `wal`, which copies back before that.
+            .pragma("wal_autocheckpoint", "16000")
             .pragma("cache_size", "-16384")
+            // What is deleted or replaced within a page is overwritten: it costs no page more, and erasing somebody
+            // leaves little behind (`erasures`).
+            .pragma("secure_delete", "FAST")
             .pragma("temp_store", "MEMORY");
         let write = SqlitePoolOptions::new()
             .max_connections(1)
@@ -283,8 +295,10 @@ impl Store {
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Self { db: Db::Sqlite { read, write, turns: Arc::default() } })
+            .connect_lazy_with(options.clone().pragma("query_only", "ON"));
+        let turns = Arc::<Turns>::default();
+        tokio::spawn(wal::copy_back(options, turns.written.subscribe()));
+        Ok(Self { db: Db::Sqlite { read, write, turns }, blind: Arc::default() })
     }
 
     async fn open_postgres(url: &str) -> Result<Self> {
@@ -296,10 +310,18 @@ impl Store {
             // the arguments the planner takes a campaign that was not counted yet (ANALYZE) for so small that it
             // goes through all of it for each claim, in the first five on every connection.
             ("plan_cache_mode", "force_generic_plan"),
+            // What is asked for by its key is looked up, however small its table was when the statement was planned.
+            ("enable_seqscan", "off"),
+            ("random_page_cost", "1.1"),
             ("jit", "off"),
         ]);
-        let pool = PgPoolOptions::new().max_connections(12).acquire_timeout(PATIENCE).connect_with(options).await?;
-        Ok(Self { db: Db::Postgres(pool) })
+        let pool = PgPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            .after_release(|_, _| Box::pin(async { Ok(!pg_copy::is_spoiled()) }))
+            .connect_with(options)
+            .await?;
+        Ok(Self { db: Db::Postgres(pool), blind: Arc::default() })
     }
 
     async fn migrate(&self) -> Result<()> {
@@ -325,6 +347,7 @@ impl Store {
             Db::Sqlite { write, turns, .. } => {
                 let turn = turns.take(priority).await;
                 let transaction = write.begin_with("BEGIN IMMEDIATE").await?;
+                turns.written.send_replace(());
                 Link::Sqlite(Held::Inside(transaction, Stopwatch::since(asked, priority)), Some(turn))
             }
             Db::Postgres(pool) => {

@@ -45,8 +45,27 @@ pub struct Waiting {
     pub account_id: i64,
     /// When it came.
     pub received_at: i64,
+    /// The signature header as it came.
+    pub signature: String,
     /// The raw bytes.
     pub body: Vec<u8>,
+}
+
+/// A body as the event log shows it.
+#[derive(Clone, Debug, FromRow)]
+pub struct Logged {
+    /// Its place in the inbox.
+    pub id: i64,
+    /// The account whose secret vouched for it.
+    pub account: String,
+    /// When it came.
+    pub received_at: i64,
+    /// When it was applied, or given up.
+    pub applied_at: Option<i64>,
+    /// Why it could not be read.
+    pub error: Option<String>,
+    /// The raw bytes, as long as they are kept: until it is applied, and for good where it could not be read.
+    pub body: Option<Vec<u8>>,
 }
 
 impl Store {
@@ -66,7 +85,7 @@ impl Store {
             // that a repetition is acknowledged no sooner than they hold.
             let mut stopped = Vec::new();
             for stop in &arrival.stops {
-                stopped.push(stop_within(&mut tx, stop).await?);
+                stopped.push(stop_within(self, &mut tx, stop).await?);
             }
             kept.push(Kept { is_new: fresh.remove(arrival.body_hash.as_slice()), stopped });
         }
@@ -82,7 +101,7 @@ impl Store {
     pub async fn waiting_bodies(&self, limit: i64, bytes: i64) -> Result<Vec<Waiting>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
-            "SELECT i.id, i.account_id, i.received_at, i.body
+            "SELECT i.id, i.account_id, i.received_at, i.signature, i.body
              FROM (SELECT id, size, sum(size) OVER (ORDER BY id) AS through
                    FROM (SELECT id, octet_length(body) AS size FROM inbox
                          WHERE applied_at IS NULL AND body IS NOT NULL ORDER BY id LIMIT $1) sized) w
@@ -122,6 +141,29 @@ impl Store {
             .bind(before).bind(limit).execute(c).await.map(|done| done.rows_affected()))?;
         tx.commit().await?;
         Ok(gone)
+    }
+
+    /// Bodies before `before`, newest first; those that could not be read alone where `unread` says so.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn inbox_log(&self, before: Option<i64>, unread: bool, limit: i64) -> Result<Vec<Logged>> {
+        let before = before.unwrap_or(i64::MAX);
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => if unread {
+            sqlx::query_as(
+                "SELECT i.id, coalesce(a.name, '') AS account, i.received_at, i.applied_at, i.error, i.body
+                 FROM inbox i LEFT JOIN accounts a ON a.id = i.account_id
+                 WHERE i.id < $1 AND i.error IS NOT NULL ORDER BY i.id DESC LIMIT $2")
+                .bind(before).bind(limit).fetch_all(c).await
+        } else {
+            sqlx::query_as(
+                "SELECT i.id, coalesce(a.name, '') AS account, i.received_at, i.applied_at, i.error,
+                        CASE WHEN i.error IS NOT NULL THEN i.body END AS body
+                 FROM inbox i LEFT JOIN accounts a ON a.id = i.account_id
+                 WHERE i.id < $1 ORDER BY i.id DESC LIMIT $2")
+                .bind(before).bind(limit).fetch_all(c).await
+        })?)
     }
 
     /// How many bodies wait, and since when the oldest does.

@@ -9,7 +9,7 @@ use domain::send::SendState;
 use sqlx::{FromRow, Row};
 
 use crate::claims::OPTED_OUT;
-use crate::db::{Link, Priority, Store, on};
+use crate::db::{Db, Link, Priority, Store, on};
 use crate::error::{Error, Result};
 use crate::filters::{self, Asked, Value};
 use crate::tallies::Deltas;
@@ -362,7 +362,26 @@ impl Store {
             insert(&mut tx, chunk.campaign_id, number, state, skipped, people).await?;
         }
         deltas.write(&mut tx).await?;
-        tx.commit_timed().await.map(Some)
+        let took = tx.commit_timed().await?;
+        self.count_grown().await?;
+        Ok(Some(took))
+    }
+
+    /// Lets PostgreSQL count `sends` when the table has doubled since it last did. Its own turn comes once a minute, and
+    /// all that long statements would keep the plans that were made for an empty table.
+    async fn count_grown(&self) -> Result<()> {
+        let Db::Postgres(pool) = &self.db else { return Ok(()) };
+        let has_doubled: bool = sqlx::query_scalar(
+            "SELECT pg_relation_size(oid) / current_setting('block_size')::bigint > 2 * greatest(relpages, 32)
+             FROM pg_class WHERE oid = 'sends'::regclass",
+        )
+        .fetch_one(pool)
+        .await?;
+        if has_doubled {
+            // Skipped while somebody else is at it.
+            sqlx::raw_sql("ANALYZE (SKIP_LOCKED) sends").execute(pool).await?;
+        }
+        Ok(())
     }
 
     /// Skips up to `limit` planned sends of a cancelled campaign, whose planning is complete. How many it skipped.

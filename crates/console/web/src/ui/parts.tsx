@@ -7,6 +7,7 @@ import { NO_ANSWER, Refusal } from '../api/client.ts';
 import { useFormat } from '../format.ts';
 import * as locale from '../locale.ts';
 import { Icon, type IconName } from './icons.tsx';
+import { Said } from './said.tsx';
 
 export type Tone = 'calm' | 'good' | 'warn' | 'bad' | 'accent';
 
@@ -26,9 +27,15 @@ export function Name({ children }: { children: ReactNode }) {
   return <bdi className="break">{children}</bdi>;
 }
 
-/** A sentence of the server's. They are English, whatever the reader's language. */
-export function Said({ children }: { children: ReactNode }) {
-  return <span lang="en" dir="auto" className="break">{children}</span>;
+/** A cell of a file as it stands there. Digits of any script run from left to right where there are no letters. */
+export function Cell({ children }: { children: string }) {
+  const digits = !/\p{L}/u.test(children);
+  return <bdi dir={digits ? 'ltr' : 'auto'} style={digits ? { unicodeBidi: 'isolate-override' } : undefined}>{children}</bdi>;
+}
+
+/** The name of a file: its ending stays behind it, whatever its letters. */
+export function FileName({ children }: { children: ReactNode }) {
+  return <bdi dir="ltr" className="break">{children}</bdi>;
 }
 
 export function Num({ children }: { children: number }) {
