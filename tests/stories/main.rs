@@ -16,6 +16,7 @@ mod graph;
 mod import;
 mod kills;
 mod lanes;
+mod lists;
 mod main_job;
 mod pace;
 mod redis;

@@ -5,6 +5,7 @@
 //! that spreadsheets and right-to-left text leave behind, `00` for `+`, a stray trunk zero, and the older Mexican and
 //! Brazilian spellings that WhatsApp itself still reports.
 
+mod countries;
 mod region;
 mod spelling;
 mod variants;
@@ -14,6 +15,7 @@ use std::fmt;
 use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, ValidationError};
 use thiserror::Error;
 
+pub use countries::Countries;
 pub use region::{Region, UnknownRegion};
 pub use variants::key_of;
 

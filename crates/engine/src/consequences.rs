@@ -20,7 +20,7 @@ pub(crate) async fn pause_campaign(app: &App, campaign_id: i64, reason: &str) {
             tracing::warn!(campaign = campaign_id, reason, "the campaign is paused; everyone keeps their place")
         }
         // It was paused, cancelled or finished before.
-        Ok(Moved::Refused(_) | Moved::NotFound) => {}
+        Ok(Moved::Refused(_) | Moved::AwaitsUndo(_) | Moved::NotFound) => {}
         Err(error) => tracing::error!(campaign = campaign_id, %error, "the campaign could not be paused"),
     }
 }

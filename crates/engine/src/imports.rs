@@ -7,10 +7,11 @@ use std::time::Duration;
 use domain::pacing::Micros;
 use serde::Serialize;
 use serde_json::json;
-use store::{ImportRow, Owner, UndoBegun};
+use store::{CampaignUse, ImportRow, Owner, UndoBegun};
 
 use crate::fault::{Fault, Result};
 use crate::importer::Found;
+use crate::limits::grouped;
 use crate::{Actor, App, evidence, presence};
 
 /// An import whose beat stands still for so long was interrupted, wherever it ran: it beats every two seconds.
@@ -215,7 +216,7 @@ pub struct UndoneView {
     pub import_id: i64,
     /// People whom it alone had brought, and who are gone.
     pub removed: u64,
-    /// Such people who stay, off its list: they have opted out, or wrote to us.
+    /// Such people who stay, off its list: they have opted out, wrote to us, or stand in a campaign's record as skipped.
     pub stayed: u64,
     /// People whom it had changed, and who are what they were before.
     pub restored: u64,
@@ -235,17 +236,22 @@ pub async fn undo(app: &App, id: i64, actor: &Actor) -> Result<UndoneView> {
     if import.state == "running" || import.state == "undone" {
         return Err(Fault::wrong_state(format!("Import {id} is {}.", import.state)));
     }
-    unused(app, &import).await?;
-    match app.store.begin_undo(id).await? {
-        UndoBegun::Yes => {}
+    let half_undone = import.state == "undoing";
+    unused(app, &import, half_undone).await?;
+    let resumed = match app.store.begin_undo(id).await? {
+        UndoBegun::Yes { resumed } => resumed,
         UndoBegun::WrongState => return Err(Fault::wrong_state(format!("Import {id} cannot be undone any more."))),
         UndoBegun::AnotherRuns(other) => {
             return Err(Fault::wrong_state(format!("Import {other} runs, and may meet the same people."))
                 .action("Wait until it is done."));
         }
+    };
+    // Now that no import begins any more and no campaign that names its list is launched, whoever came in between is
+    // seen. Nothing has been taken back then: a use that could be found now would have been found before.
+    if let Err(used) = unused(app, &import, resumed).await {
+        app.store.give_up_undo(id).await?;
+        return Err(used);
     }
-    // Now that no import begins any more, whoever came in between is seen.
-    unused(app, &import).await?;
     let undone = app.store.undo_import(&import).await?;
     let store::Undone { restored, left_list, evidence: dropped, removed, stayed } = undone;
     let detail = json!({
@@ -258,15 +264,16 @@ pub async fn undo(app: &App, id: i64, actor: &Actor) -> Result<UndoneView> {
     Ok(UndoneView { import_id: id, removed, stayed, restored, left_list, evidence: dropped })
 }
 
-/// Refuses when somebody has used the import since, and names them.
-async fn unused(app: &App, import: &ImportRow) -> Result<()> {
-    let uses = app.store.uses_of_import(import).await?;
+/// Refuses when somebody has used the import since, and names them and how many people that concerns.
+async fn unused(app: &App, import: &ImportRow, half_undone: bool) -> Result<()> {
+    let uses = app.store.uses_of_import(import, half_undone).await?;
     if uses.is_empty() {
         return Ok(());
     }
     let mut by = Vec::new();
     if !uses.campaigns.is_empty() {
-        by.push(format!("the campaigns {}", uses.campaigns.join(", ")));
+        let campaigns: Vec<String> = uses.campaigns.iter().map(in_words).collect();
+        by.push(format!("the campaigns {}", campaigns.join(", ")));
     }
     if !uses.imports.is_empty() {
         let ids: Vec<String> = uses.imports.iter().map(i64::to_string).collect();
@@ -275,6 +282,15 @@ async fn unused(app: &App, import: &ImportRow) -> Result<()> {
     Err(Fault::wrong_state(format!("The people of import {} were used since, by {}.", import.id, by.join(" and by ")))
         .kept("Nothing was changed.")
         .action("Undo later imports first. Whom a campaign has written to is not taken back; opt them out instead."))
+}
+
+fn in_words(campaign: &CampaignUse) -> String {
+    let CampaignUse { name, people, is_being_planned } = campaign;
+    let people = grouped(*people);
+    match is_being_planned {
+        true => format!("{name} (its audience is being planned, {people} of them so far)"),
+        false => format!("{name} (written to, or to be written to: {people} of them)"),
+    }
 }
 
 /// Watches the imports that run, here or in other processes, and notes which were interrupted. For the scheduler.

@@ -16,6 +16,7 @@ pub mod clock;
 pub mod consequences;
 pub mod disclosures;
 pub mod evidence;
+pub mod exclusions;
 pub mod fault;
 pub mod feeder;
 pub mod high_water;
@@ -53,6 +54,7 @@ pub mod vault;
 pub mod views;
 mod vouchers;
 pub mod webhook;
+pub mod webhook_log;
 pub mod words;
 pub mod worker;
 

@@ -7,11 +7,25 @@ use utoipa::ToSchema;
 
 use crate::fault::Result;
 use crate::lane::Showing;
+use crate::views::iso;
 use crate::worker::lane_name;
 use crate::{App, numbers};
 
 /// A beat older than this, by the wall clock, is shown as no owner.
 const STALE: i64 = 15_000;
+
+/// How the messaging limit of a number's portfolio stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LimitView {
+    /// Distinct people per moving 24 hours.
+    pub people: i64,
+    /// Of them reached in the last 24 hours.
+    pub used: i64,
+    /// Whether everybody of the last 24 hours is counted; nothing is sent before.
+    pub counted: bool,
+    /// When the next place is free, RFC 3339; `null`: none is taken.
+    pub free_at: Option<String>,
+}
 
 /// One business number's queue.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -36,6 +50,8 @@ pub struct QueueRow {
     pub state: String,
     /// Why it is not sending, in one sentence.
     pub reason: Option<String>,
+    /// The messaging limit that it shares with the other numbers of its portfolio; `null`: none that is known.
+    pub limit: Option<LimitView>,
 }
 
 /// Every business number's queue.
@@ -81,6 +97,12 @@ pub async fn view(app: &App) -> Result<Vec<QueueRow>> {
             owner: lease.map(|lease| lease.owner.clone()),
             state,
             reason,
+            limit: app.store.limit_of(number.id, now).await?.map(|limit| LimitView {
+                people: limit.people,
+                used: limit.used,
+                counted: limit.counted,
+                free_at: limit.free_at.map(iso),
+            }),
         });
     }
     Ok(rows)

@@ -26,11 +26,13 @@ mod queue;
 mod reviews;
 mod routes;
 mod sends;
+mod streamed;
 mod surround;
 mod templates;
 #[cfg(test)]
 mod tests;
 mod webhook;
+mod webhook_log;
 mod words;
 
 use std::sync::Arc;
@@ -114,6 +116,7 @@ fn described() -> OpenApiRouter<Api> {
         .merge(sends::routes())
         .merge(optouts::routes())
         .merge(reviews::routes())
+        .merge(webhook_log::routes())
         .merge(words::routes())
         .merge(ledger::routes())
         .merge(persons::routes())
@@ -122,6 +125,7 @@ fn described() -> OpenApiRouter<Api> {
         // After the rest: a layer covers what is there already.
         .layer(DefaultBodyLimit::max(idempotency::JSON_LIMIT))
         .routes(paths!(imports::create))
+        .routes(paths!(optouts::import))
         .layer(DefaultBodyLimit::disable())
         .merge(webhook_routes())
 }

@@ -104,7 +104,7 @@ async fn write(tx: &mut Link, campaign_id: i64, group: &[Accepted<'_>]) -> Resul
         Link::Postgres(held) => {
             let column = |value: fn(&Accepted<'_>) -> i64| group.iter().map(value).collect::<Vec<_>>();
             let wamids: Vec<&str> = group.iter().map(|row| row.wamid).collect();
-            Ok(sqlx::query(POSTGRES)
+            let written: i64 = sqlx::query_scalar(POSTGRES)
                 .bind(campaign_id)
                 .bind(column(|row| row.contact_id))
                 .bind(column(|row| row.number_id))
@@ -112,22 +112,29 @@ async fn write(tx: &mut Link, campaign_id: i64, group: &[Accepted<'_>]) -> Resul
                 .bind(wamids)
                 .bind(column(|row| row.hash))
                 .bind(column(|row| row.at))
-                .execute(&mut **held)
-                .await?
-                .rows_affected())
+                .fetch_one(&mut **held)
+                .await?;
+            Ok(u64::try_from(written).unwrap_or(0))
         }
     }
 }
 
-/// Each row is looked up by its key, in the order of the arrays, and thus locked in the table's order: as every other
-/// writer does, so that no two wait for each other.
-const POSTGRES: &str = "UPDATE sends s SET state = 3, wamid = n.wamid, wamid_hash = n.hash, accepted_at = n.at
-     FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[]) AS
-         n(contact_id, number_id, attempt, wamid, hash, at)
-     WHERE s.campaign_id = $1 AND s.contact_id = n.contact_id AND s.number_id = n.number_id AND s.attempt = n.attempt
-       AND s.state = 1 AND s.wamid IS NULL AND s.accepted_at IS NULL";
+/// An upsert of rows that are there, on PostgreSQL too: each is looked up by the unique key, whatever the planner takes
+/// the campaign for, and locked in the order of the arrays, as every other writer does. What was claimed has the time of
+/// that; a row that was not there, and came to be by this, has not, and is not counted.
+const POSTGRES: &str = "WITH written AS (
+         INSERT INTO sends AS s (campaign_id, contact_id, number_id, attempt, state, wamid, wamid_hash, accepted_at)
+         SELECT $1, n.contact_id, n.number_id, n.attempt, 3, n.wamid, n.hash, n.at
+         FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[]) AS
+             n(contact_id, number_id, attempt, wamid, hash, at)
+         ON CONFLICT (campaign_id, contact_id) DO UPDATE SET state = excluded.state, wamid = excluded.wamid,
+             wamid_hash = excluded.wamid_hash, accepted_at = excluded.accepted_at
+         WHERE s.number_id = excluded.number_id AND s.attempt = excluded.attempt
+           AND s.state = 1 AND s.wamid IS NULL AND s.accepted_at IS NULL
+         RETURNING s.claimed_at)
+     SELECT count(claimed_at) FROM written";
 
-/// An upsert of rows that are there: the form for which SQLite looks each row up by its key. A plain UPDATE … FROM goes
+/// As [`POSTGRES`]: the form for which SQLite looks each row up by its key. A plain UPDATE … FROM goes
 /// through the campaign once for each.
 static SQLITE: LazyLock<Chunks> = LazyLock::new(|| {
     Chunks::new(6, |values| {

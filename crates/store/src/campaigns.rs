@@ -5,6 +5,7 @@ use sqlx::FromRow;
 
 use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
+use crate::import_undo;
 use crate::tallies;
 use crate::terms::Terms;
 
@@ -30,6 +31,8 @@ pub struct CampaignRow {
     pub rate_cap: Option<i64>,
     /// Its share of a number that several campaigns send from, against theirs.
     pub weight: i64,
+    /// Who of its lists is meant, as `domain::filter` writes it; `None`: everyone.
+    pub filter: Option<String>,
     /// When to start by itself.
     pub start_at: Option<i64>,
     /// Who made it.
@@ -96,6 +99,8 @@ pub struct NewCampaign<'a> {
     pub lists: &'a [i64],
     /// Lists whose members are skipped.
     pub excluded_lists: &'a [i64],
+    /// Who of them is meant, as `domain::filter` writes it; `None`: everyone.
+    pub filter: Option<&'a str>,
     /// Our ids of the business numbers, in their order.
     pub numbers: &'a [i64],
     /// Who makes it.
@@ -122,12 +127,14 @@ pub enum Moved {
     To(CampaignState),
     /// The state machine forbids it.
     Refused(IllegalCampaignStep),
+    /// That import, which went to one of its lists, is being taken back at the moment.
+    AwaitsUndo(i64),
     /// There is no such campaign.
     NotFound,
 }
 
 const SELECT: &str = "SELECT id, name, state, reason, account_id, template_id, template, params, rate_cap, weight,
-    start_at, created_by, created_at, launched_at, started_at, finished_at, frozen_at, audience, planned_through, planned,
+    filter, start_at, created_by, created_at, launched_at, started_at, finished_at, frozen_at, audience, planned_through, planned,
     spread_people, parent_id, occurrence, last_eligible, spread, quiet_hours, timezone, stop_at, latest_start, cron,
     size_guard FROM campaigns";
 
@@ -136,14 +143,14 @@ async fn insert(tx: &mut Link, new: &NewCampaign<'_>, now: i64) -> Result<i64> {
     let id: i64 = on!(tx, c => sqlx::query_scalar(
         "INSERT INTO campaigns (name, state, account_id, template_id, template, params, rate_cap, weight,
                                 start_at, created_by, created_at, spread, quiet_hours, timezone, stop_at,
-                                latest_start, parent_id, cron, size_guard)
-         VALUES ($1, 0, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+                                latest_start, parent_id, cron, size_guard, filter)
+         VALUES ($1, 0, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
          RETURNING id")
         .bind(new.name).bind(new.account_id).bind(new.template_id).bind(new.template).bind(new.params)
         .bind(new.rate_cap).bind(new.weight).bind(new.start_at).bind(new.created_by).bind(now)
         .bind(new.terms.spread).bind(&new.terms.quiet_hours).bind(&new.terms.timezone).bind(new.terms.stop_at)
         .bind(new.terms.latest_start).bind(new.parent_id).bind(&new.terms.cron).bind(new.terms.size_guard)
-        .fetch_one(c).await)?;
+        .bind(new.filter).fetch_one(c).await)?;
     // A list that is named as both is excluded: whoever is left out can still be sent to, not the other way round.
     for (lists, included) in [(new.excluded_lists, false), (new.lists, true)] {
         let sql = tx.pick(
@@ -348,6 +355,11 @@ impl Store {
             Ok(CampaignStep::Stay) => return Ok(Moved::To(state)),
             Ok(CampaignStep::To(to)) => to,
         };
+        if event == CampaignEvent::Launched
+            && let Some(import) = import_undo::under_way(&mut tx, id).await?
+        {
+            return Ok(Moved::AwaitsUndo(import));
+        }
         on!(&mut tx, c => sqlx::query("UPDATE campaigns SET state = $2, reason = $3 WHERE id = $1")
             .bind(id).bind(i16::from(to)).bind(reason).execute(c).await.map(drop))?;
         match event {

@@ -14,13 +14,17 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
-use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, watch};
 
 use crate::blind::Blind;
 use crate::error::{Error, Result};
+use crate::{pg_copy, wal};
 
 /// How long a statement waits for a free connection or SQLite's lock before it is [`Error::Unavailable`].
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// At most so many to a PostgreSQL server.
+pub(crate) const POSTGRES_CONNECTIONS: u32 = 12;
 
 /// How long urgent work may go before what is to be done soon.
 const PUT_OFF: Duration = Duration::from_millis(50);
@@ -57,6 +61,8 @@ pub(crate) struct Turns {
     writer: Arc<Mutex<()>>,
     urgent_waiting: AtomicUsize,
     calm: Notify,
+    /// Told of each transaction.
+    written: watch::Sender<()>,
 }
 
 impl Turns {
@@ -261,8 +267,8 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(PATIENCE)
             .pragma("journal_size_limit", "67108864")
-            // 16 MiB instead of 4: what is written again soon, as rows of sends are, is copied back less often.
-            .pragma("wal_autocheckpoint", "4000")
+            // 64 MiB: see `wal`, which copies back before that.
+            .pragma("wal_autocheckpoint", "16000")
             .pragma("cache_size", "-16384")
             // What is deleted or replaced within a page is overwritten: it costs no page more, and erasing somebody
             // leaves little behind (`erasures`).
@@ -289,8 +295,10 @@ impl Store {
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Self { db: Db::Sqlite { read, write, turns: Arc::default() }, blind: Arc::default() })
+            .connect_lazy_with(options.clone().pragma("query_only", "ON"));
+        let turns = Arc::<Turns>::default();
+        tokio::spawn(wal::copy_back(options, turns.written.subscribe()));
+        Ok(Self { db: Db::Sqlite { read, write, turns }, blind: Arc::default() })
     }
 
     async fn open_postgres(url: &str) -> Result<Self> {
@@ -302,9 +310,17 @@ impl Store {
             // the arguments the planner takes a campaign that was not counted yet (ANALYZE) for so small that it
             // goes through all of it for each claim, in the first five on every connection.
             ("plan_cache_mode", "force_generic_plan"),
+            // What is asked for by its key is looked up, however small its table was when the statement was planned.
+            ("enable_seqscan", "off"),
+            ("random_page_cost", "1.1"),
             ("jit", "off"),
         ]);
-        let pool = PgPoolOptions::new().max_connections(12).acquire_timeout(PATIENCE).connect_with(options).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            .after_release(|_, _| Box::pin(async { Ok(!pg_copy::is_spoiled()) }))
+            .connect_with(options)
+            .await?;
         Ok(Self { db: Db::Postgres(pool), blind: Arc::default() })
     }
 
@@ -331,6 +347,7 @@ impl Store {
             Db::Sqlite { write, turns, .. } => {
                 let turn = turns.take(priority).await;
                 let transaction = write.begin_with("BEGIN IMMEDIATE").await?;
+                turns.written.send_replace(());
                 Link::Sqlite(Held::Inside(transaction, Stopwatch::since(asked, priority)), Some(turn))
             }
             Db::Postgres(pool) => {

@@ -109,6 +109,7 @@ impl Shop {
             start_at: None,
             lists,
             excluded_lists,
+            filter: None,
             numbers,
             created_by: "test",
             terms: crate::Terms::default(),

@@ -1,6 +1,9 @@
 //! Taking an import back, as long as nothing has been built on it: in chunks, each a short transaction, and each of
 //! which may be tried again.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use sqlx::FromRow;
 
 use crate::db::{Link, Priority, Store, on};
@@ -11,13 +14,25 @@ use crate::ledger::{self, NewEntry};
 /// Rows of one transaction.
 const CHUNK: i64 = 500;
 /// So many uses are named; more of them would not help anybody.
-const NAMED: i64 = 20;
+const NAMED: usize = 20;
+
+/// A campaign whose audience holds people of an import.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CampaignUse {
+    /// Its name.
+    pub name: String,
+    /// How many people whom the import brought or changed it has written to, or is to write to. Those whom it skipped
+    /// are not among them.
+    pub people: i64,
+    /// Its audience is still being planned, and may come to hold more of them.
+    pub is_being_planned: bool,
+}
 
 /// What has used an import since.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportUses {
-    /// Campaigns whose audience holds people whom it brought or changed, by name.
-    pub campaigns: Vec<String>,
+    /// Campaigns, in the order in which they were made.
+    pub campaigns: Vec<CampaignUse>,
     /// Later imports that met its people.
     pub imports: Vec<i64>,
 }
@@ -33,8 +48,12 @@ impl ImportUses {
 /// Whether an import may be taken back now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UndoBegun {
-    /// It is in the state `undoing` from here on, and no import begins until it is undone.
-    Yes,
+    /// It is in the state `undoing` from here on: until it is undone no import begins, and no campaign that names its
+    /// list is launched.
+    Yes {
+        /// It was so before, and some of it may be taken back already.
+        resumed: bool,
+    },
     /// Another import runs; it may meet the same people.
     AnotherRuns(i64),
     /// It runs itself, or is undone already, or there is no such import.
@@ -52,7 +71,8 @@ pub struct Undone {
     pub evidence: u64,
     /// People whom it alone had brought, and who are gone.
     pub removed: u64,
-    /// People whom it alone had brought, and who stay: they have opted out, or wrote to us.
+    /// People whom it alone had brought, and who stay: they have opted out, wrote to us, or stand in a campaign's record
+    /// as skipped.
     pub stayed: u64,
 }
 
@@ -84,25 +104,48 @@ pub struct EvidenceRow {
 }
 
 impl Store {
-    /// Who has used an import since: the campaigns and the imports for which it cannot be taken back.
+    /// Who has used an import since: the campaigns and the imports for which it cannot be taken back. Of one that is
+    /// `half_undone` only what could have been found before the first change is looked for.
+    ///
+    /// A campaign has used it that names its list and has people of it who are not skipped, or that has written to
+    /// somebody whom it changed. One that excludes its list has used it until its audience is planned: whoever leaves
+    /// the list would be sent to.
     ///
     /// # Errors
     /// As every read.
-    pub async fn uses_of_import(&self, import: &ImportRow) -> Result<ImportUses> {
+    pub async fn uses_of_import(&self, import: &ImportRow, half_undone: bool) -> Result<ImportUses> {
         let mut link = self.read().await?;
-        // A campaign that is not planned to its end may still plan them.
-        let campaigns = on!(&mut link, c => sqlx::query_scalar(
-            "SELECT c.name FROM campaigns c
-             WHERE c.frozen_at IS NOT NULL AND c.frozen_at >= $3 AND (
-                (NOT c.planned AND EXISTS (SELECT 1 FROM campaign_lists l
-                                           WHERE l.campaign_id = c.id AND l.list_id = $2 AND l.included))
-                OR EXISTS (SELECT 1 FROM sends s JOIN list_members m ON m.list_id = $2 AND m.contact_id = s.contact_id
-                           WHERE s.campaign_id = c.id AND m.import_id = $1)
-                OR EXISTS (SELECT 1 FROM import_changes i
-                           JOIN sends s ON s.campaign_id = c.id AND s.contact_id = i.contact_id
-                           WHERE i.import_id = $1))
-             ORDER BY c.name LIMIT $4")
-            .bind(import.id).bind(import.list_id).bind(import.started_at).bind(NAMED).fetch_all(c).await)?;
+        let since: Vec<(i64, String, bool, bool, bool)> = on!(&mut link, c => sqlx::query_as(
+            "SELECT c.id, c.name, c.planned,
+                    EXISTS (SELECT 1 FROM campaign_lists l WHERE l.campaign_id = c.id AND l.list_id = $1) AS names_it,
+                    EXISTS (SELECT 1 FROM campaign_lists l
+                            WHERE l.campaign_id = c.id AND l.list_id = $1 AND l.included) AS is_for_it
+             FROM campaigns c WHERE c.frozen_at >= $2 ORDER BY c.id")
+            .bind(import.list_id).bind(import.started_at).fetch_all(c).await)?;
+        let mut campaigns = Vec::new();
+        for (id, name, planned, names_it, is_for_it) in since {
+            let mut people = 0;
+            if is_for_it {
+                people = on!(&mut link, c => sqlx::query_scalar::<_, i64>(
+                    "SELECT count(*) FROM list_members m JOIN sends s ON s.campaign_id = $1 AND s.contact_id = m.contact_id
+                     WHERE m.list_id = $2 AND m.import_id = $3 AND s.state <> 8")
+                    .bind(id).bind(import.list_id).bind(import.id).fetch_one(c).await)?;
+            }
+            if !half_undone {
+                people = people.max(on!(&mut link, c => sqlx::query_scalar::<_, i64>(
+                    "SELECT count(*) FROM import_changes i
+                     JOIN sends s ON s.campaign_id = $1 AND s.contact_id = i.contact_id
+                     WHERE i.import_id = $2 AND s.state <> 8")
+                    .bind(id).bind(import.id).fetch_one(c).await)?);
+            }
+            let is_being_planned = names_it && !planned;
+            if people > 0 || is_being_planned {
+                campaigns.push(CampaignUse { name, people, is_being_planned });
+            }
+            if campaigns.len() >= NAMED {
+                break;
+            }
+        }
         let mut imports: Vec<i64> = Vec::new();
         for sql in [
             // Who changed what it had written.
@@ -116,15 +159,27 @@ impl Store {
              WHERE p.id > $2 AND p.import_id = $1 AND m.import_id <> $1 ORDER BY m.import_id LIMIT $3",
         ] {
             let found: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(sql)
-                .bind(import.id).bind(import.contacts_before).bind(NAMED).fetch_all(c).await)?;
+                .bind(import.id).bind(import.contacts_before).bind(NAMED as i64).fetch_all(c).await)?;
             imports.extend(found);
         }
-        // Who met people and found everything there left no trace of it but their number.
-        let met: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(
-            "SELECT id FROM imports WHERE id > $1 AND state <> 'undone' AND unchanged > 0
+        // Who met people and found everything there left no trace of it but their number. It may have been people of
+        // this import where it went to the same list; or where its source is the same and its list holds some of them.
+        let met: Vec<(i64, i64)> = on!(&mut link, c => sqlx::query_as(
+            "SELECT id, list_id FROM imports WHERE id > $1 AND state <> 'undone' AND unchanged > 0
                AND (list_id = $2 OR opt_in_source = $3) ORDER BY id LIMIT $4")
-            .bind(import.id).bind(import.list_id).bind(&import.opt_in_source).bind(NAMED).fetch_all(c).await)?;
-        imports.extend(met);
+            .bind(import.id).bind(import.list_id).bind(&import.opt_in_source).bind(NAMED as i64).fetch_all(c).await)?;
+        let mut shares: BTreeMap<i64, bool> = BTreeMap::from([(import.list_id, true)]);
+        for (id, list_id) in met {
+            let shares = match shares.entry(list_id) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(unknown) => *unknown.insert(on!(&mut link, c => sqlx::query_scalar(
+                    "SELECT EXISTS (SELECT 1 FROM opt_ins o
+                                    JOIN list_members m ON m.list_id = $2 AND m.contact_id = o.contact_id
+                                    WHERE o.import_id = $1)")
+                    .bind(import.id).bind(list_id).fetch_one(c).await)?),
+            };
+            imports.extend(shares.then_some(id));
+        }
         imports.sort_unstable();
         imports.dedup();
         Ok(ImportUses { campaigns, imports })
@@ -143,11 +198,40 @@ impl Store {
         if let Some(running) = running {
             return Ok(UndoBegun::AnotherRuns(running));
         }
-        let begun = on!(&mut tx, c => sqlx::query(
-            "UPDATE imports SET state = 'undoing' WHERE id = $1 AND state IN ('done', 'failed', 'interrupted', 'undoing')")
-            .bind(id).execute(c).await.map(|done| done.rows_affected()))?;
+        let state: Option<String> = on!(&mut tx, c => sqlx::query_scalar("SELECT state FROM imports WHERE id = $1")
+            .bind(id).fetch_optional(c).await)?;
+        let resumed = match state.as_deref() {
+            Some("undoing") => true,
+            Some("done" | "failed" | "interrupted") => false,
+            _ => return Ok(UndoBegun::WrongState),
+        };
+        on!(&mut tx, c => sqlx::query(
+            "UPDATE imports SET undone_from = state, state = 'undoing' WHERE id = $1 AND state <> 'undoing'")
+            .bind(id).execute(c).await.map(drop))?;
         tx.commit().await?;
-        Ok(if begun > 0 { UndoBegun::Yes } else { UndoBegun::WrongState })
+        Ok(UndoBegun::Yes { resumed })
+    }
+
+    /// Leaves an import as it was, after [`Self::begin_undo`] and before anything was taken back.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn give_up_undo(&self, id: i64) -> Result<()> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        on!(&mut tx, c => sqlx::query(
+            "UPDATE imports SET state = coalesce(undone_from, 'done'), undone_from = NULL
+             WHERE id = $1 AND state = 'undoing'").bind(id).execute(c).await.map(drop))?;
+        tx.commit().await
+    }
+
+    /// The import into one of a campaign's lists that is being taken back at the moment: until it is undone, the
+    /// campaign is not launched.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn undo_under_way(&self, campaign_id: i64) -> Result<Option<i64>> {
+        let mut link = self.read().await?;
+        undoing(&mut link, campaign_id).await
     }
 
     /// Takes back what an import did, after [`Self::begin_undo`]. Tried again, it goes on.
@@ -168,7 +252,8 @@ impl Store {
     /// As every write.
     pub async fn end_undo(&self, id: i64, entry: &NewEntry) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
-        let ended = on!(&mut tx, c => sqlx::query("UPDATE imports SET state = 'undone' WHERE id = $1 AND state = 'undoing'")
+        let ended = on!(&mut tx, c => sqlx::query(
+            "UPDATE imports SET state = 'undone', undone_from = NULL WHERE id = $1 AND state = 'undoing'")
             .bind(id).execute(c).await.map(|done| done.rows_affected()))?;
         if ended > 0 {
             ledger::append(&mut tx, entry).await?;
@@ -319,6 +404,21 @@ impl Store {
             .bind(after.0).bind(after.1).bind(after.2).bind(limit).fetch_all(c).await)?;
         Ok(rows)
     }
+}
+
+/// As [`Store::undo_under_way`], in the transaction of a launch: whichever of launch and undo comes second sees the
+/// other.
+pub(crate) async fn under_way(tx: &mut Link, campaign_id: i64) -> Result<Option<i64>> {
+    one_at_a_time(tx).await?;
+    undoing(tx, campaign_id).await
+}
+
+async fn undoing(link: &mut Link, campaign_id: i64) -> Result<Option<i64>> {
+    // The first condition is that of the index.
+    Ok(on!(link, c => sqlx::query_scalar(
+        "SELECT i.id FROM imports i JOIN campaign_lists l ON l.campaign_id = $1 AND l.list_id = i.list_id
+         WHERE i.state IN ('running', 'undoing') AND i.state = 'undoing' ORDER BY i.id LIMIT 1")
+        .bind(campaign_id).fetch_optional(c).await)?)
 }
 
 /// A statement that ends in the column of a person, for the people of the JSON array `$2`.

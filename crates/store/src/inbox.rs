@@ -51,6 +51,23 @@ pub struct Waiting {
     pub body: Vec<u8>,
 }
 
+/// A body as the event log shows it.
+#[derive(Clone, Debug, FromRow)]
+pub struct Logged {
+    /// Its place in the inbox.
+    pub id: i64,
+    /// The account whose secret vouched for it.
+    pub account: String,
+    /// When it came.
+    pub received_at: i64,
+    /// When it was applied, or given up.
+    pub applied_at: Option<i64>,
+    /// Why it could not be read.
+    pub error: Option<String>,
+    /// The raw bytes, as long as they are kept: until it is applied, and for good where it could not be read.
+    pub body: Option<Vec<u8>>,
+}
+
 impl Store {
     /// Keeps bodies and lets their opt-outs take effect, in one transaction: durable when it returns.
     ///
@@ -124,6 +141,29 @@ impl Store {
             .bind(before).bind(limit).execute(c).await.map(|done| done.rows_affected()))?;
         tx.commit().await?;
         Ok(gone)
+    }
+
+    /// Bodies before `before`, newest first; those that could not be read alone where `unread` says so.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn inbox_log(&self, before: Option<i64>, unread: bool, limit: i64) -> Result<Vec<Logged>> {
+        let before = before.unwrap_or(i64::MAX);
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => if unread {
+            sqlx::query_as(
+                "SELECT i.id, coalesce(a.name, '') AS account, i.received_at, i.applied_at, i.error, i.body
+                 FROM inbox i LEFT JOIN accounts a ON a.id = i.account_id
+                 WHERE i.id < $1 AND i.error IS NOT NULL ORDER BY i.id DESC LIMIT $2")
+                .bind(before).bind(limit).fetch_all(c).await
+        } else {
+            sqlx::query_as(
+                "SELECT i.id, coalesce(a.name, '') AS account, i.received_at, i.applied_at, i.error,
+                        CASE WHEN i.error IS NOT NULL THEN i.body END AS body
+                 FROM inbox i LEFT JOIN accounts a ON a.id = i.account_id
+                 WHERE i.id < $1 ORDER BY i.id DESC LIMIT $2")
+                .bind(before).bind(limit).fetch_all(c).await
+        })?)
     }
 
     /// How many bodies wait, and since when the oldest does.

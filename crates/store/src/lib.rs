@@ -9,6 +9,7 @@
 mod accepted;
 mod accounts;
 mod api_keys;
+mod audit;
 mod batches;
 mod blind;
 mod campaigns;
@@ -20,6 +21,8 @@ mod disclosures;
 mod doubts;
 mod erasures;
 mod error;
+mod exclusions;
+mod filters;
 #[cfg(test)]
 mod fixture;
 mod header_sets;
@@ -44,6 +47,7 @@ mod plans;
 mod progress;
 mod reviews;
 mod sends;
+mod sessions;
 mod statuses;
 mod suppressions;
 mod tallies;
@@ -51,10 +55,13 @@ mod templates;
 mod terms;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod users;
+mod wal;
 mod words;
 
 pub use accounts::{Account, NewAccount};
 pub use api_keys::ApiKey;
+pub use audit::{AuditFilter, AuditRow, NewAudit};
 pub use batches::{Batch, BatchKind, Depth, Feedable};
 pub use blind::is_blind;
 pub use campaigns::{CampaignRow, Frozen, Moved, NewCampaign};
@@ -65,11 +72,12 @@ pub use disclosures::{DisclosureRow, NewDisclosure};
 pub use doubts::{Doubt, DoubtFilter, DoubtPlace, Orphan};
 pub use erasures::{Erased, Erasure, ErasureRow, Scrubbed};
 pub use error::{Error, Result};
+pub use exclusions::{AfterStopRow, ExclusionRow};
 pub use idempotency::{Begun, KeyedRequest};
 pub use import_chunks::{Arriving, Chunk, ChunkEnd, ConsentText, ImportTarget, NewEvidence};
-pub use import_undo::{EvidenceRow, ImportUses, UndoBegun, Undone};
+pub use import_undo::{CampaignUse, EvidenceRow, ImportUses, UndoBegun, Undone};
 pub use imports::{ImportCounts, ImportEnd, ImportRow, NewImport};
-pub use inbox::{Arrival, Kept, Waiting};
+pub use inbox::{Arrival, Kept, Logged, Waiting};
 pub use leases::{Alive, LaneTerm, Lease, Owner};
 pub use ledger::{EntryRow, LedgerHead, NewEntry, Seal, SignedHead};
 pub use lift_requests::LiftRequestRow;
@@ -79,13 +87,16 @@ pub use lists::List;
 pub use numbers::{BusinessNumber, REMOVED, SyncedNumber};
 pub use persons::{AttemptRow, ChangeRow, MembershipRow, MessageRow, ReplyRow};
 pub use planning::{
-    Audience, AudienceMarks, AudienceRow, CANCELLED, Detail, EXCLUDED_LIST, NO_ADDRESS, PlanChunk, Verdict,
+    Audience, AudienceMarks, AudienceRow, CANCELLED, Detail, EXCLUDED_LIST, FILTERED_OUT, NO_ADDRESS, PlanChunk,
+    Verdict,
 };
 pub use reviews::{Decision, NewReview, ReviewRow};
 pub use sends::{Applied, ExportRow, Happening, SETTLED_BY_HAND, SendKey, SendRow, wamid_hash};
+pub use sessions::{Alive as SessionsAlive, Session};
 pub use statuses::{NewInbound, Parked, WamidMatch};
 pub use suppressions::{Identity, Stop, Stopped, Suppression};
 pub use tallies::Tally;
 pub use templates::{DELETED, SyncedTemplate, TemplateRow};
 pub use terms::{Asleep, CLAIM_LASTS, Hours, OFFER_ENDED, Terms};
+pub use users::{Enrolment, OneTimeLink, Proofs, User, UserChange};
 pub use words::WordRow;

@@ -4,16 +4,20 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use domain::filter::Filter;
 use domain::send::SendState;
 use sqlx::{FromRow, Row};
 
 use crate::claims::OPTED_OUT;
-use crate::db::{Link, Priority, Store, on};
+use crate::db::{Db, Link, Priority, Store, on};
 use crate::error::{Error, Result};
+use crate::filters::{self, Asked, Value};
 use crate::tallies::Deltas;
 
 /// Why a send was skipped at planning: the person is on a list that the campaign excludes.
 pub const EXCLUDED_LIST: &str = "excluded-list";
+/// Why a send was skipped at planning: the campaign's filter does not mean the person.
+pub const FILTERED_OUT: &str = "filtered-out";
 /// Why a send was skipped at planning: the person has neither a number nor a user id.
 pub const NO_ADDRESS: &str = "no-address";
 /// Why a send was skipped: the campaign was cancelled before it left.
@@ -23,6 +27,11 @@ pub const CANCELLED: &str = "cancelled";
 const IS_EXCLUDED: i64 = 1;
 const IS_SUPPRESSED: i64 = 2;
 const IS_UNREACHABLE: i64 = 4;
+/// This one is found out by what the page tells for the filter.
+const IS_FILTERED_OUT: i64 = 8;
+
+/// The first parameter of a page that is free for a filter.
+const FILTERS_FIRST: usize = 4;
 
 /// Whom a campaign's lists hold as of a moment. Lists that a campaign needs cannot be removed, so it stays right while
 /// the campaign is planned.
@@ -32,6 +41,7 @@ pub struct Audience {
     pub frozen_at: i64,
     included: Vec<i64>,
     excluded: Vec<i64>,
+    filter: Option<Asked>,
 }
 
 /// How much of each person a page of an audience brings.
@@ -72,9 +82,14 @@ impl AudienceRow {
     /// Why nothing may be sent to this person, whatever the message is: the first reason that holds.
     #[must_use]
     pub fn barred(&self) -> Option<&'static str> {
-        [(IS_EXCLUDED, EXCLUDED_LIST), (IS_SUPPRESSED, OPTED_OUT), (IS_UNREACHABLE, NO_ADDRESS)]
-            .into_iter()
-            .find_map(|(bit, reason)| (self.bars & bit != 0).then_some(reason))
+        [
+            (IS_EXCLUDED, EXCLUDED_LIST),
+            (IS_FILTERED_OUT, FILTERED_OUT),
+            (IS_SUPPRESSED, OPTED_OUT),
+            (IS_UNREACHABLE, NO_ADDRESS),
+        ]
+        .into_iter()
+        .find_map(|(bit, reason)| (self.bars & bit != 0).then_some(reason))
     }
 }
 
@@ -114,6 +129,9 @@ pub struct AudienceMarks {
     pub rows: i64,
     /// How often a name that was learned carried a block over to another person.
     pub carried: i64,
+    /// Imports that were taken back, or are being so: from its first change on, and once more in the ledger at its end.
+    #[serde(default)]
+    pub undone: i64,
 }
 
 /// `meta.key` of [`AudienceMarks::carried`].
@@ -133,17 +151,43 @@ type Columns = (Vec<i64>, Vec<Option<i64>>, Vec<i64>);
 type MoreColumns = (Vec<Option<String>>, Vec<Option<String>>, Vec<String>);
 
 impl Store {
-    /// Whom a campaign's lists hold as of `frozen_at`.
+    /// Whom a campaign's lists hold as of `frozen_at`, with its filter.
     ///
     /// # Errors
     /// As every read.
     pub async fn audience(&self, campaign_id: i64, frozen_at: i64) -> Result<Audience> {
         let mut link = self.read().await?;
+        let filter: Option<Option<String>> = on!(&mut link, c => sqlx::query_scalar(
+            "SELECT filter FROM campaigns WHERE id = $1").bind(campaign_id).fetch_optional(c).await)?;
         let lists: Vec<(i64, bool)> = on!(&mut link, c => sqlx::query_as(
             "SELECT list_id, included FROM campaign_lists WHERE campaign_id = $1 ORDER BY list_id")
             .bind(campaign_id).fetch_all(c).await)?;
         let of = |wanted| lists.iter().filter(|(_, included)| *included == wanted).map(|(list, _)| *list).collect();
-        Ok(Audience { frozen_at, included: of(true), excluded: of(false) })
+        let (included, excluded): (Vec<i64>, Vec<i64>) = (of(true), of(false));
+        let filter = filter.flatten().map(|text| filters::kept(&text)).transpose()?;
+        let filter = match &filter {
+            Some(filter) => Some(filters::ask(&mut link, filter, &included, frozen_at, FILTERS_FIRST).await?),
+            None => None,
+        };
+        Ok(Audience { frozen_at, included, excluded, filter })
+    }
+
+    /// Whom lists (our ids) hold as of a moment, before there is a campaign to them. A list that is both is excluded.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn audience_of(
+        &self,
+        lists: &[i64],
+        excluded: &[i64],
+        filter: Option<&Filter>,
+        at: i64,
+    ) -> Result<Audience> {
+        let filter = match filter {
+            Some(filter) => Some(filters::ask(&mut self.read().await?, filter, lists, at, FILTERS_FIRST).await?),
+            None => None,
+        };
+        Ok(Audience { frozen_at: at, included: lists.to_vec(), excluded: excluded.to_vec(), filter })
     }
 
     /// How many people an audience holds.
@@ -180,34 +224,61 @@ impl Store {
         if audience.included.is_empty() {
             return Ok(Vec::new());
         }
+        let filter = audience.filter.as_ref();
+        let detail = if filter.is_some_and(Asked::needs_attributes) { Detail::Fields } else { detail };
         let mut link = self.read().await?;
-        let columns = match detail {
-            Detail::Verdicts => &["id", "phone", "bars"][..],
-            Detail::Fields => &["id", "phone", "bars", "name", "language", "attributes"][..],
+        let mut columns = match detail {
+            Detail::Verdicts => vec!["id", "phone", "bars"],
+            Detail::Fields => vec!["id", "phone", "bars", "name", "language", "attributes"],
         };
+        let told_at = columns.len();
+        columns.extend(filter.map(|_| "told"));
         // A page comes as one row with a list for each column: a row for each person costs more than what is in it.
         let lists =
             |gather: &str| columns.iter().map(|name| format!("{gather}(r.{name})")).collect::<Vec<_>>().join(", ");
         let page = page_of(audience, detail, matches!(link, Link::Sqlite(..)));
-        let mut people = match &mut link {
+        macro_rules! bound {
+            ($sql:expr) => {{
+                let mut query = sqlx::query($sql).bind(after).bind(audience.frozen_at).bind(limit);
+                for value in filter.iter().flat_map(|filter| &filter.values) {
+                    query = match value {
+                        Value::Text(text) => query.bind(text.as_str()),
+                        Value::Whole(number) => query.bind(*number),
+                        Value::Number(number) => query.bind(*number),
+                    };
+                }
+                query
+            }};
+        }
+        let (mut people, told) = match &mut link {
             Link::Sqlite(held, _) => {
                 let sql = sqlx::AssertSqlSafe(format!("SELECT {} FROM ({page}) r", lists("json_group_array")));
-                let row =
-                    sqlx::query(sql).bind(after).bind(audience.frozen_at).bind(limit).fetch_one(&mut **held).await?;
-                from_json(&row, detail)?
+                let row = bound!(sql).fetch_one(&mut **held).await?;
+                let told: Vec<String> = if filter.is_some() { list_in(&row, told_at)? } else { Vec::new() };
+                (from_json(&row, detail)?, told)
             }
             Link::Postgres(held) => {
                 let sql =
                     sqlx::AssertSqlSafe(format!("SELECT {} FROM ({page}) r HAVING count(*) > 0", lists("array_agg")));
-                let row = sqlx::query(sql)
-                    .bind(after)
-                    .bind(audience.frozen_at)
-                    .bind(limit)
-                    .fetch_optional(&mut **held)
-                    .await?;
-                row.map_or(Ok(Vec::new()), |row| from_arrays(&row, detail))?
+                match bound!(sql).fetch_optional(&mut **held).await? {
+                    Some(row) => {
+                        let told = if filter.is_some() { row.try_get(told_at)? } else { Vec::new() };
+                        (from_arrays(&row, detail)?, told)
+                    }
+                    None => (Vec::new(), Vec::new()),
+                }
             }
         };
+        if let Some(filter) = filter {
+            if told.len() != people.len() {
+                return Err(Error::bug("a page of an audience that does not tell of everybody whether they are meant"));
+            }
+            for (person, told) in people.iter_mut().zip(&told) {
+                if !filter.means(told, person.phone, &person.attributes) {
+                    person.bars |= IS_FILTERED_OUT;
+                }
+            }
+        }
         // Both databases gather rows as they come, which is in this order; neither promises it.
         if !people.is_sorted_by_key(|person| person.contact_id) {
             people.sort_unstable_by_key(|person| person.contact_id);
@@ -227,7 +298,8 @@ impl Store {
                         + (SELECT count(*) FROM ledger WHERE sealed_seq IS NULL) AS entries,
                     (SELECT count(*) FROM imports) AS imports,
                     (SELECT CAST(coalesce(sum(line_count + accepted), 0) AS BIGINT) FROM imports) AS rows,
-                    coalesce((SELECT CAST(value AS BIGINT) FROM meta WHERE key = $1), 0) AS carried")
+                    coalesce((SELECT CAST(value AS BIGINT) FROM meta WHERE key = $1), 0) AS carried,
+                    (SELECT count(*) FROM imports WHERE state IN ('undoing', 'undone')) AS undone")
             .bind(CARRIED).fetch_one(c).await)?)
     }
 
@@ -290,7 +362,26 @@ impl Store {
             insert(&mut tx, chunk.campaign_id, number, state, skipped, people).await?;
         }
         deltas.write(&mut tx).await?;
-        tx.commit_timed().await.map(Some)
+        let took = tx.commit_timed().await?;
+        self.count_grown().await?;
+        Ok(Some(took))
+    }
+
+    /// Lets PostgreSQL count `sends` when the table has doubled since it last did. Its own turn comes once a minute, and
+    /// all that long statements would keep the plans that were made for an empty table.
+    async fn count_grown(&self) -> Result<()> {
+        let Db::Postgres(pool) = &self.db else { return Ok(()) };
+        let has_doubled: bool = sqlx::query_scalar(
+            "SELECT pg_relation_size(oid) / current_setting('block_size')::bigint > 2 * greatest(relpages, 32)
+             FROM pg_class WHERE oid = 'sends'::regclass",
+        )
+        .fetch_one(pool)
+        .await?;
+        if has_doubled {
+            // Skipped while somebody else is at it.
+            sqlx::raw_sql("ANALYZE (SKIP_LOCKED) sends").execute(pool).await?;
+        }
+        Ok(())
     }
 
     /// Skips up to `limit` planned sends of a cancelled campaign, whose planning is complete. How many it skipped.
@@ -352,7 +443,7 @@ impl Store {
     }
 }
 
-/// The people of one page: `$1` after, `$2` frozen at, `$3` how many.
+/// The people of one page: `$1` after, `$2` frozen at, `$3` how many; a filter's values follow.
 ///
 /// Each person is looked up by a key. LATERAL, LIMIT and + 0 keep PostgreSQL from what it would rather do: reading every
 /// contact, block, excluded member or user id there is, for each page anew.
@@ -386,6 +477,7 @@ fn page_of(audience: &Audience, detail: Detail, is_embedded: bool) -> String {
         "CROSS JOIN LATERAL (SELECT * FROM contacts WHERE id = page.contact_id LIMIT 1) c"
     };
     let fields = if detail == Detail::Fields { ", c.name, c.language, c.attributes" } else { "" };
+    let told = audience.filter.as_ref().map_or_else(String::new, |filter| format!(", {} AS told", filter.column()));
     format!(
         "SELECT c.id, c.phone{fields},
                 CAST({excluded}
@@ -393,22 +485,23 @@ fn page_of(audience: &Audience, detail: Detail, is_embedded: bool) -> String {
                            THEN {IS_SUPPRESSED} ELSE 0 END
                     + CASE WHEN c.phone IS NULL AND (SELECT i.contact_id FROM identities i
                                WHERE i.contact_id = c.id AND i.kind + 0 = 2 LIMIT 1) IS NULL
-                           THEN {IS_UNREACHABLE} ELSE 0 END AS BIGINT) AS bars
+                           THEN {IS_UNREACHABLE} ELSE 0 END AS BIGINT) AS bars{told}
          FROM (SELECT contact_id FROM ({}) u ORDER BY contact_id LIMIT $3) page
          {people} ORDER BY page.contact_id",
         parts.join(" UNION ")
     )
 }
 
+fn list_in<'a, T: serde::Deserialize<'a>>(row: &'a sqlx::sqlite::SqliteRow, place: usize) -> Result<T> {
+    Ok(serde_json::from_str(row.try_get::<&str, _>(place)?)?)
+}
+
 fn from_json(row: &sqlx::sqlite::SqliteRow, detail: Detail) -> Result<Vec<AudienceRow>> {
-    fn list<'a, T: serde::Deserialize<'a>>(row: &'a sqlx::sqlite::SqliteRow, place: usize) -> Result<T> {
-        Ok(serde_json::from_str(row.try_get::<&str, _>(place)?)?)
-    }
     let more = match detail {
         Detail::Verdicts => None,
-        Detail::Fields => Some((list(row, 3)?, list(row, 4)?, list(row, 5)?)),
+        Detail::Fields => Some((list_in(row, 3)?, list_in(row, 4)?, list_in(row, 5)?)),
     };
-    people_of((list(row, 0)?, list(row, 1)?, list(row, 2)?), more)
+    people_of((list_in(row, 0)?, list_in(row, 1)?, list_in(row, 2)?), more)
 }
 
 fn from_arrays(row: &sqlx::postgres::PgRow, detail: Detail) -> Result<Vec<AudienceRow>> {

@@ -192,25 +192,28 @@ macro_rules! is_common {
     };
 }
 
-/// The rows are locked in the table's order before any is changed, as every other writer does.
+/// The rows are looked up by their keys, one by one whatever the planner takes the campaign for, and locked in the table's
+/// order before any is changed, as every other writer does. Then an upsert of rows that are there: see
+/// [`crate::accepted`].
 const POSTGRES: &str = concat!(
-    "WITH n AS MATERIALIZED (
-         SELECT * FROM unnest($2::bigint[], $3::bigint[], $4::smallint[], $5::bigint[], $6::bigint[], $7::bigint[],
-             $8::bigint[]) AS n(contact_id, attempt, state, accepted_at, sent_at, delivered_at, read_at)),
-     locked AS MATERIALIZED (
-         SELECT s.contact_id, s.number_id, s.attempt, s.state FROM sends s
-         WHERE s.campaign_id = $1 AND s.contact_id = ANY ($2) AND ",
+    "WITH locked AS MATERIALIZED (
+         SELECT n.*, s.number_id, s.state AS was
+         FROM unnest($2::bigint[], $3::bigint[], $4::smallint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+             AS n(contact_id, attempt, state, accepted_at, sent_at, delivered_at, read_at)
+         CROSS JOIN LATERAL (
+             SELECT s.number_id, s.state FROM sends s
+             WHERE s.campaign_id = $1 AND s.contact_id = n.contact_id AND s.attempt = n.attempt AND ",
     is_common!(),
     "
-         ORDER BY s.contact_id FOR UPDATE),
+             FOR UPDATE) s),
      moved AS (
-         UPDATE sends s SET state = greatest(s.state, n.state), accepted_at = least(s.accepted_at, n.accepted_at),
-             sent_at = least(s.sent_at, n.sent_at), delivered_at = least(s.delivered_at, n.delivered_at),
-             read_at = least(s.read_at, n.read_at)
-         FROM locked l JOIN n ON n.contact_id = l.contact_id AND n.attempt = l.attempt
-         WHERE s.campaign_id = $1 AND s.contact_id = ANY ($2) AND s.contact_id = l.contact_id
-         RETURNING s.contact_id, l.number_id, l.state AS was, s.state AS now_is)
-     SELECT number_id, was, now_is, array_agg(contact_id) FROM moved GROUP BY number_id, was, now_is"
+         INSERT INTO sends AS s (campaign_id, contact_id, number_id, state, accepted_at, sent_at, delivered_at, read_at)
+         SELECT $1, contact_id, number_id, state, accepted_at, sent_at, delivered_at, read_at FROM locked
+         ON CONFLICT (campaign_id, contact_id) DO UPDATE SET
+             state = greatest(s.state, excluded.state), accepted_at = least(s.accepted_at, excluded.accepted_at),
+             sent_at = least(s.sent_at, excluded.sent_at), delivered_at = least(s.delivered_at, excluded.delivered_at),
+             read_at = least(s.read_at, excluded.read_at))
+     SELECT number_id, was, greatest(was, state), array_agg(contact_id) FROM locked GROUP BY 1, 2, 3"
 );
 
 /// From where to where the sends will go: SQLite's own RETURNING knows only the new row.

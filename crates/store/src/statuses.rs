@@ -99,7 +99,9 @@ impl Store {
              UNION ALL
              SELECT a.wamid, a.campaign_id, a.contact_id, a.attempt FROM json_each($1) k CROSS JOIN past_attempts a
                ON a.wamid_hash = k.value ->> 'hash' AND a.wamid = k.value ->> 'wamid'",
-            "WITH k AS (SELECT * FROM jsonb_to_recordset($1::jsonb) AS j(wamid text, hash bigint))
+            // From an array: see `unpark`.
+            "WITH k AS (SELECT v ->> 'wamid' AS wamid, (v ->> 'hash')::bigint AS hash
+                        FROM unnest(ARRAY(SELECT jsonb_array_elements($1::jsonb))) AS e(v))
              SELECT s.wamid, s.campaign_id, s.contact_id, s.attempt FROM k
                JOIN sends s ON s.wamid_hash = k.hash AND s.wamid = k.wamid
              UNION ALL
@@ -179,8 +181,9 @@ impl Store {
         let sql = tx.pick(
             "DELETE FROM parked_statuses
              WHERE (wamid, status) IN (SELECT value ->> 0, value ->> 1 FROM json_each($1))",
-            "DELETE FROM parked_statuses
-             WHERE (wamid, status) IN (SELECT v ->> 0, v ->> 1 FROM jsonb_array_elements($1::jsonb) AS e(v))",
+            // From an array, of which PostgreSQL expects ten elements and not a hundred: it looks them up.
+            "DELETE FROM parked_statuses WHERE (wamid, status) IN (
+                 SELECT v ->> 0, v ->> 1 FROM unnest(ARRAY(SELECT jsonb_array_elements($1::jsonb))) AS e(v))",
         );
         let json = serde_json::to_string(keys)?;
         on!(&mut tx, c => sqlx::query(sql).bind(json).execute(c).await.map(drop))?;

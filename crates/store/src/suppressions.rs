@@ -90,7 +90,8 @@ async fn people_of(store: &Store, tx: &mut Link, stop: &Stop) -> Result<(Vec<i64
     for (kind, value) in names_in(stop) {
         let blind = store.blind.get().map(|blind| blind.name(kind, value));
         people.extend(on!(tx, c => sqlx::query_scalar::<_, i64>(
-            "SELECT contact_id FROM identities WHERE kind = $1 AND value IN ($2, $3)")
+            "SELECT contact_id FROM identities WHERE kind = $1 AND value = $2
+             UNION SELECT contact_id FROM identities WHERE kind = $1 AND value = $3")
             .bind(kind).bind(value).bind(blind).fetch_all(c).await)?);
     }
     if let Some(wamid) = &stop.quoted_wamid {
@@ -269,7 +270,10 @@ impl Store {
             "SELECT p.contact_id, c.phone, p.scope, p.since, p.source, p.campaign_id, p.evidence_id
              FROM suppressions p JOIN contacts c ON c.id = p.contact_id
              WHERE c.id IN (SELECT id FROM contacts WHERE phone_key IN ($1, $3)
-                            UNION SELECT contact_id FROM identities WHERE kind IN (2, 3) AND value IN ($2, $4, $5))
+                            UNION SELECT contact_id FROM identities WHERE kind = 2 AND value = $2
+                            UNION SELECT contact_id FROM identities WHERE kind = 2 AND value = $4
+                            UNION SELECT contact_id FROM identities WHERE kind = 3 AND value = $2
+                            UNION SELECT contact_id FROM identities WHERE kind = 3 AND value = $5)
              ORDER BY p.since LIMIT 1")
             .bind(phone_key).bind(user_id).bind(blind).bind(own).bind(parent).fetch_optional(c).await)?)
     }
@@ -449,9 +453,11 @@ pub(crate) async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Resu
          JOIN suppressions p ON p.contact_id = i.contact_id
          WHERE i.contact_id <> j.value ->> 'contact_id'
          ON CONFLICT (contact_id) DO NOTHING RETURNING contact_id",
+        // From an array: see `Store::unpark`.
         "INSERT INTO suppressions (contact_id, scope, since, source, campaign_id, evidence_id)
          SELECT DISTINCT ON (j.contact_id) j.contact_id, p.scope, p.since, p.source, p.campaign_id, p.evidence_id
-         FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
+         FROM (SELECT (v ->> 'kind')::smallint AS kind, v ->> 'value' AS value, (v ->> 'contact_id')::bigint AS contact_id
+               FROM unnest(ARRAY(SELECT jsonb_array_elements($1::jsonb))) AS e(v)) j
          JOIN identities i ON i.kind = j.kind AND i.value = j.value
          JOIN suppressions p ON p.contact_id = i.contact_id
          WHERE i.contact_id <> j.contact_id ORDER BY j.contact_id, p.since
@@ -468,7 +474,8 @@ pub(crate) async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Resu
          WHERE (kind, value) IN (SELECT j.value ->> 'kind', j.value ->> 'value' FROM json_each($1) j)
            AND EXISTS (SELECT 1 FROM contacts c WHERE c.id = identities.contact_id AND c.phone IS NULL)",
         "UPDATE identities i SET contact_id = j.contact_id
-         FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
+         FROM (SELECT (v ->> 'kind')::smallint AS kind, v ->> 'value' AS value, (v ->> 'contact_id')::bigint AS contact_id
+               FROM unnest(ARRAY(SELECT jsonb_array_elements($1::jsonb))) AS e(v)) j
          WHERE i.kind = j.kind AND i.value = j.value AND i.contact_id <> j.contact_id
            AND EXISTS (SELECT 1 FROM contacts c WHERE c.id = i.contact_id AND c.phone IS NULL)",
     );
@@ -478,7 +485,8 @@ pub(crate) async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Resu
          JOIN contacts c ON c.id = i.contact_id AND c.phone IS NULL
          WHERE i.contact_id <> j.value ->> 'contact_id'",
         "SELECT DISTINCT i.contact_id
-         FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
+         FROM (SELECT (v ->> 'kind')::smallint AS kind, v ->> 'value' AS value, (v ->> 'contact_id')::bigint AS contact_id
+               FROM unnest(ARRAY(SELECT jsonb_array_elements($1::jsonb))) AS e(v)) j
          JOIN identities i ON i.kind = j.kind AND i.value = j.value
          JOIN contacts c ON c.id = i.contact_id AND c.phone IS NULL
          WHERE i.contact_id <> j.contact_id",

@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url';
 
 import { chromium } from 'playwright-core';
 
+import { startFront } from './front.mjs';
+
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 export const SECRETS = { access_token: 'simulated-access-token', app_secret: 'simulated-app-secret', verify_token: 'words-of-our-own' };
 export const WABA = '100200300400500';
@@ -88,8 +90,9 @@ export async function startHudhud(settings = {}) {
     return text === '' ? null : JSON.parse(text);
   };
   const simulated = async (method, path, body) => (await fetch(`http://${said.control}${path}`, { method, body: body && JSON.stringify(body) })).json();
+  const front = process.env.CONSOLE_DIST ? await startFront(listen) : null;
   return {
-    url, key, adminKey, request, simulated,
+    url: front?.url ?? url, key, adminKey, request, simulated,
     /** An account with its numbers and templates. */
     async connect() {
       await request('POST', '/api/v1/accounts', { name: 'shop', waba_id: WABA, ...SECRETS });
@@ -102,6 +105,7 @@ export async function startHudhud(settings = {}) {
       return request('POST', `/api/v1/imports?${query}`, ['name,phone,city,code', ...rows].join('\n'), 'text/csv');
     },
     async stop() {
+      await front?.stop();
       await stop(server);
       await stop(simulator);
       rmSync(dir, { recursive: true, force: true });

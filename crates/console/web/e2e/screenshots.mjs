@@ -23,10 +23,10 @@ try {
     fresh.done = true;
     await shoot('first-run', '/');
   }, 'first-run');
-  const { finished, running, paused } = await setTheStage(hudhud);
+  const { finished, running, paused, draft, recurring } = await setTheStage(hudhud);
   const pages = [
-    ['home', '/'], ['campaigns', '/campaigns'], ['campaign-running', `/campaigns/${running}`, 6_500], ['campaign-finished', `/campaigns/${finished}`], ['campaign-paused', `/campaigns/${paused}`],
-    ['lists', '/lists'], ['templates', '/templates'], ['board', '/queue'], ['in-doubt', '/in-doubt'], ['opt-outs', '/opt-outs'],
+    ['home', '/'], ['campaigns', '/campaigns'], ['campaign-running', `/campaigns/${running}`, 6_500], ['campaign-finished', `/campaigns/${finished}`], ['campaign-paused', `/campaigns/${paused}`], ['campaign-draft', `/campaigns/${draft}`], ['campaign-recurring', `/campaigns/${recurring}`],
+    ['lists', '/lists'], ['templates', '/templates'], ['board', '/queue', 6_500], ['in-doubt', '/in-doubt'], ['failed', '/failed'], ['webhooks', '/webhooks'], ['reviews', '/reviews'], ['words', '/words'], ['ledger', '/ledger'], ['opt-outs', '/opt-outs'],
     ['accounts', '/accounts'], ['keys', '/keys'], ['missing', '/nowhere'],
   ];
   const all = async (page, shoot) => {
@@ -44,10 +44,21 @@ try {
       await page.locator('.pagehead .acts button').last().click();
       await shoot('stop-dialog', undefined, 600);
     }
+    if (wanted('ledger-checked')) {
+      await visit(page, '/ledger');
+      await page.locator('.card button').first().click();
+      await page.locator('.notice').waitFor();
+      await shoot('ledger-checked');
+    }
+    if (wanted('retry-dialog')) {
+      await visit(page, `/campaigns/${finished}`);
+      await page.locator('.pagehead .acts button').last().click();
+      await shoot('retry-dialog', undefined, 600);
+    }
   };
   for (const look of LOOKS) await walk(look, { width: 1280, height: 800 }, '', all);
   const narrow = async (page, shoot) => {
-    for (const [name, path] of [pages[0], pages[1], pages[2], pages[7], pages[9]]) await shoot(name, path);
+    for (const [name, path] of pages.filter(([each]) => ['home', 'campaigns', 'campaign-running', 'lists', 'board', 'reviews', 'opt-outs'].includes(each))) await shoot(name, path);
     if (wanted('wizard')) await wizard(page, shoot);
   };
   for (const look of LOOKS.filter(({ theme }) => theme === 'light')) await walk(look, { width: 390, height: 844 }, '-390', narrow);
@@ -80,12 +91,17 @@ async function importing(page, shoot) {
   await page.locator('input[type=file]').setInputFiles(new URL('../../../../fixtures/egypt.csv', import.meta.url).pathname);
   await page.locator('.footacts').waitFor();
   await page.locator('input[maxlength="200"]').fill('counter at the Cairo fair');
-  await page.locator('.card input.mantine-Select-input').nth(-2).click();
-  await page.getByRole('option', { name: /^(Egypt|مصر)$/ }).click();
+  await page.locator('.card').first().locator('input.mantine-Select-input').last().click();
+  await page.getByRole('option', { name: /^(Egypt|مصر|Egipto)$/ }).click();
   await shoot('import-2-match');
   await page.locator('.footacts button').last().click();
   await page.locator('.facts').waitFor();
   await shoot('import-3-check');
+  await visit(page, '/lists');
+  await visit(page, '/lists/import');
+  await page.locator('input[type=file]').setInputFiles(new URL('../../../../fixtures/hostile/cover-first.xlsx', import.meta.url).pathname);
+  await page.locator('.footacts').waitFor();
+  await shoot('import-2-spreadsheet');
 }
 
 async function wizard(page, shoot) {
@@ -99,6 +115,9 @@ async function wizard(page, shoot) {
   await shoot('wizard-2-audience');
   await next();
   await shoot('wizard-3-schedule');
+  await page.locator('input[type=radio][value=again]').check();
+  await page.locator('input[type=checkbox][role=switch]').check();
+  await shoot('wizard-3-again');
   await next();
   await page.locator('.facts').waitFor();
   await shoot('wizard-4-check');

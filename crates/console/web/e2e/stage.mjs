@@ -41,10 +41,13 @@ export async function setTheStage(hudhud) {
     return counts.planned + counts.queued + counts.submitting === 0;
   });
   await hudhud.request('POST', '/api/v1/optouts', { person: '+20 100 123 4567', reason: 'asked at the till' });
+  for (const [from, body] of [['+201000000011', 'please no more of these, I asked your colleague already'], ['+201000000012', 'لا أريد عروضًا كل يوم']]) await hudhud.simulated('POST', '/_sim/inbound', { from, act: 'text', text: body });
+  await hudhud.request('POST', '/api/v1/words', { phrase: 'basta de promos', means: 'stop' });
   const running = await campaign(hudhud, 'عرض نهاية الأسبوع', { lists: ['معرض القاهرة'], language: 'ar', rate: 4 });
   const paused = await campaign(hudhud, 'Loyalty points reminder', { lists: ['Loyalty club'], rate: 1 });
   await hudhud.request('POST', `/api/v1/campaigns/${paused}/pause`, { reason: 'Wrong discount in the text' });
-  await campaign(hudhud, 'Autumn preview', { launch: false, lists: ['Loyalty club', 'Spring fair'] });
+  const draft = await campaign(hudhud, 'Autumn preview', { launch: false, lists: ['Loyalty club', 'Spring fair'], quiet_hours: '21:00-09:00', timezone: 'Africa/Cairo', spread: '6h' });
+  const recurring = await campaign(hudhud, 'Monday offer', { cron: '0 10 * * 1', timezone: 'Africa/Cairo', audience_guard: 30, latest_start: '2h' });
   await hudhud.request('POST', '/api/v1/numbers/200100000000003/pause', { reason: 'New name is being approved' });
-  return { finished, running, paused };
+  return { finished, running, paused, draft, recurring };
 }

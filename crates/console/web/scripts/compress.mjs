@@ -26,6 +26,7 @@ for (const entry of readdirSync(DIST, { recursive: true, withFileTypes: true }))
 
 const html = readFileSync(join(DIST, 'index.html'), 'utf8');
 const named = [...html.matchAll(/(?:src|href)="\/(?:assets\/)?([^"]+)"/g)].map((match) => match[1]);
+// Of each language only the words of the first page; the others come while it is read.
 const locale = [...sizes.keys()].filter((name) => /^(en|ar|es)-.*\.js$/.test(name)).map((name) => sizes.get(name));
 const latin = [...sizes.keys()].find((name) => name.includes('source-sans-3-latin-wght'));
 const first =

@@ -4,10 +4,8 @@ export const ENCODINGS = ['utf-8', 'windows-1256', 'windows-1252', 'utf-16le', '
 export type Encoding = (typeof ENCODINGS)[number];
 export const DELIMITERS = [',', ';', '\t', '|'] as const;
 export type Delimiter = (typeof DELIMITERS)[number];
-export type Field = 'phone' | 'name' | 'language' | 'opt_in_at';
-
-/** So much of a file tells what it is like. */
-export const BEGINNING = 64 * 1024;
+export const FIELDS = ['phone', 'user_id', 'name', 'language', 'country', 'time_zone', 'opt_in_at', 'opt_in_source', 'opt_in_wording'] as const;
+export type Field = (typeof FIELDS)[number];
 
 /** By its byte order mark, else UTF-8 where the bytes are that, else the code page of the reader's own language. */
 export function encodingOf(bytes: Uint8Array, language: string): Encoding {
@@ -67,14 +65,19 @@ const WORDS: Record<Field, RegExp> = {
   phone: /phone|mobile|tel|whats|cell|msisdn|رقم|هاتف|موبايل|جوال|تليفون|teléfono|telefono|móvil|movil|celular|número/i,
   name: /name|nombre|nome|nom|الاسم|اسم/i,
   language: /lang|idioma|langue|língua|اللغة|لغة/i,
-  opt_in_at: /opt.?in|consent|fecha de alta|alta|موافقة|data de|signed/i,
+  opt_in_at: /opt.?in(?!.*(source|wording|text))|consent(?!.*(source|wording|text))|fecha de alta|alta|موافقة|data de|signed/i,
+  country: /^(country|pa[ií]s|country code|الدولة|البلد|دولة)$/i,
+  time_zone: /^(time.?zone|zona horaria|fuso|المنطقة الزمنية)$/i,
+  user_id: /^(user.?id|bsuid|business.scoped.user.id)$/i,
+  opt_in_source: /(opt.?in|consent).*source|origen del consentimiento|مصدر الموافقة/i,
+  opt_in_wording: /(opt.?in|consent).*(wording|text)|texto del consentimiento|نص الموافقة/i,
 };
 
 /** Which column a header most likely means: by its words, and a phone column by what stands in it. */
 export function guess(header: string[], rows: string[][]): Partial<Record<Field, string>> {
   const found: Partial<Record<Field, string>> = {};
   const taken = new Set<string>();
-  for (const field of ['phone', 'language', 'opt_in_at', 'name'] as const) {
+  for (const field of ['user_id', 'country', 'time_zone', 'opt_in_source', 'opt_in_wording', 'phone', 'language', 'opt_in_at', 'name'] as const) {
     const column = header.find((each) => each.trim() !== '' && !taken.has(each) && WORDS[field].test(each));
     if (column !== undefined) {
       found[field] = column;

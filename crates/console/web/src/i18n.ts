@@ -6,10 +6,13 @@ import { initReactI18next } from 'react-i18next';
 import { format } from './format.ts';
 import { type Language, onPreference, preferences } from './prefs.ts';
 
-const files: Record<Language, () => Promise<{ default: Record<string, unknown> }>> = {
-  en: () => import('../locales/en.json'),
-  ar: () => import('../locales/ar.json'),
-  es: () => import('../locales/es.json'),
+type Words = Promise<{ default: Record<string, unknown> }>;
+
+/** Each file comes in two: the words of the first page, and those of the pages that are fetched later. */
+const files: Record<Language, [() => Words, () => Words]> = {
+  en: [() => import('../locales/en.json?first'), () => import('../locales/en.json?later')],
+  ar: [() => import('../locales/ar.json?first'), () => import('../locales/ar.json?later')],
+  es: [() => import('../locales/es.json?first'), () => import('../locales/es.json?later')],
 };
 
 export const LANGUAGE_NAMES: Record<Language, string> = { en: 'English', ar: 'العربية', es: 'Español' };
@@ -18,14 +21,25 @@ export function directionOf(language: Language): 'ltr' | 'rtl' {
   return language === 'ar' ? 'rtl' : 'ltr';
 }
 
+/** The words of the pages that are not fetched yet. */
+let rest: Promise<void> = Promise.resolve();
+
+/** A page that is fetched when it is first opened, with its words. */
+export async function withWords<M>(page: Promise<M>): Promise<M> {
+  const [fetched] = await Promise.all([page, rest]);
+  return fetched;
+}
+
 async function load(language: Language): Promise<void> {
-  if (!i18n.hasResourceBundle(language, 'translation')) {
-    i18n.addResourceBundle(language, 'translation', (await files[language]()).default);
-  }
+  const [first, later] = files[language];
+  if (!i18n.hasResourceBundle(language, 'translation')) i18n.addResourceBundle(language, 'translation', (await first()).default);
+  rest = later().then(({ default: words }) => { i18n.addResourceBundle(language, 'translation', words, true); });
   if (language === 'ar') await import('./arabic.css');
   const root = document.documentElement;
   root.lang = language;
   root.dir = directionOf(language);
+  // Only the first language is shown before all its words are there.
+  if (i18n.resolvedLanguage !== undefined && i18n.language !== language) await rest;
   await i18n.changeLanguage(language);
 }
 
@@ -36,6 +50,8 @@ export async function startLanguages(): Promise<void> {
     fallbackLng: false,
     interpolation: { escapeValue: false },
     returnNull: false,
+    // Words that come later are shown when they come.
+    react: { bindI18nStore: 'added' },
   });
   // `{{count, number}}` and `{{at, time}}` in the files: written as the reader's region and digits want it.
   i18n.services.formatter?.add('number', (value) => format.number(Number(value)));

@@ -58,6 +58,12 @@ export function relative(style: Style, at: string | number, now: number): string
   return words.format(Math.round(seconds / 86_400), 'day');
 }
 
+/** The name of a day of the week, Sunday being 0. */
+export function weekday(style: Style, day: number, length: 'long' | 'short' = 'long'): string {
+  // 4 January 1970 was a Sunday.
+  return new Intl.DateTimeFormat(tagOf(style), { weekday: length, timeZone: 'UTC' }).format((3 + day) * 86_400_000);
+}
+
 /** Country codes of one and two digits (ITU-T E.164); all others have three. */
 const SHORT_CODES = /^(?:[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58])/;
 

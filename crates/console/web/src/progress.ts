@@ -28,21 +28,44 @@ export interface Sample {
   at: number;
   /** Sends that had left by then. */
   gone: number;
+  /** The limit in force then, messages a second. */
+  limit: number | null;
+}
+
+export interface Point {
+  at: number;
+  pace: number;
+  limit: number | null;
 }
 
 export function gone(counts: Counts): number {
   return counts.accepted + counts.sent + counts.delivered + counts.read + counts.failed + counts.in_doubt;
 }
 
-/** Messages a second between neighbouring samples. A count that went back (a retry) is no negative pace. */
-export function paces(samples: Sample[]): { at: number; pace: number }[] {
-  const pairs: { at: number; pace: number }[] = [];
+/**
+ * Messages a second between neighbouring samples. A count that went back (a retry) is no negative pace.
+ *
+ * Outcomes are written in groups a little after their messages left, and answers come when they come, so that a count
+ * can jump by more than the limit lets leave in between. Hudhud keeps to its limits in any sliding second; what is too
+ * much for one interval left in those before it, and is counted there. Nothing is lost by that but what would have left
+ * before the first sample.
+ */
+export function paces(samples: Sample[]): Point[] {
+  const spans: { at: number; seconds: number; left: number; limit: number | null }[] = [];
   for (let place = 1; place < samples.length; place += 1) {
     const [before, after] = [samples[place - 1] as Sample, samples[place] as Sample];
     const seconds = (after.at - before.at) / 1000;
-    if (seconds > 0) pairs.push({ at: after.at, pace: Math.max(0, (after.gone - before.gone) / seconds) });
+    // A limit that was just lowered held its higher value for a part of the interval.
+    const limit = before.limit === null || after.limit === null ? null : Math.max(before.limit, after.limit);
+    if (seconds > 0) spans.push({ at: after.at, seconds, left: Math.max(0, after.gone - before.gone), limit });
   }
-  return pairs;
+  let surplus = 0;
+  for (const span of spans.toReversed()) {
+    const all = span.left + surplus;
+    span.left = span.limit === null ? all : Math.min(all, span.limit * span.seconds);
+    surplus = all - span.left;
+  }
+  return spans.map(({ at, seconds, left, limit }) => ({ at, pace: left / seconds, limit }));
 }
 
 /** When the last message would leave at this pace, as epoch ms; nothing when it stands still. */

@@ -84,3 +84,14 @@ export function useDoubtCount(): UseQueryResult<number> {
     refetchInterval: 10_000,
   });
 }
+
+/** Messages that somebody should read, only as far as a badge needs to count them. */
+export function useReviewCount(): UseQueryResult<number> {
+  const allowed = useMay('look_at_persons');
+  return useQuery({
+    queryKey: ['reviews', 'count'],
+    queryFn: async () => (await answer(api.GET('/api/v1/optouts/reviews', { params: { query: { limit: 100 } } }))).items.length,
+    enabled: allowed,
+    refetchInterval: 20_000,
+  });
+}

@@ -1,6 +1,7 @@
 // Which page answers which path. Each page is fetched when it is first opened.
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
 
+import { withWords } from './i18n.ts';
 import { Missing } from './pages/missing.tsx';
 import { Home } from './pages/home.tsx';
 import { Shell } from './ui/shell.tsx';
@@ -9,7 +10,7 @@ const root = createRootRoute({ component: Shell, notFoundComponent: Missing });
 const page = <P extends string>(path: P) => ({ getParentRoute: () => root, path });
 
 const home = createRoute({ ...page('/'), component: Home });
-const campaigns = createRoute({ ...page('/campaigns'), component: lazyRouteComponent(() => import('./pages/campaigns.tsx'), 'Campaigns') });
+const campaigns = createRoute({ ...page('/campaigns'), component: lazyRouteComponent(() => withWords(import('./pages/campaigns.tsx')), 'Campaigns') });
 const wizard = createRoute({
   ...page('/campaigns/new'),
   validateSearch: (search: Record<string, unknown>): { list?: string; template?: string; language?: string } => ({
@@ -17,13 +18,17 @@ const wizard = createRoute({
     ...(typeof search.template === 'string' && { template: search.template }),
     ...(typeof search.language === 'string' && { language: search.language }),
   }),
-  component: lazyRouteComponent(() => import('./pages/wizard.tsx'), 'Wizard'),
+  component: lazyRouteComponent(() => withWords(import('./pages/wizard.tsx')), 'Wizard'),
 });
-const campaign = createRoute({ ...page('/campaigns/$campaign'), component: lazyRouteComponent(() => import('./pages/campaign.tsx'), 'CampaignPage') });
-const lists = createRoute({ ...page('/lists'), component: lazyRouteComponent(() => import('./pages/lists.tsx'), 'Lists') });
-const importing = createRoute({ ...page('/lists/import'), component: lazyRouteComponent(() => import('./pages/import.tsx'), 'Import') });
-const templates = createRoute({ ...page('/templates'), component: lazyRouteComponent(() => import('./pages/templates.tsx'), 'Templates') });
-const queue = createRoute({ ...page('/queue'), component: lazyRouteComponent(() => import('./pages/board.tsx'), 'Board') });
+const campaign = createRoute({ ...page('/campaigns/$campaign'), component: lazyRouteComponent(() => withWords(import('./pages/campaign.tsx')), 'CampaignPage') });
+const lists = createRoute({ ...page('/lists'), component: lazyRouteComponent(() => withWords(import('./pages/lists.tsx')), 'Lists') });
+const importing = createRoute({
+  ...page('/lists/import'),
+  validateSearch: (search: Record<string, unknown>): { again?: string } => (search.again === undefined ? {} : { again: String(search.again) }),
+  component: lazyRouteComponent(() => withWords(import('./pages/import.tsx')), 'Import'),
+});
+const templates = createRoute({ ...page('/templates'), component: lazyRouteComponent(() => withWords(import('./pages/templates.tsx')), 'Templates') });
+const queue = createRoute({ ...page('/queue'), component: lazyRouteComponent(() => withWords(import('./pages/board.tsx')), 'Board') });
 const doubt = createRoute({
   ...page('/in-doubt'),
   validateSearch: (search: Record<string, unknown>): { campaign?: string; number?: string; older?: string } => ({
@@ -31,14 +36,23 @@ const doubt = createRoute({
     ...(search.number !== undefined && { number: String(search.number) }),
     ...(search.older !== undefined && { older: String(search.older) }),
   }),
-  component: lazyRouteComponent(() => import('./pages/doubt.tsx'), 'InDoubt'),
+  component: lazyRouteComponent(() => withWords(import('./pages/doubt.tsx')), 'InDoubt'),
 });
-const optouts = createRoute({ ...page('/opt-outs'), component: lazyRouteComponent(() => import('./pages/optouts.tsx'), 'OptOuts') });
-const accounts = createRoute({ ...page('/accounts'), component: lazyRouteComponent(() => import('./pages/accounts.tsx'), 'Accounts') });
-const keys = createRoute({ ...page('/keys'), component: lazyRouteComponent(() => import('./pages/keys.tsx'), 'Keys') });
+const optouts = createRoute({ ...page('/opt-outs'), component: lazyRouteComponent(() => withWords(import('./pages/optouts.tsx')), 'OptOuts') });
+const reviews = createRoute({ ...page('/reviews'), component: lazyRouteComponent(() => withWords(import('./pages/reviews.tsx')), 'Reviews') });
+const phrases = createRoute({ ...page('/words'), component: lazyRouteComponent(() => withWords(import('./pages/phrases.tsx')), 'Phrases') });
+const ledger = createRoute({ ...page('/ledger'), component: lazyRouteComponent(() => withWords(import('./pages/ledger.tsx')), 'Ledger') });
+const failed = createRoute({ ...page('/failed'), component: lazyRouteComponent(() => withWords(import('./pages/failed.tsx')), 'Failed') });
+const webhooks = createRoute({
+  ...page('/webhooks'),
+  validateSearch: (search: Record<string, unknown>): { unread?: boolean } => (search.unread === true || search.unread === 'true' ? { unread: true } : {}),
+  component: lazyRouteComponent(() => withWords(import('./pages/webhooks.tsx')), 'Webhooks'),
+});
+const accounts = createRoute({ ...page('/accounts'), component: lazyRouteComponent(() => withWords(import('./pages/accounts.tsx')), 'Accounts') });
+const keys = createRoute({ ...page('/keys'), component: lazyRouteComponent(() => withWords(import('./pages/keys.tsx')), 'Keys') });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, campaigns, wizard, campaign, lists, importing, templates, queue, doubt, optouts, accounts, keys]),
+  routeTree: root.addChildren([home, campaigns, wizard, campaign, lists, importing, templates, queue, doubt, failed, webhooks, optouts, reviews, phrases, ledger, accounts, keys]),
   defaultPreload: 'intent',
   scrollRestoration: true,
 });

@@ -5,6 +5,9 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::{Bound, Condition, DEEPEST, Filter, LONGEST, Test};
+use crate::Millis;
+use crate::phone::Region;
+use crate::schedule::{parse_at, parse_zone};
 
 /// Why a text is no filter, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -44,7 +47,11 @@ enum Token {
 }
 
 /// Longer ones first, so that `<=` is not `<` and `=`.
-const SIGNS: [&str; 9] = ["!=", "<>", "<=", ">=", "=", "<", ">", "(", ")"];
+const SIGNS: [&str; 11] = ["!=", "<>", "<=", ">=", "=", "<", ">", "(", ")", ",", "،"];
+/// Those that compare a column.
+const COMPARISONS: [&str; 6] = ["!=", "<=", ">=", "=", "<", ">"];
+/// The longest time that `within` goes back.
+const MOST_DAYS: u32 = 36_500;
 
 fn tokens(text: &str) -> Result<Vec<(usize, Token)>, FilterError> {
     let mut tokens = Vec::new();
@@ -62,8 +69,13 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, FilterError> {
         if first.is_whitespace() {
             step(1);
         } else if let Some(sign) = SIGNS.into_iter().find(|sign| text_after(text, at).starts_with(sign)) {
-            step(sign.len());
-            tokens.push((at, Token::Sign(if sign == "<>" { "!=" } else { sign })));
+            step(sign.chars().count());
+            let sign = match sign {
+                "<>" => "!=",
+                "،" => ",",
+                sign => sign,
+            };
+            tokens.push((at, Token::Sign(sign)));
         } else if let Some(end) = closing(first) {
             step(1);
             let mut inside = String::new();
@@ -71,6 +83,8 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, FilterError> {
                 match step(1).chars().next() {
                     None => return Err(FilterError::OpenQuote(at)),
                     Some('\\') => inside.push_str(step(1)),
+                    // No database takes it in a text.
+                    Some('\0') => return Err(FilterError::Character(place - 1, '\0')),
                     Some(c) if c == end => break,
                     Some(c) => inside.push(c),
                 }
@@ -195,15 +209,45 @@ impl Parser {
         }
         if self.phrase("messaged", &["within"]) {
             self.at += 2;
-            return self.days();
+            return self.days().map(Filter::MessagedWithinDays);
+        }
+        if self.phrase("joined", &["since"]) {
+            self.at += 2;
+            return self.day().map(Filter::JoinedSince);
+        }
+        if self.phrase("replied", &["within"]) {
+            self.at += 2;
+            return self.days().map(|days| Filter::Replied(Some(days)));
+        }
+        if self.phrase("replied", &["to"]) {
+            self.at += 2;
+            if !self.word("campaign") {
+                return Err(self.expected("campaign"));
+            }
+            return Ok(Filter::RepliedTo(self.value("the name of a campaign")?));
         }
         if self.phrase("read", &["last", "the", "campaign"]) {
             self.at += 1;
             return self.read();
         }
-        let is_comparison =
-            matches!(self.tokens.get(self.at + 1), Some((_, Token::Sign(sign))) if *sign != "(" && *sign != ")");
+        // In quotes these are columns of a file.
+        if self.word("country") {
+            return self.several("a country's two letters, as EG", |text| text.parse::<Region>().ok(), Filter::Country);
+        }
+        if self.word("timezone") || self.two_words("time", "zone") {
+            return self.several("a time zone, as Africa/Cairo", |text| parse_zone(text).ok(), Filter::TimeZone);
+        }
+        let next = self.tokens.get(self.at + 1).map(|(_, token)| token);
+        let is_comparison = matches!(next, Some(Token::Sign(sign)) if COMPARISONS.contains(sign));
         if !is_comparison {
+            let ends = match next {
+                None | Some(Token::Sign(_)) => true,
+                Some(Token::Word(word)) => ["and", "or"].iter().any(|known| word.eq_ignore_ascii_case(known)),
+                Some(Token::Text(_)) => false,
+            };
+            if ends && self.word("replied") {
+                return Ok(Filter::Replied(None));
+            }
             if self.word("not") {
                 return Ok(Filter::Not(Box::new(self.one(depth + 1)?)));
             }
@@ -221,18 +265,77 @@ impl Parser {
         if self.word("opted") && self.word("out") { Ok(Filter::EverOptedOut) } else { Err(self.expected("opted out")) }
     }
 
-    fn days(&mut self) -> Result<Filter, FilterError> {
+    fn days(&mut self) -> Result<u32, FilterError> {
         let days = match self.peek() {
-            Some(Token::Word(word)) => word.parse::<u32>().ok().filter(|days| (1..=36_500).contains(days)),
+            Some(Token::Word(word)) => word.parse::<u32>().ok().filter(|days| (1..=MOST_DAYS).contains(days)),
             _ => None,
         };
         let Some(days) = days else { return Err(self.expected("a number of days")) };
         self.at += 1;
-        if self.word("days") || self.word("day") {
-            Ok(Filter::MessagedWithinDays(days))
+        if self.word("days") || self.word("day") { Ok(days) } else { Err(self.expected("days")) }
+    }
+
+    /// A day, which begins at midnight UTC, or a time with its offset.
+    fn day(&mut self) -> Result<Millis, FilterError> {
+        let at = match self.peek() {
+            Some(Token::Word(text) | Token::Text(text)) => {
+                parse_at(text).or_else(|_| parse_at(&format!("{text}T00:00:00Z"))).ok()
+            }
+            _ => None,
+        };
+        let Some(at) = at else {
+            return Err(self.expected("a day as 2026-01-31, or a time as 2026-01-31T10:00:00+02:00"));
+        };
+        self.at += 1;
+        Ok(at)
+    }
+
+    fn two_words(&mut self, first: &str, second: &str) -> bool {
+        let is = self.phrase(first, &[second]);
+        self.at += 2 * usize::from(is);
+        is
+    }
+
+    /// `=`, `!=`, `in (…)` or `not in (…)`, and what they compare with.
+    fn several<T>(
+        &mut self,
+        what: &'static str,
+        read: fn(&str) -> Option<T>,
+        filter: fn(Vec<T>) -> Filter,
+    ) -> Result<Filter, FilterError> {
+        let (is_not, is_list) = if self.sign("=") {
+            (false, false)
+        } else if self.sign("!=") {
+            (true, false)
+        } else if self.word("in") {
+            (false, true)
+        } else if self.two_words("not", "in") {
+            (true, true)
         } else {
-            Err(self.expected("days"))
+            return Err(self.expected("=, !=, in or not in; put a column of this name in quotes"));
+        };
+        let one = |parser: &mut Self| {
+            let at = parser.at;
+            let found = read(&parser.value(what)?);
+            found.ok_or_else(|| {
+                parser.at = at;
+                parser.expected(what)
+            })
+        };
+        let wanted = if is_list { self.listed(one)? } else { vec![one(self)?] };
+        Ok(if is_not { Filter::Not(Box::new(filter(wanted))) } else { filter(wanted) })
+    }
+
+    /// Values in brackets, with commas between them.
+    fn listed<T>(&mut self, one: impl Fn(&mut Self) -> Result<T, FilterError>) -> Result<Vec<T>, FilterError> {
+        if !self.sign("(") {
+            return Err(self.expected("an opening bracket"));
         }
+        let mut all = vec![one(self)?];
+        while self.sign(",") {
+            all.push(one(self)?);
+        }
+        if self.sign(")") { Ok(all) } else { Err(self.expected("a comma, or a closing bracket")) }
     }
 
     fn read(&mut self) -> Result<Filter, FilterError> {
@@ -258,9 +361,14 @@ impl Parser {
     }
 
     fn condition(&mut self) -> Result<Filter, FilterError> {
-        let column = self.value("a column, not, a bracket, messaged, read, or never opted out")?;
+        let column = self.value("a column, not, a bracket, messaged, read, replied, joined, or never opted out")?;
         let test = if self.word("contains") {
             Test::Contains(self.value("a text")?)
+        } else if self.word("in") {
+            Test::OneOf(self.listed(|parser| parser.value("a value"))?)
+        } else if self.two_words("not", "in") {
+            let test = Test::OneOf(self.listed(|parser| parser.value("a value"))?);
+            return Ok(Filter::Not(Box::new(Filter::Has(Condition { column, test }))));
         } else if self.word("is") {
             let not = self.word("not");
             if !self.word("empty") {
@@ -270,7 +378,7 @@ impl Parser {
             return Ok(if not { Filter::Not(Box::new(empty)) } else { empty });
         } else {
             let Some(Token::Sign(sign)) = self.peek().cloned() else {
-                return Err(self.expected("=, !=, <, <=, >, >=, contains, or is empty"));
+                return Err(self.expected("=, !=, <, <=, >, >=, in, contains, or is empty"));
             };
             self.at += 1;
             match sign {
@@ -282,7 +390,7 @@ impl Parser {
                 ">=" => Test::AtLeast(Bound(self.value("a value")?)),
                 _ => {
                     self.at -= 1;
-                    return Err(self.expected("=, !=, <, <=, >, >=, contains, or is empty"));
+                    return Err(self.expected("=, !=, <, <=, >, >=, in, contains, or is empty"));
                 }
             }
         };

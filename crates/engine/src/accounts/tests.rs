@@ -182,6 +182,7 @@ async fn a_list_that_a_draft_needs_is_not_removed() {
         start_at: None,
         lists: &[list],
         excluded_lists: &[],
+        filter: None,
         numbers: &[numbers::show(&app, "1").await.unwrap().id],
         created_by: "cli:amr",
         terms: store::Terms::default(),

@@ -22,7 +22,7 @@ pub struct CloneOrder {
     pub name: String,
 }
 
-/// Drafts a copy of a campaign under another name: its template, lists, numbers, parameters and terms, but for the time
+/// Drafts a copy of a campaign under another name: its template, lists, filter, numbers, parameters and terms, but for the time
 /// at which it was to start, and an end that has passed. The audience is whoever is on the lists at its own launch.
 ///
 /// # Errors
@@ -88,6 +88,7 @@ async fn as_ordered(app: &App, id: i64) -> Result<NewCampaign> {
         language: template.language,
         lists,
         excluded_lists,
+        filter: row.filter,
         numbers,
         params: serde_json::from_str(&row.params).map_err(Fault::internal)?,
         rate: row.rate_cap.and_then(|cap| u32::try_from(cap).ok()),

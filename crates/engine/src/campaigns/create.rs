@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::campaigns::{CampaignView, show};
 use crate::fault::{Fault, FaultKind, Result};
 use crate::renderer::KeptTemplate;
-use crate::{Actor, App};
+use crate::{Actor, App, lists};
 
 /// The weight of a campaign that nobody gave one.
 const USUAL_WEIGHT: u32 = 10;
@@ -33,6 +33,10 @@ pub struct NewCampaign {
     /// Lists whose members are skipped.
     #[serde(default)]
     pub excluded_lists: Vec<String>,
+    /// Who of these people is meant, in the words of the filter language: `city = Cairo and not messaged within 30
+    /// days`. Whoever is not is skipped.
+    #[serde(default)]
+    pub filter: Option<String>,
     /// Meta's ids of the business numbers that send it.
     pub numbers: Vec<String>,
     /// What fills the template's variables: KEY to TEXT, where TEXT may use `{column}` and `{column|fallback}`.
@@ -87,13 +91,8 @@ pub(super) async fn create_child(app: &App, actor: &Actor, new: &NewCampaign, pa
 async fn make(app: &App, actor: &Actor, new: &NewCampaign, parent_id: Option<i64>) -> Result<CampaignView> {
     let name = CampaignName::from_str(&new.name)
         .map_err(|error| Fault::invalid(format!("The campaign's name cannot be used: {error}.")))?;
-    let (lists, excluded) = (list_ids(app, &new.lists).await?, list_ids(app, &new.excluded_lists).await?);
-    if lists.is_empty() {
-        return Err(Fault::invalid("A campaign needs at least one list.").action("Name one with --list."));
-    }
-    if let Some(both) = new.lists.iter().find(|list| new.excluded_lists.contains(list)) {
-        return Err(Fault::invalid(format!("The list {both:?} is both included and excluded.")));
-    }
+    let chosen = lists::choose(app, &new.lists, &new.excluded_lists, new.filter.as_deref()).await?;
+    let filter = chosen.filter.as_ref().map(ToString::to_string);
     let (numbers, account_id) = numbers(app, &new.numbers).await?;
     let template = template(app, account_id, &new.template, &new.language).await?;
     let kept = KeptTemplate::of(&template)?;
@@ -131,15 +130,22 @@ async fn make(app: &App, actor: &Actor, new: &NewCampaign, parent_id: Option<i64
         rate_cap: new.rate.map(i64::from),
         weight: i64::from(weight),
         start_at,
-        lists: &lists,
-        excluded_lists: &excluded,
+        lists: &chosen.lists,
+        excluded_lists: &chosen.excluded,
+        filter: filter.as_deref(),
         numbers: &numbers,
         created_by: actor.as_str(),
         terms,
         parent_id,
     };
     match app.store.create_campaign(&made, app.clock.now_ms()).await {
-        Ok(id) => show(app, id).await,
+        Ok(id) => {
+            let mut made = show(app, id).await?;
+            if let Some(filter) = &chosen.filter {
+                made.note = lists::unknown_columns(app, &chosen.lists, filter, app.clock.now_ms()).await?;
+            }
+            Ok(made)
+        }
         Err(store::Error::Conflict(_)) => {
             Err(Fault::conflict(format!("There is a campaign {:?} already.", name.as_str()))
                 .action("Choose another name."))
@@ -211,19 +217,6 @@ pub async fn discard(app: &App, id: i64) -> Result<()> {
     let campaign = show(app, id).await?;
     Err(Fault::wrong_state(format!("The campaign is {}, and only a draft can be removed.", campaign.state))
         .action("Cancel it, if nothing more of it is to be sent."))
-}
-
-async fn list_ids(app: &App, names: &[String]) -> Result<Vec<i64>> {
-    let mut ids = Vec::new();
-    for name in names {
-        let id = app.store.list_id(name.trim()).await?;
-        ids.push(id.ok_or_else(|| {
-            Fault::not_found(format!("There is no list {name:?}.")).action("`hudhud list ls` shows what there is.")
-        })?);
-    }
-    ids.sort_unstable();
-    ids.dedup();
-    Ok(ids)
 }
 
 /// Our ids of the numbers, in their order, and the one account they all belong to.

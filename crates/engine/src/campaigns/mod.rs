@@ -63,7 +63,8 @@ pub struct CampaignView {
     pub state: String,
     /// Why, where there is a why.
     pub reason: Option<String>,
-    /// After a pause, a resume or a cancel: what has gone and cannot be recalled, and what has not, in numbers.
+    /// After a pause, a resume or a cancel: what has gone and cannot be recalled, and what has not, in numbers. Of a
+    /// draft that was just made: what in its filter looks like a mistake.
     pub note: Option<String>,
     /// The frozen audience.
     pub total: i64,
@@ -95,6 +96,8 @@ pub struct CampaignView {
     pub lists: Vec<String>,
     /// Lists whose members are skipped.
     pub excluded_lists: Vec<String>,
+    /// Who of its lists is meant; `null`: everyone.
+    pub filter: Option<String>,
     /// Meta's ids of its business numbers.
     pub numbers: Vec<String>,
     /// Hard cap in any sliding second.
@@ -209,6 +212,7 @@ async fn view(app: &App, row: CampaignRow) -> Result<CampaignView> {
         language: template.language,
         lists,
         excluded_lists,
+        filter: row.filter,
         numbers,
         rate: row.rate_cap,
         weight: row.weight,

@@ -99,6 +99,7 @@ pub async fn recur(app: &Arc<App>, parent: &CampaignRow) -> Result<()> {
             start_at: Some(run),
             lists: &lists,
             excluded_lists: &excluded_lists,
+            filter: parent.filter.as_deref(),
             numbers: &numbers,
             created_by: &parent.created_by,
             terms: Terms { cron: None, ..parent.terms.clone() },

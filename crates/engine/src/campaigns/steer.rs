@@ -46,6 +46,9 @@ pub async fn launch(app: &Arc<App>, actor: &Actor, id: i64, order: &LaunchOrder)
     if !matches!(campaign.state()?, CampaignState::Draft | CampaignState::Scheduled) {
         return Err(Fault::wrong_state(format!("The campaign is {} already.", campaign.state()?)));
     }
+    if let Some(import) = app.store.undo_under_way(id).await? {
+        return Err(awaits_undo(import));
+    }
     for count in 0..COUNTS {
         let mut checks = checks(app, id).await?;
         let kept = match weighing::kept(app, &checks.campaign).await? {
@@ -188,6 +191,10 @@ pub async fn start(app: &Arc<App>, campaign: &CampaignRow) -> Result<()> {
         tracing::warn!(campaign = campaign.id, reason = why, "a campaign whose time was missed is cancelled");
         return Ok(());
     }
+    if app.store.undo_under_way(campaign.id).await?.is_some() {
+        // Its time has come all the same: it starts a moment later.
+        return Ok(());
+    }
     let checks = checks(app, campaign.id).await?;
     let order = LaunchOrder { yes: true, ..LaunchOrder::default() };
     let blockers = refusal(app, &checks, None, &order).await?.map(|(blockers, _)| blockers);
@@ -312,8 +319,16 @@ fn moved(moved: Moved) -> Result<CampaignState> {
     match moved {
         Moved::To(state) => Ok(state),
         Moved::Refused(illegal) => Err(Fault::wrong_state(format!("{illegal}."))),
+        Moved::AwaitsUndo(import) => Err(awaits_undo(import)),
         Moved::NotFound => Err(Fault::not_found("There is no such campaign.")),
     }
+}
+
+/// Of a launch while an import into one of the campaign's lists is being taken back.
+fn awaits_undo(import: i64) -> Fault {
+    Fault::wrong_state(format!("Import {import}, which went to one of its lists, is being undone."))
+        .kept("Nothing was sent; the campaign is as it was.")
+        .action("Launch again once it is undone; `hudhud imports show` tells.")
 }
 
 /// Who steered what, into the ledger.

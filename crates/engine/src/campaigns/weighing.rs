@@ -7,22 +7,20 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use domain::phone::{PhoneNumber, Region};
+use domain::phone::{self, Region};
 use domain::pricing;
 use domain::template::Category;
 use serde::{Deserialize, Serialize};
 use store::{Audience, AudienceMarks, AudienceRow, CampaignRow, Detail};
 
-use crate::App;
 use crate::fault::Result;
 use crate::renderer::Renderer;
+use crate::{App, lists};
 
 /// People read at once.
 const PAGE: i64 = 4_000;
 /// The first page of a look for anybody at all.
 const FIRST_LOOK: i64 = 100;
-/// A number's country stands in so many of its first digits; the rest is the subscriber's.
-const LEADING_DIGITS: u32 = 7;
 
 /// Says of each person of one campaign why nothing is sent to them, if so: the one rule of preflight and planning.
 #[derive(Debug)]
@@ -83,6 +81,9 @@ struct Grounds {
     template: String,
     params: String,
     card: String,
+    /// Where a filter asks for it: what was sent, read and answered so far.
+    #[serde(default)]
+    history: Vec<(i64, i64)>,
 }
 
 /// What was kept of the last preflight.
@@ -104,7 +105,13 @@ impl Weighing {
 }
 
 async fn grounds(app: &App, campaign: &CampaignRow) -> Result<Grounds> {
+    let filter = campaign.filter.as_deref().map(lists::read_filter).transpose()?.flatten();
+    let history = match filter {
+        Some(filter) if filter.rests_on_history() => app.store.history_marks().await?,
+        _ => Vec::new(),
+    };
     Ok(Grounds {
+        history,
         marks: app.store.audience_marks().await?,
         template: campaign.template.clone(),
         params: campaign.params.clone(),
@@ -202,7 +209,7 @@ fn objection(judge: Option<&Judge<'_>>, person: &AudienceRow) -> Option<Cow<'sta
 }
 
 /// An audience, page by page.
-struct Pages<'a> {
+pub(crate) struct Pages<'a> {
     app: &'a App,
     audience: &'a Audience,
     detail: Detail,
@@ -212,13 +219,18 @@ struct Pages<'a> {
 }
 
 impl<'a> Pages<'a> {
+    /// Whoever is in it, and what forbids a message to them.
+    pub(crate) fn verdicts(app: &'a App, audience: &'a Audience) -> Self {
+        Self::of(app, audience, None, PAGE)
+    }
+
     fn of(app: &'a App, audience: &'a Audience, judge: Option<&Judge<'_>>, size: i64) -> Self {
         let detail = judge.map_or(Detail::Verdicts, Judge::needs);
         Self { app, audience, detail, size, after: 0, is_over: false }
     }
 
     /// The next people; none at the end.
-    async fn next(&mut self) -> Result<Vec<AudienceRow>> {
+    pub(crate) async fn next(&mut self) -> Result<Vec<AudienceRow>> {
         if self.is_over {
             return Ok(Vec::new());
         }
@@ -229,29 +241,20 @@ impl<'a> Pages<'a> {
     }
 }
 
-/// The countries of people's numbers. Asking the numbering plans about each person takes longer than all the rest, and
-/// neighbours in a plan are of the same country.
+/// How many people are of which country.
 #[derive(Debug, Default)]
 struct Countries {
-    known: HashMap<(u32, u64), Option<Region>>,
+    known: phone::Countries,
     people: HashMap<Option<Region>, i64>,
 }
 
 impl Countries {
     /// Counts one, and says which.
     fn count(&mut self, phone: Option<i64>) -> Option<Region> {
-        let country = phone.and_then(|digits| u64::try_from(digits).ok()).and_then(|digits| self.of(digits));
+        let digits = phone.and_then(|digits| u64::try_from(digits).ok());
+        let country = digits.and_then(|digits| self.known.of(digits));
         *self.people.entry(country).or_default() += 1;
         country
-    }
-
-    fn of(&mut self, digits: u64) -> Option<Region> {
-        let length = digits.checked_ilog10()? + 1;
-        let leading = digits / 10_u64.pow(length.saturating_sub(LEADING_DIGITS));
-        *self
-            .known
-            .entry((length, leading))
-            .or_insert_with(|| PhoneNumber::from_e164(digits).and_then(PhoneNumber::region))
     }
 
     fn markets(self, category: &Category) -> BTreeMap<String, (i64, u32)> {

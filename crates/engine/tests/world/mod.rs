@@ -245,6 +245,7 @@ impl World {
             language: "en".into(),
             lists: vec![list.into()],
             excluded_lists: Vec::new(),
+            filter: None,
             numbers: vec![NUMBER.into()],
             params: params.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect(),
             rate: None,

@@ -113,6 +113,9 @@ pub struct Create {
     /// A list whose people are left out. May be repeated
     #[arg(long = "exclude-list", value_name = "LIST")]
     exclude_lists: Vec<String>,
+    /// Who of these people is meant, as `hudhud list count` takes it; whoever is not is skipped
+    #[arg(long, value_name = "FILTER")]
+    filter: Option<String>,
     /// A business number to send from. May be repeated
     #[arg(long = "number", value_name = "PHONE_NUMBER_ID", required = true)]
     numbers: Vec<String>,
@@ -258,6 +261,7 @@ impl Create {
             "language": self.language,
             "lists": self.lists,
             "excluded_lists": self.exclude_lists,
+            "filter": self.filter,
             "numbers": self.numbers,
             "params": params,
             "rate": self.rate,
@@ -273,6 +277,9 @@ impl Create {
         });
         let created = with_client(session, async |client| client.post("/api/v1/campaigns", &body).await).await?;
         session.out.document(&created)?;
+        if let Some(note) = created["note"].as_str() {
+            session.out.remark(note);
+        }
         session.out.remark(&format!("Nothing is sent yet. Next: hudhud campaign preflight {}", created["id"]));
         Ok(Exit::Done)
     }

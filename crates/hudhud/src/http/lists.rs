@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::routing::get;
 use engine::App;
-use engine::lists::{self, ListView};
+use engine::lists::{self, CountOrder, CountView, ListView};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes as paths;
 
@@ -16,7 +17,22 @@ use super::page::Listed;
 use super::problem::Problem;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(paths!(ls)).routes(paths!(show, rm))
+    // A list may be called "count", too: its page is still its own.
+    let named_count = get(async |app: State<Arc<App>>| show(app, Path("count".to_owned())).await)
+        .delete(async |app: State<Arc<App>>, caller: Caller| rm(app, caller, Path("count".to_owned())).await);
+    OpenApiRouter::new()
+        .routes(paths!(ls))
+        .routes(paths!(show, rm))
+        .routes(paths!(count))
+        .route("/api/v1/lists/count", named_count)
+}
+
+/// Counts whom a campaign to some lists would write to, less others, by a filter. Changes nothing.
+#[utoipa::path(post, path = "/api/v1/lists/count", tag = "lists",
+    request_body = CountOrder,
+    responses((status = 200, description = "How many people are meant, and where the others fall out", body = CountView)))]
+async fn count(State(app): State<Arc<App>>, Json(order): Json<CountOrder>) -> Result<Json<CountView>, Problem> {
+    Ok(Json(lists::count(&app, &order).await?))
 }
 
 /// Every list.

@@ -214,6 +214,38 @@ async fn a_file_is_imported_from_the_body_and_its_rejects_are_given_back() {
 }
 
 #[tokio::test]
+async fn people_of_lists_are_counted_and_a_list_called_count_keeps_its_page() {
+    let api = Api::new().await;
+    for (list, file) in [
+        ("count", "phone,city\n+201000000001,Cairo\n+201000000002,Giza\n"),
+        ("eid", "phone,city\n+201000000002,Giza\n+201000000003,Cairo\n+201000000004,Cairo\n"),
+    ] {
+        let path = format!(
+            "/api/v1/imports?list={list}&region=EG&opt_in_source=web&file_name=p.csv&opt_in_at=2026-01-01T00:00:00Z"
+        );
+        let done = ask(&api.local, Request::post(path).body(Body::from(file)).unwrap()).await;
+        assert_eq!(done.status, StatusCode::OK, "{}", done.body);
+    }
+    let viewer = api.key(Role::Viewer).await;
+    let count =
+        async |order: serde_json::Value| ask(&api.network, bearer(post("/api/v1/lists/count", &order), &viewer)).await;
+    let both = count(json!({"lists": ["count", "eid"], "filter": "city = Cairo"})).await;
+    assert_eq!(
+        both.body,
+        json!({"people": 4, "excluded": 0, "filtered_out": 1, "suppressed": 0, "no_address": 0, "remaining": 3,
+            "filter": "\"city\" = \"Cairo\"", "warnings": []})
+    );
+    let less = count(json!({"lists": ["eid"], "excluded_lists": ["count"]})).await;
+    assert_eq!((&less.body["excluded"], &less.body["remaining"]), (&json!(1), &json!(2)), "{}", less.body);
+    let bad = count(json!({"lists": ["eid"], "filter": "city >"})).await;
+    assert_eq!(problem(&bad), "invalid");
+    assert!(bad.body["detail"].as_str().unwrap().contains("at 7: expected a value"), "{}", bad.body);
+    assert_eq!(ask(&api.local, get("/api/v1/lists/count")).await.body["members"], 2);
+    let gone = ask(&api.local, Request::delete("/api/v1/lists/count").body(Body::empty()).unwrap()).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
 async fn a_repeated_request_gets_the_first_answer_and_does_nothing_twice() {
     let api = Api::new().await;
     let create = |name: &str| post("/api/v1/apikeys", &json!({"name": name, "role": "viewer"}));

@@ -156,7 +156,9 @@ CREATE TABLE imports (
     -- the last chunk that is kept
     chunks        BIGINT  NOT NULL DEFAULT 0,
     -- whoever it made has a greater id
-    contacts_before BIGINT NOT NULL DEFAULT 0
+    contacts_before BIGINT NOT NULL DEFAULT 0,
+    -- while it is being undone: the state that it was in, and will be again should that be refused
+    undone_from   TEXT
 );
 
 CREATE INDEX imports_unfinished ON imports (id) WHERE state IN ('running', 'undoing');
@@ -278,12 +280,16 @@ CREATE TABLE campaigns (
     -- a child whose audience differs from the last one's (last_eligible of its parent) by more than so many per cent of
     -- it waits for a person
     size_guard       BIGINT,
+    -- who of its lists is meant, as domain::filter writes it; NULL: everyone
+    filter           TEXT,
     last_eligible    BIGINT,
     -- whose failed ones it tries again; or whose occurrence, at that time, it is
     parent_id        BIGINT,
     occurrence       BIGINT,
     UNIQUE (parent_id, occurrence)
 );
+-- the last one first, for filters
+CREATE INDEX campaigns_started ON campaigns (started_at, id) WHERE started_at IS NOT NULL;
 CREATE INDEX campaigns_alive ON campaigns (state) WHERE state IN (1, 2, 3);
 -- cancelled in the middle of being planned: the rest of the audience is still to be written down as skipped
 CREATE INDEX campaigns_unplanned ON campaigns (id) WHERE state = 4 AND NOT planned AND frozen_at IS NOT NULL;
@@ -435,6 +441,7 @@ CREATE TABLE inbox (
 );
 CREATE INDEX inbox_open ON inbox (id) WHERE applied_at IS NULL;
 CREATE INDEX inbox_age ON inbox (received_at);
+CREATE INDEX inbox_unread ON inbox (id) WHERE error IS NOT NULL;
 
 -- Messages that people sent to us, each once.
 CREATE TABLE inbound (
@@ -449,7 +456,7 @@ CREATE TABLE inbound (
     received_at BIGINT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX inbound_number ON inbound (number_id, received_at);
-CREATE INDEX inbound_contact ON inbound (contact_id) WHERE contact_id IS NOT NULL;
+CREATE INDEX inbound_contact ON inbound (contact_id, received_at) WHERE contact_id IS NOT NULL;
 
 -- Statuses whose message we do not know yet (the webhook beat our own record, or it is not ours).
 CREATE TABLE parked_statuses (
@@ -475,6 +482,81 @@ CREATE TABLE api_keys (
     last_used_at BIGINT,
     revoked_at   BIGINT
 );
+
+-- People who sign in. Without a password they were invited and have not followed their link yet.
+CREATE TABLE users (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- lower case
+    email        TEXT   NOT NULL UNIQUE,
+    name         TEXT   NOT NULL,
+    role         TEXT   NOT NULL,
+    -- argon2id, in the PHC form
+    password     TEXT,
+    -- sealed
+    totp         BLOB,
+    -- the last time step whose code was taken: no code opens twice
+    totp_step    BIGINT NOT NULL DEFAULT 0,
+    created_by   TEXT   NOT NULL,
+    created_at   BIGINT NOT NULL,
+    signed_in_at BIGINT
+);
+
+-- Codes for whoever lost their authenticator, by their SHA-256. One is removed as it is used.
+CREATE TABLE recovery_codes (
+    user_id BIGINT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    hash    BLOB NOT NULL,
+    PRIMARY KEY (user_id, hash)
+) WITHOUT ROWID;
+
+-- By the SHA-256 of the token in the browser's cookie.
+CREATE TABLE sessions (
+    hash       BLOB PRIMARY KEY,
+    user_id    BIGINT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    created_at BIGINT NOT NULL,
+    seen_at    BIGINT NOT NULL,
+    address    TEXT   NOT NULL,
+    agent      TEXT   NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX sessions_user ON sessions (user_id);
+
+-- Links that open once, by the SHA-256 of their token: the very first user's (without a user yet), or a user's own.
+CREATE TABLE links (
+    hash       BLOB PRIMARY KEY,
+    purpose    TEXT   NOT NULL,
+    user_id    BIGINT REFERENCES users (id) ON DELETE CASCADE,
+    -- the second factor that whoever follows it will have, sealed
+    totp       BLOB NOT NULL,
+    created_by TEXT   NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX links_user ON links (user_id);
+
+-- Sign-ins that failed lately, by the hash of the name that was given and the address they came from ('' stands for
+-- all addresses together). None is tried before free_at.
+CREATE TABLE failed_sign_ins (
+    who      BLOB NOT NULL,
+    address  TEXT   NOT NULL,
+    failures BIGINT NOT NULL,
+    last_at  BIGINT NOT NULL,
+    free_at  BIGINT NOT NULL,
+    PRIMARY KEY (who, address)
+) WITHOUT ROWID;
+CREATE INDEX failed_sign_ins_age ON failed_sign_ins (last_at);
+
+-- Who did what through the API, and every sign-in. Rows are added only.
+CREATE TABLE audit (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    at         BIGINT NOT NULL,
+    actor      TEXT   NOT NULL,
+    action     TEXT   NOT NULL,
+    target     TEXT   NOT NULL,
+    status     BIGINT NOT NULL,
+    address    TEXT   NOT NULL,
+    request_id TEXT   NOT NULL
+);
+CREATE INDEX audit_actor ON audit (actor, id);
+CREATE INDEX audit_action ON audit (action, id);
 
 CREATE TABLE idempotency (
     principal    TEXT   NOT NULL,
@@ -542,6 +624,10 @@ WHEN NEW.id IS NOT OLD.id OR NEW.at IS NOT OLD.at OR NEW.kind IS NOT OLD.kind OR
   OR (OLD.sealed_seq IS NOT NULL AND (NEW.sealed_seq IS NOT OLD.sealed_seq OR NEW.hash IS NOT OLD.hash))
   OR ((NEW.detail IS NOT OLD.detail OR NEW.salt IS NOT OLD.salt) AND (NEW.detail <> '' OR length(NEW.salt) <> 0))
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER audit_keeps_rows BEFORE DELETE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_keeps_facts BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 
 -- Who looked at a person, or took data out: never changed, never removed. No name and no number of anybody.
 CREATE TABLE disclosures (

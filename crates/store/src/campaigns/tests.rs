@@ -26,7 +26,7 @@ on_both_databases! {
         assert_eq!((row.launched_at, row.started_at), (row.frozen_at, row.frozen_at));
         assert!(matches!(db.store.create_campaign(&NewCampaign {
             name: "news", account_id: shop.account, template_id: shop.template, template: "{}", params: "{}",
-            rate_cap: None, weight: 10, start_at: None, lists: &[], excluded_lists: &[], numbers: &[], created_by: "test",
+            rate_cap: None, weight: 10, start_at: None, lists: &[], excluded_lists: &[], filter: None, numbers: &[], created_by: "test",
             terms: crate::Terms::default(),
             parent_id: None,
         }, NOW).await, Err(Error::Conflict(_))));
@@ -108,7 +108,7 @@ on_both_databases! {
             async move {
                 let child = NewCampaign {
                     name, account_id: shop.account, template_id: shop.template, template: "{}", params: "{}",
-                    rate_cap: None, weight: 10, start_at: Some(NOW), lists: &[list], excluded_lists: &[],
+                    rate_cap: None, weight: 10, start_at: Some(NOW), lists: &[list], excluded_lists: &[], filter: None,
                     numbers: &shop.numbers, created_by: "test", terms: crate::Terms::default(), parent_id: Some(parent),
                 };
                 store.occur(parent, NOW, (NOW, Some(NOW + 7)), &child, NOW).await.unwrap()

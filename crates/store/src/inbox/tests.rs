@@ -49,6 +49,23 @@ on_both_databases! {
         assert!(db.store.keep_arrivals(&[arrival(1, vec![])]).await.unwrap()[0].is_new);
     }
 
+    async fn the_log_is_newest_first_and_shows_the_bytes_of_what_could_not_be_read_alone(db: Database) {
+        db.store.keep_arrivals(&[arrival(1, vec![]), arrival(2, vec![]), arrival(3, vec![])]).await.unwrap();
+        let ids: Vec<i64> = db.store.waiting_bodies(10, 1_000).await.unwrap().iter().map(|body| body.id).collect();
+        db.store.mark_applied(&ids[..1], &[(ids[1], "not JSON".into())], NOW + 1).await.unwrap();
+        let all = db.store.inbox_log(None, false, 10).await.unwrap();
+        assert_eq!(all.iter().map(|row| (row.id, row.applied_at, row.body.is_some())).collect::<Vec<_>>(), [
+            (ids[2], None, false),
+            (ids[1], Some(NOW + 1), true),
+            (ids[0], Some(NOW + 1), false)
+        ]);
+        let unread = db.store.inbox_log(None, true, 10).await.unwrap();
+        assert_eq!(unread.len(), 1);
+        assert_eq!((unread[0].error.as_deref(), unread[0].body.clone()), (Some("not JSON"), Some(vec![2, 0, 0xff, 0xfe])));
+        assert_eq!(db.store.inbox_log(Some(ids[1]), false, 10).await.unwrap().len(), 1, "a page after the second");
+        assert!(db.store.inbox_log(Some(ids[1]), true, 10).await.unwrap().is_empty());
+    }
+
     async fn a_group_that_cannot_be_kept_leaves_nothing_and_stops_nobody(db: Database) {
         Shop::open(&db.store, 1).await.list("all", 1..=1, NOW).await;
         let broken = Stop { contact_id: Some(404), user_id: Some("US.404".into()), ..stop() };

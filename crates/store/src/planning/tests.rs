@@ -251,3 +251,19 @@ on_both_databases! {
         assert_eq!(db.store.audience_marks().await.unwrap(), marks[5], "nothing changed since");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgres_a_campaign_is_counted_as_it_is_planned() {
+    let db = Database::postgres().await;
+    let shop = Shop::open(&db.store, 1).await;
+    let list = shop.list("all", 1..=20_000, NOW - 1).await;
+    let campaign = shop.draft("news", &[list], &[], &shop.numbers).await;
+    shop.launch(campaign, NOW).await;
+    plan(&db.store, campaign, 2_000, None).await;
+    let Db::Postgres(pool) = &db.store.db else { unreachable!("it is PostgreSQL") };
+    let counted: f32 = sqlx::query_scalar("SELECT reltuples FROM pg_class WHERE oid = 'sends'::regclass")
+        .fetch_one(pool)
+        .await
+        .unwrap();
+    assert!(counted > 9_000.0, "counted {counted} of 20000");
+}

@@ -15,6 +15,8 @@ export type Doubt = Schemas['DoubtView'];
 export type ImportSummary = Schemas['ImportSummary'];
 export type ImportRecord = Schemas['ImportView'];
 export type Key = Schemas['KeyView'];
+export type LedgerCheck = Schemas['LedgerCheck'];
+export type LedgerHead = Schemas['HeadView'];
 export type List = Schemas['ListView'];
 export type Me = Schemas['Me'];
 export type NewCampaign = Schemas['NewCampaign'];
@@ -22,9 +24,12 @@ export type OptOut = Schemas['OptOutRow'];
 export type Permission = Schemas['Permission'];
 export type Preflight = Schemas['Preflight'];
 export type QueueRow = Schemas['QueueRow'];
+export type Review = Schemas['ReviewView'];
 export type Role = Schemas['Role'];
 export type Template = Schemas['TemplateView'];
 export type Verdict = Schemas['OptOutView'];
+export type WebhookEvent = Schemas['WebhookView'];
+export type Word = Schemas['WordView'];
 
 /** A refusal, with what happened, what is kept and what to do. */
 export class Refusal extends Error {

@@ -2,16 +2,18 @@
 import { Button, Group, Modal, NumberInput, Radio, Stack, Table } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { Link } from '@tanstack/react-router';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { answer, api, type BusinessNumber, type QueueRow } from '../api/client.ts';
 import { useFormat } from '../format.ts';
+import type { Point } from '../progress.ts';
 import { useCampaigns, useDoubtCount, useMay, useNumbers, useQueue } from '../queries.ts';
 import { Confirm, said, useAct } from '../ui/act.tsx';
 import { Icon } from '../ui/icons.tsx';
-import { AsOf, Awaited, Card, Empty, Fact, Ident, Meter, Name, Num, Page, Phone, ProblemNotice, Scroll } from '../ui/parts.tsx';
+import { AsOf, Awaited, Card, Empty, Fact, Ident, Meter, Name, Num, Page, Phone, ProblemNotice, Scroll, Time } from '../ui/parts.tsx';
 import { LinkButton } from '../ui/link.tsx';
+import { PaceWithTable } from '../ui/pace.tsx';
 import { LaneState, Quality, Reason } from '../ui/words.tsx';
 
 export function Board() {
@@ -23,6 +25,7 @@ export function Board() {
   const running = (useCampaigns(50).data ?? []).filter(({ state }) => state === 'running').length;
   const doubt = useDoubtCount();
   const [pausingAll, pauseAll] = useDisclosure(false);
+  const points = usePaces(queue.data, queue.dataUpdatedAt);
   const byId = new Map(numbers.map((number) => [number.phone_number_id, number]));
   return (
     <Page title={t('nav.queue')} acts={
@@ -56,12 +59,15 @@ export function Board() {
                   <Table.Thead><Table.Tr>
                     <Table.Th>{t('board.number')}</Table.Th><Table.Th>{t('campaigns.state')}</Table.Th><Table.Th style={{ minInlineSize: 116 }}>{t('board.paceOfLimit')}</Table.Th>
                     <Table.Th className="num">{t('board.ready')}</Table.Th><Table.Th className="num">{t('board.inFlight')}</Table.Th><Table.Th className="num">{t('board.oldest')}</Table.Th>
-                    <Table.Th>{t('board.quality')}</Table.Th><Table.Th><span className="skip">{t('act.acts')}</span></Table.Th>
+                    <Table.Th style={{ minInlineSize: 120 }}>{t('board.limit')}</Table.Th><Table.Th>{t('board.quality')}</Table.Th><Table.Th><span className="skip">{t('act.acts')}</span></Table.Th>
                   </Table.Tr></Table.Thead>
                   <Table.Tbody>{rows.map((row) => <Row key={row.phone_number_id} row={row} number={byId.get(row.phone_number_id)} />)}</Table.Tbody>
                 </Table>
               </Scroll>
             </Card>
+            <div style={{ marginBlockStart: 16 }}>
+              <Card title={t('pace.title')} aside={limit !== null && <span className="small dim">{t('pace.ofLimit', { limit: format.number(limit) })}</span>}><PaceWithTable points={points} limit={limit} /></Card>
+            </div>
             <p className="tiny dim">{t('board.live')}</p>
           </>
         );
@@ -95,10 +101,42 @@ function Row({ row, number }: { row: QueueRow; number: BusinessNumber | undefine
       <Table.Td className="num"><Num>{row.ready}</Num>{row.delayed > 0 && <div className="tiny dim">{t('board.delayedToo', { count: row.delayed })}</div>}</Table.Td>
       <Table.Td className="num"><Num>{row.in_flight}</Num></Table.Td>
       <Table.Td className="num">{row.oldest_seconds > 0 ? format.span(row.oldest_seconds) : '—'}</Table.Td>
+      <Table.Td><Reached limit={row.limit} name={number?.verified_name ?? row.phone_number_id} /></Table.Td>
       <Table.Td>{number && <Quality quality={number.quality} />}</Table.Td>
       <Table.Td><div className="acts-cell wraps">{number && <NumberActs number={number} />}</div></Table.Td>
     </Table.Tr>
   );
+}
+
+/** How many people the number's portfolio has reached in 24 hours, of those it may. */
+function Reached({ limit, name }: { limit: QueueRow['limit']; name: string }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  if (limit == null) return <span className="dim small">{t('numbers.unlimited')}</span>;
+  const share = limit.used / Math.max(1, limit.people);
+  return (
+    <>
+      <div className="small nowrap" style={{ marginBlockEnd: 5 }}><span className="strong"><Num>{limit.used}</Num></span> <span className="dim">/ {format.number(limit.people)}</span></div>
+      <Meter parts={[{ share, tone: share >= 1 ? 'bad' : share >= 0.8 ? 'warn' : undefined }]} label={t('board.limitOf', { name })} />
+      {!limit.counted && <div className="tiny dim">{t('board.counting')}</div>}
+      {share >= 1 && limit.free_at && <div className="tiny dim">{t('board.freeAt')} <Time at={limit.free_at} /></div>}
+    </>
+  );
+}
+
+/** The paces that were seen while the console is open, as the lanes themselves measure them: never above their limits. */
+const seen: Point[] = [];
+
+function usePaces(rows: QueueRow[] | undefined, at: number): Point[] {
+  const [points, setPoints] = useState<Point[]>(seen);
+  useEffect(() => {
+    if (!rows || at - (seen.at(-1)?.at ?? 0) < 1_000) return;
+    const limit = rows.length > 0 && rows.every(({ rate }) => rate != null) ? rows.reduce((sum, { rate }) => sum + (rate ?? 0), 0) : null;
+    seen.push({ at, pace: rows.reduce((sum, { pace }) => sum + pace, 0), limit });
+    seen.splice(0, seen.length - 600);
+    setPoints([...seen]);
+  }, [rows, at]);
+  return points;
 }
 
 /** Pause, resume and pace of one business number, for those who may. */

@@ -1,21 +1,22 @@
 // One campaign: where it stands and why, how far it got, who was left out, and the means to stop it.
-import { Button, SegmentedControl, Table } from '@mantine/core';
+import { Button, Group, Modal, NumberInput, Radio, Stack, Table, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { useEffect, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { answer, api, type Campaign, download } from '../api/client.ts';
+import { answer, api, type Campaign, download, type QueueRow } from '../api/client.ts';
 import { languageName, useFormat } from '../format.ts';
-import { doneShare, finish, funnel, gone, paces, type Sample, waiting } from '../progress.ts';
+import { doneShare, finish, funnel, gone, paces, type Point, type Sample, waiting } from '../progress.ts';
 import { useCampaign, useMay, useNumbers, useQueue } from '../queries.ts';
 import { Confirm, said, useAct } from '../ui/act.tsx';
 import { Bubble } from '../ui/bubble.tsx';
-import { PaceChart } from '../ui/chart.tsx';
 import { Icon } from '../ui/icons.tsx';
-import { AsOf, Awaited, Card, Fact, Ident, Meter, Name, Notice, Num, Page, Phone, ProblemNotice, Scroll, Time } from '../ui/parts.tsx';
+import { AsOf, Awaited, Card, Fact, Ident, Meter, Name, Notice, Num, Page, Phone, ProblemNotice, Time } from '../ui/parts.tsx';
+import { PaceWithTable } from '../ui/pace.tsx';
 import { CheckAndLaunch } from '../ui/preflight.tsx';
+import { TermRows } from '../ui/terms.tsx';
 import { CampaignState, Reason, useFailureReason, useSkipReason } from '../ui/words.tsx';
 
 export function CampaignPage() {
@@ -38,6 +39,10 @@ function Acts({ campaign }: { campaign: Campaign }) {
   const [pausing, pause] = useDisclosure(false);
   const [cancelling, cancel] = useDisclosure(false);
   const [removing, remove] = useDisclosure(false);
+  const [cloning, clone] = useDisclosure(false);
+  const [pacing, setPace] = useDisclosure(false);
+  const [retrying, retry] = useDisclosure(false);
+  const open = (id: number) => navigate({ to: '/campaigns/$campaign', params: { campaign: String(id) } });
   const [stop, run, drafts, sees] = [useMay('stop_campaigns'), useMay('run_campaigns'), useMay('draft_campaigns'), useMay('look_at_persons')];
   const path = { params: { path: { campaign: String(campaign.id) } } };
   const resume = useAct(() => answer(api.POST('/api/v1/campaigns/{campaign}/resume', path)).then(() => said(t('campaign.resumed'))));
@@ -48,11 +53,25 @@ function Acts({ campaign }: { campaign: Campaign }) {
   return (
     <>
       {sees && state !== 'draft' && <Button variant="default" loading={save.busy} onClick={() => void save.act()} leftSection={<Icon name="download" size={17} />}>{t('campaign.export')}</Button>}
+      {drafts && <Button variant="default" onClick={clone.open} leftSection={<Icon name="copy" size={17} />}>{t('campaign.clone')}</Button>}
+      {drafts && campaign.counts.failed > 0 && ['finished', 'cancelled', 'running', 'paused'].includes(state) && <Button variant="default" onClick={retry.open} leftSection={<Icon name="refresh" size={17} />}>{t('campaign.retry')}</Button>}
+      {run && ['running', 'paused', 'scheduled'].includes(state) && <Button variant="default" onClick={setPace.open} leftSection={<Icon name="gauge" size={17} />}>{t('campaign.setRate')}</Button>}
       {state === 'running' && stop && <Button variant="default" onClick={pause.open} leftSection={<Icon name="pause" size={17} />}>{t('campaign.pause')}</Button>}
       {state === 'paused' && run && <Button loading={resume.busy} onClick={() => void resume.act()} leftSection={<Icon name="play" size={17} />}>{t('campaign.resume')}</Button>}
       {['running', 'paused', 'scheduled'].includes(state) && run && <Button variant="outline" color="red.8" c="var(--bad)" onClick={cancel.open}>{t('campaign.stop')}</Button>}
       {state === 'draft' && drafts && <Button variant="default" onClick={remove.open} leftSection={<Icon name="trash" size={17} />}>{t('campaign.remove')}</Button>}
       {(resume.error ?? save.error) !== null && <div style={{ flexBasis: '100%' }}><ProblemNotice error={resume.error ?? save.error} /></div>}
+      {cloning && <Clone campaign={campaign} close={clone.close} made={open} />}
+      {pacing && <Rate campaign={campaign} close={setPace.close} />}
+      <Confirm opened={retrying} close={retry.close} title={t('campaign.retryTitle')} yes={t('campaign.retryYes', { count: campaign.counts.failed })}
+        does={async () => {
+          const child = await answer(api.POST('/api/v1/campaigns/{campaign}/retry-failed', path));
+          said(t('campaign.drafted'));
+          await open(child.id);
+        }}>
+        <p style={{ margin: 0 }}>{t('campaign.retryWhat', { count: campaign.counts.failed })}</p>
+        <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('campaign.retryNot')}</p>
+      </Confirm>
       <Confirm opened={pausing} close={pause.close} title={t('campaign.pauseTitle')} yes={t('campaign.pause')} no={t('campaign.keep')} ask={{ label: t('reason.label'), hint: t('reason.optional') }}
         does={(reason) => answer(api.POST('/api/v1/campaigns/{campaign}/pause', { ...path, body: { reason: reason || null } })).then(() => said(t('campaign.paused')))}>
         {t('campaign.pauseWhat', { count: left })}
@@ -71,6 +90,57 @@ function Acts({ campaign }: { campaign: Campaign }) {
   );
 }
 
+/** A copy under another name: a draft, from which nothing is sent before it is launched. */
+function Clone({ campaign, close, made }: { campaign: Campaign; close: () => void; made: (id: number) => void }) {
+  const { t } = useTranslation();
+  const [name, setName] = useState(t('campaign.cloneName', { name: campaign.name }).slice(0, 100));
+  const copy = useAct(async () => {
+    const child = await answer(api.POST('/api/v1/campaigns/{campaign}/clone', { params: { path: { campaign: String(campaign.id) } }, body: { name: name.trim() } }));
+    said(t('campaign.drafted'));
+    made(child.id);
+  }, close);
+  return (
+    <Modal opened onClose={close} title={t('campaign.cloneTitle')} closeButtonProps={{ 'aria-label': t('act.close') }}>
+      <form onSubmit={(event) => { event.preventDefault(); void copy.act(); }}>
+        <Stack gap="md">
+          <TextInput data-autofocus label={t('wizard.name')} description={t('campaign.cloneWhat')} required maxLength={100} value={name} dir="auto" onChange={(event) => setName(event.currentTarget.value)} />
+          <ProblemNotice error={copy.error} />
+          <Group justify="flex-end"><Button variant="default" onClick={close}>{t('act.notNow')}</Button><Button type="submit" loading={copy.busy} disabled={name.trim() === ''}>{t('campaign.cloneYes')}</Button></Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}
+
+/** Another limit, also while it runs. */
+function Rate({ campaign, close }: { campaign: Campaign; close: () => void }) {
+  const { t } = useTranslation();
+  const [capped, setCapped] = useState(campaign.rate != null);
+  const [rate, setRate] = useState<string | number>(campaign.rate ?? 20);
+  const least = Math.max(1, campaign.numbers.length);
+  const save = useAct(async () => {
+    await answer(api.POST('/api/v1/campaigns/{campaign}/rate', { params: { path: { campaign: String(campaign.id) } }, body: { rate: capped ? Number(rate) : null } }));
+    said(t('campaign.rateSet'));
+  }, close);
+  return (
+    <Modal opened onClose={close} title={t('campaign.rateTitle')} closeButtonProps={{ 'aria-label': t('act.close') }}>
+      <form onSubmit={(event) => { event.preventDefault(); void save.act(); }}>
+        <Stack gap="md">
+          <Radio.Group value={capped ? 'own' : 'free'} onChange={(value) => setCapped(value === 'own')} aria-label={t('campaign.rateTitle')}>
+            <div className="choice"><Radio value="free" label={t('wizard.schedule.noCap')} description={t('campaign.rateFree')} /></div>
+            <div className="choice"><div className="about"><Radio value="own" label={t('campaign.rateOwn')} />
+              {capped && <NumberInput mt={8} aria-label={t('board.perSecond')} value={rate} onChange={setRate} min={least} max={100_000} allowDecimal={false} allowNegative={false} dir="ltr" description={t('board.perSecond')} inputWrapperOrder={['input', 'description']} />}
+            </div></div>
+          </Radio.Group>
+          <p className="small dim" style={{ margin: 0 }}>{t('campaign.rateWhen')}</p>
+          <ProblemNotice error={save.error} />
+          <Group justify="flex-end"><Button variant="default" onClick={close}>{t('act.notNow')}</Button><Button type="submit" loading={save.busy} disabled={capped && !(Number(rate) >= least)}>{t('act.save')}</Button></Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}
+
 function Draft({ campaign }: { campaign: Campaign }) {
   const navigate = useNavigate();
   return (
@@ -84,19 +154,19 @@ function Draft({ campaign }: { campaign: Campaign }) {
 /** How many messages had left, seen from here: kept while the console is open, so that the pace has a past. */
 const seen = new Map<number, Sample[]>();
 
-function useSamples(campaign: Campaign, at: number): Sample[] {
+function useSamples(campaign: Campaign, at: number, limit: number | null): Sample[] {
   const [samples, setSamples] = useState<Sample[]>(seen.get(campaign.id) ?? []);
   const count = gone(campaign.counts);
   useEffect(() => {
     setSamples((before) => {
       const last = before.at(-1);
       if (last && at - last.at < 1_000) return before;
-      const all = [...before, { at, gone: count }].slice(-600);
+      const all = [...before, { at, gone: count, limit }].slice(-600);
       seen.set(campaign.id, all);
       return all;
     });
     // Once for each answer: the count belongs to the time at which it was given.
-  }, [campaign.id, at, count]);
+  }, [campaign.id, at, count, limit]);
   return samples;
 }
 
@@ -105,11 +175,10 @@ function Standing({ campaign, at }: { campaign: Campaign; at: number }) {
   const format = useFormat();
   const queue = useQueue().data ?? [];
   const { counts, total } = campaign;
-  const samples = useSamples(campaign, at);
-  const points = useMemo(() => paces(samples), [samples]);
   const lanes = queue.filter((row) => campaign.numbers.includes(row.phone_number_id));
-  const ofNumbers = lanes.every((row) => row.rate != null) ? lanes.reduce((sum, row) => sum + (row.rate ?? 0), 0) : null;
-  const limit = campaign.rate == null ? ofNumbers : ofNumbers === null ? campaign.rate : Math.min(campaign.rate, ofNumbers);
+  const bound = binding(campaign, lanes);
+  const samples = useSamples(campaign, at, lanes.length === 0 ? null : bound.limit);
+  const points = useMemo(() => paces(samples), [samples]);
   const recent = points.slice(-3);
   const pace = recent.length === 0 ? 0 : recent.reduce((sum, point) => sum + point.pace, 0) / recent.length;
   const end = campaign.state === 'running' ? finish(counts, pace, Date.now()) : null;
@@ -127,6 +196,7 @@ function Standing({ campaign, at }: { campaign: Campaign; at: number }) {
           <Spoken share={doneShare(campaign)} />
         </section>
       )}
+      {campaign.state === 'running' && left > 0 && <WhyNot campaign={campaign} lanes={lanes} still={points.length > 1 && pace === 0} />}
       {counts.in_doubt > 0 && (
         <Notice tone="warn"><p className="strong">{t('campaign.doubt', { count: counts.in_doubt })}</p><p>{t('campaign.doubtWhat')} <Link to="/in-doubt" search={{ campaign: String(campaign.id) }}>{t('nav.doubt')}</Link></p></Notice>
       )}
@@ -138,7 +208,7 @@ function Standing({ campaign, at }: { campaign: Campaign; at: number }) {
         <Fact label={t('count.in_doubt')} value={<Num>{counts.in_doubt}</Num>} tone={counts.in_doubt > 0 ? 'warn' : undefined} />
       </div>
       <Funnel campaign={campaign} />
-      {campaign.state === 'running' && <Pace points={points} limit={limit} />}
+      {campaign.state === 'running' && <Pace points={points} bound={bound} />}
       <div className="columns even">
         <Reasons title={t('campaign.skippedBy')} none={t('campaign.skippedNone')} by={campaign.skipped_by_reason} useWords={useSkipReason} />
         <Reasons title={t('campaign.failedBy')} none={t('campaign.failedNone')} by={campaign.failed_by_code} useWords={useFailureReason} codes />
@@ -187,24 +257,36 @@ function Funnel({ campaign }: { campaign: Campaign }) {
   );
 }
 
-function Pace({ points, limit }: { points: { at: number; pace: number }[]; limit: number | null }) {
+/** What holds a campaign's pace, and at how much: the least of its spread, its own limit and its numbers' limits. */
+function binding(campaign: Campaign, lanes: QueueRow[]): { limit: number | null; by: 'spread' | 'cap' | 'numbers' | 'nothing' } {
+  const numbers = lanes.every((row) => row.rate != null) ? lanes.reduce((sum, row) => sum + (row.rate ?? 0), 0) : null;
+  const bounds = ([['spread', campaign.spread?.per_second], ['cap', campaign.rate], ['numbers', numbers]] as const).filter(([, limit]) => limit != null);
+  const [by, limit] = bounds.reduce<readonly ['spread' | 'cap' | 'numbers' | 'nothing', number | null]>((least, [kind, each]) => (least[1] === null || (each as number) < least[1] ? [kind, each as number] : least), ['nothing', null]);
+  return { limit, by };
+}
+
+/** Why a running campaign sends nothing just now: its own reason, or those of its numbers. */
+function WhyNot({ campaign, lanes, still }: { campaign: Campaign; lanes: QueueRow[]; still: boolean }) {
+  const { t } = useTranslation();
+  const numbers = useNumbers().data ?? [];
+  const idle = lanes.filter(({ state, reason }) => reason && state !== 'sending' && state !== 'idle');
+  if (!campaign.reason && (idle.length === 0 || (idle.length < lanes.length && !still))) return null;
+  return (
+    <Notice tone="warn" live>
+      <p className="strong">{t(idle.length > 0 && idle.length < lanes.length ? 'campaign.lessNow' : 'campaign.nothingNow')}</p>
+      {campaign.reason && <p><Reason words={campaign.reason} /></p>}
+      {idle.map((row) => <p key={row.phone_number_id}><Name>{numbers.find(({ phone_number_id }) => phone_number_id === row.phone_number_id)?.verified_name ?? row.phone_number_id}</Name>: <Reason words={row.reason} /></p>)}
+      <p className="small dim">{t('campaign.byItself')} <Link to="/queue">{t('nav.queue')}</Link></p>
+    </Notice>
+  );
+}
+
+function Pace({ points, bound }: { points: Point[]; bound: ReturnType<typeof binding> }) {
   const { t } = useTranslation();
   const format = useFormat();
-  const [view, setView] = useState('chart');
   return (
-    <Card title={t('pace.title')} aside={
-      <SegmentedControl size="xs" value={view} onChange={setView} aria-label={t('pace.view')} data={[{ value: 'chart', label: t('pace.asChart') }, { value: 'table', label: t('pace.asTable') }]} />
-    }>
-      {points.length < 2 ? <p className="dim" style={{ minBlockSize: 60 }}>{t('pace.soon')}</p> : view === 'chart' ? <PaceChart points={points} limit={limit} /> : (
-        <Scroll label={t('pace.title')}>
-          <Table verticalSpacing={4}>
-            <Table.Caption>{t('pace.title')}</Table.Caption>
-            <Table.Thead><Table.Tr><Table.Th>{t('pace.at')}</Table.Th><Table.Th className="num">{t('pace.messages')}</Table.Th></Table.Tr></Table.Thead>
-            <Table.Tbody>{points.slice(-12).reverse().map(({ at, pace }) => <Table.Tr key={at}><Table.Td>{format.clock(at)}</Table.Td><Table.Td className="num">{format.number(Math.round(pace))}</Table.Td></Table.Tr>)}</Table.Tbody>
-          </Table>
-        </Scroll>
-      )}
-      {points.length > 1 && <p className="tiny dim" style={{ marginBlockEnd: 0 }}>{limit === null ? t('pace.noLimit') : t('pace.dashed', { limit: format.number(limit) })}</p>}
+    <Card title={t('pace.title')} aside={bound.limit !== null && <span className="small dim">{t(`pace.by.${bound.by}`, { limit: format.number(bound.limit, { maximumFractionDigits: 2 }) })}</span>}>
+      <PaceWithTable points={points} limit={bound.limit} />
     </Card>
   );
 }
@@ -252,6 +334,8 @@ function About({ campaign }: { campaign: Campaign }) {
           <dt>{t('campaign.numbers')}</dt>
           <dd>{campaign.numbers.map((id) => { const number = numbers.find(({ phone_number_id }) => phone_number_id === id); return <div key={id}>{number ? <><Name>{number.verified_name}</Name> <span className="dim"><Phone number={number.display} raw /></span></> : <Ident>{id}</Ident>}</div>; })}</dd>
           <dt>{t('campaign.cap')}</dt><dd>{campaign.rate == null ? t('campaign.noCap') : t('pace.perSecond', { pace: format.number(campaign.rate) })}</dd>
+          <TermRows campaign={campaign} />
+          {campaign.parent_id != null && <><dt>{t('campaign.parent')}</dt><dd><Parent id={campaign.parent_id} /></dd></>}
           {campaign.start_at && <><dt>{t('campaign.startAt')}</dt><dd><Time at={campaign.start_at} /></dd></>}
           <dt>{t('campaign.created')}</dt><dd><Time at={campaign.created_at} /></dd>
           {campaign.started_at && <><dt>{t('campaign.started')}</dt><dd><Time at={campaign.started_at} withSeconds /></dd></>}
@@ -261,4 +345,9 @@ function About({ campaign }: { campaign: Campaign }) {
       {template.data && <Card title={t('bubble.title')}><Bubble template={template.data} /></Card>}
     </div>
   );
+}
+
+function Parent({ id }: { id: number }) {
+  const parent = useCampaign(String(id)).data;
+  return <Link to="/campaigns/$campaign" params={{ campaign: String(id) }}><Name>{parent?.name ?? String(id)}</Name></Link>;
 }

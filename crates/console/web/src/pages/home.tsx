@@ -1,5 +1,4 @@
 // What is sending, when it ends, what needs somebody.
-import { SimpleGrid } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
@@ -153,7 +152,7 @@ function Running({ campaigns, starting }: { campaigns: Campaign[]; starting: boo
       {open.length === 0 && next.length === 0 && (
         <Card><Empty icon="send" title={t('home.quiet')} act={may(me, 'draft_campaigns') ? <LinkButton to="/campaigns/new">{t('campaigns.new')}</LinkButton> : undefined}>{t('home.quietWhat')}</Empty></Card>
       )}
-      {open.length > 0 && <SimpleGrid cols={{ base: 1, md: open.length > 1 ? 2 : 1 }} spacing="md">{open.map((campaign) => <Progress key={campaign.id} campaign={campaign} />)}</SimpleGrid>}
+      {open.length > 0 && <div className={open.length > 1 ? 'columns even' : undefined}>{open.map((campaign) => <Progress key={campaign.id} campaign={campaign} />)}</div>}
       {next.length > 0 && <div style={{ marginBlockStart: 16 }}><Card title={t('home.next')}><Short campaigns={next} /></Card></div>}
       {rest.length > 0 && <div style={{ marginBlockStart: 16 }}><Card title={t('home.lately')} aside={<Link to="/campaigns">{t('home.all')}</Link>}><Short campaigns={rest} /></Card></div>}
     </>

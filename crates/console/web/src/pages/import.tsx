@@ -1,74 +1,65 @@
 // People from a file, in four steps: the file, what its columns are, a check that keeps nothing, and the import.
-import { Autocomplete, Button, FileButton, Select, Stepper, Table, TextInput } from '@mantine/core';
-import { type DragEvent, useMemo, useRef, useState } from 'react';
+import { Button, FileButton, Stepper } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { useSearch } from '@tanstack/react-router';
+import { type DragEvent, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { download, type ImportSummary, upload } from '../api/client.ts';
-import { BEGINNING, type Delimiter, DELIMITERS, delimiterOf, type Encoding, encodingOf, ENCODINGS, type Field, guess, isNational, rowsOf } from '../csv.ts';
-import { countryName, useFormat } from '../format.ts';
-import { usePreferences } from '../prefs.ts';
-import { askAgain, useLists, useMay } from '../queries.ts';
+import { answer, api, download, type ImportRecord, type ImportSummary, upload } from '../api/client.ts';
+import { useFormat } from '../format.ts';
+import { type Choice, look, pathOf } from '../importing.ts';
+import { preferences, usePreferences } from '../prefs.ts';
+import { askAgain, LIVE, useMay } from '../queries.ts';
 import { useAct } from '../ui/act.tsx';
 import { Icon } from '../ui/icons.tsx';
-import { Card, Fact, Meter, Name, Notice, Num, Page, ProblemNotice, Said, Scroll } from '../ui/parts.tsx';
+import { UndoImport } from '../ui/imports.tsx';
 import { LinkButton } from '../ui/link.tsx';
-
-interface Choice {
-  file: File;
-  encoding: Encoding;
-  delimiter: Delimiter;
-  list: string;
-  region: string | null;
-  columns: Partial<Record<Field, string>>;
-  source: string;
-  /** One day for all, or a column with each person's own. */
-  consent: 'day' | 'column';
-  day: string;
-}
-
-const COUNTRIES = ['EG', 'SA', 'AE', 'KW', 'QA', 'BH', 'OM', 'JO', 'LB', 'IQ', 'MA', 'DZ', 'TN', 'LY', 'SD', 'YE', 'PS', 'SY', 'ES', 'MX', 'AR', 'CO', 'CL', 'PE', 'EC', 'UY', 'BR', 'PT', 'US', 'CA', 'GB', 'IE', 'FR', 'DE', 'IT', 'NL', 'TR', 'IN', 'ID', 'PK', 'NG', 'KE', 'ZA'];
+import { Matching } from '../ui/matching.tsx';
+import { Outcome } from '../ui/outcome.tsx';
+import { Card, Meter, Name, Notice, Num, Page, ProblemNotice, Time } from '../ui/parts.tsx';
+import { begin, forget, type Running, useRunning } from '../uploading.ts';
+import { OWN_ZONE } from '../zone.ts';
 
 export function Import() {
   const { t } = useTranslation();
   const manages = useMay('manage_lists');
+  const { again } = useSearch({ from: '/lists/import' });
+  const before = useQuery({
+    queryKey: ['import', again], enabled: again !== undefined && manages, retry: false,
+    queryFn: () => answer(api.GET('/api/v1/imports/{import}', { params: { path: { import: Number(again) } } })),
+  }).data;
+  const running = useRunning();
   const [step, setStep] = useState(0);
   const [choice, setChoice] = useState<Choice | null>(null);
-  const [beginning, setBeginning] = useState(new Uint8Array());
   const [checked, setChecked] = useState<ImportSummary | null>(null);
-  const [done, setDone] = useState<ImportSummary | null>(null);
-  const { language } = usePreferences();
   const body = useRef<HTMLDivElement>(null);
   const go = (to: number) => {
     setStep(to);
     setTimeout(() => body.current?.focus({ preventScroll: false }), 0);
   };
   async function take(file: File) {
-    const bytes = new Uint8Array(await file.slice(0, BEGINNING).arrayBuffer());
-    const encoding = encodingOf(bytes, language);
-    const text = new TextDecoder(encoding).decode(bytes, { stream: true });
-    const delimiter = delimiterOf(text);
-    const [header = [], ...rows] = rowsOf(text, delimiter, 21);
-    const columns = guess(header, rows);
-    setBeginning(bytes);
     setChecked(null);
-    setChoice({
-      file, encoding, delimiter, columns, region: null, list: file.name.replace(/\.[^.]*$/, '').slice(0, 80), source: '',
-      consent: columns.opt_in_at ? 'column' : 'day', day: '',
-    });
+    setChoice(await look(file, preferences().language, before ? asBefore(before) : {}));
     go(1);
   }
+  const shown = running ? (running.summary ? 3 : 2) : step;
   return (
     <Page title={t('import.title')} sub={t('import.sub')}>
       {!manages ? <Notice tone="warn"><p>{t('import.notYours')}</p></Notice> : (
         <>
-          <Stepper className="steps" active={step} size="sm" iconSize={30} allowNextStepsSelect={false} onStepClick={(to) => { if (to < step && done === null) go(to); }}>
+          <Stepper className="steps" active={shown} size="sm" iconSize={30} allowNextStepsSelect={false} onStepClick={(to) => { if (to < step && running === null) go(to); }}>
             {(['file', 'match', 'check', 'done'] as const).map((name) => <Stepper.Step key={name} label={t(`import.${name}.title`)} />)}
           </Stepper>
-          <div ref={body} tabIndex={-1} style={{ outline: 'none' }} role="group" aria-label={t('wizard.step', { step: step + 1, of: 4 })}>
-            {step === 0 && <Choosing take={(file) => void take(file)} />}
-            {step === 1 && choice && <Matching choice={choice} change={(part) => { setChecked(null); setChoice({ ...choice, ...part }); }} beginning={beginning} back={() => go(0)} next={() => go(2)} />}
-            {step === 2 && choice && <Checking choice={choice} checked={checked} keep={setChecked} back={() => go(1)} next={(summary) => { setDone(summary); go(3); }} />}
-            {step === 3 && done && <Done summary={done} again={() => { setChoice(null); setDone(null); setChecked(null); go(0); }} />}
+          <div ref={body} tabIndex={-1} style={{ outline: 'none' }} role="group" aria-label={t('wizard.step', { step: shown + 1, of: 4 })}>
+            {running ? (running.summary
+              ? <Done summary={running.summary} again={() => { forget(); setChoice(null); setChecked(null); go(0); }} />
+              : <Under running={running} back={() => { forget(); go(choice ? 2 : 0); }} />) : (
+              <>
+                {step === 0 && <Choosing before={before} take={(file) => void take(file)} />}
+                {step === 1 && choice && <Matching choice={choice} set={(next) => { setChecked(null); setChoice(next); }} back={() => go(0)} next={() => go(2)} />}
+                {step === 2 && choice && <Checking choice={choice} checked={checked} keep={setChecked} back={() => go(1)} />}
+              </>
+            )}
           </div>
         </>
       )}
@@ -76,14 +67,20 @@ export function Import() {
   );
 }
 
-function Choosing({ take }: { take: (file: File) => void }) {
+/** What an import was told, for its file to be taken up again. */
+function asBefore(record: ImportRecord): Partial<Choice> {
+  return {
+    list: record.list, source: record.opt_in_source, wording: record.opt_in_wording, region: record.region ?? null, ...(record.opt_in_at && { day: record.opt_in_at.slice(0, 10) }),
+  };
+}
+
+function Choosing({ before, take }: { before: ImportRecord | undefined; take: (file: File) => void }) {
   const { t } = useTranslation();
   const [over, setOver] = useState(false);
   const [wrong, setWrong] = useState<string | null>(null);
   function accept(file: File | null | undefined) {
     if (!file) return;
-    if (/\.(xlsx?|ods|numbers)$/i.test(file.name)) setWrong(t('import.file.sheet'));
-    else if (file.size === 0) setWrong(t('import.file.empty'));
+    if (file.size === 0) setWrong(t('import.file.empty'));
     else take(file);
   }
   function drop(event: DragEvent) {
@@ -93,10 +90,11 @@ function Choosing({ take }: { take: (file: File) => void }) {
   }
   return (
     <Card>
+      {before && <div style={{ marginBlockEnd: 16 }}><Notice><p className="strong">{t('import.again.title')} <Name>{before.file_name}</Name></p><p>{t('import.again.what')}</p></Notice></div>}
       <div className={over ? 'drop over' : 'drop'} onDragOver={(event) => { event.preventDefault(); setOver(true); }} onDragLeave={() => setOver(false)} onDrop={drop}>
         <span className="dim"><Icon name="upload" size={34} /></span>
         <p className="strong">{t('import.file.drop')}</p>
-        <FileButton onChange={accept} accept=".csv,.tsv,.txt,text/csv,text/tab-separated-values">
+        <FileButton onChange={accept} accept=".csv,.tsv,.txt,.xlsx,.xlsm,.xlsb,.xls,.ods,.gz,text/csv,text/tab-separated-values,application/vnd.openxmlformats-officedocument.spreadsheetml.sheet,application/vnd.ms-excel,application/vnd.oasis.opendocument.spreadsheet,application/gzip">
           {(props) => <Button {...props}>{t('import.file.choose')}</Button>}
         </FileButton>
         <p className="small dim">{t('import.file.kinds')}</p>
@@ -107,174 +105,70 @@ function Choosing({ take }: { take: (file: File) => void }) {
   );
 }
 
-function Matching({ choice, change, beginning, back, next }: {
-  choice: Choice; change: (part: Partial<Choice>) => void; beginning: Uint8Array; back: () => void; next: () => void;
-}) {
+function Checking({ choice, checked, keep, back }: { choice: Choice; checked: ImportSummary | null; keep: (summary: ImportSummary) => void; back: () => void }) {
   const { t } = useTranslation();
-  const format = useFormat();
-  const lists = useLists().data ?? [];
-  const text = useMemo(() => new TextDecoder(choice.encoding).decode(beginning, { stream: true }), [beginning, choice.encoding]);
-  const [header = [], ...rows] = useMemo(() => rowsOf(text, choice.delimiter, 9), [text, choice.delimiter]);
-  const named = header.filter((each) => each.trim() !== '');
-  const fieldOf = (column: string) => (Object.keys(choice.columns) as Field[]).find((field) => choice.columns[field] === column) ?? 'column';
-  function assign(column: string, field: string) {
-    const columns = Object.fromEntries(Object.entries(choice.columns).filter(([key, value]) => value !== column && key !== field)) as Choice['columns'];
-    if (field !== 'column') columns[field as Field] = column;
-    const consent = columns.opt_in_at ? 'column' : choice.consent === 'column' ? 'day' : choice.consent;
-    change({ columns, consent });
-  }
-  function reread(part: Partial<Pick<Choice, 'encoding' | 'delimiter'>>) {
-    const again = rowsOf(new TextDecoder(part.encoding ?? choice.encoding).decode(beginning, { stream: true }), part.delimiter ?? choice.delimiter, 21);
-    change({ ...part, columns: guess(again[0] ?? [], again.slice(1)) });
-  }
-  const tomorrow = new Date(Date.now()).toISOString().slice(0, 10);
-  const phones = choice.columns.phone === undefined ? [] : rows.map((row) => row[header.indexOf(choice.columns.phone as string)] ?? '');
-  const national = phones.some(isNational);
-  const list = lists.find(({ name }) => name === choice.list.trim());
-  const ready = choice.columns.phone !== undefined && choice.list.trim() !== '' && choice.source.trim() !== '' && (choice.consent === 'column' ? choice.columns.opt_in_at !== undefined : choice.day !== '' && choice.day <= tomorrow);
-  return (
-    <>
-      <Card title={<><Name>{choice.file.name}</Name> <span className="dim small">{format.bytes(choice.file.size)}</span></>}>
-        <p className="small dim" style={{ marginBlockStart: 0 }}>{t('import.match.what')}</p>
-        <Scroll label={t('import.match.sample')}>
-          <Table withTableBorder>
-            <Table.Caption>{t('import.match.sample')}</Table.Caption>
-            <Table.Thead>
-              <Table.Tr>{named.map((column) => (
-                <Table.Th key={column} style={{ minInlineSize: 150, verticalAlign: 'bottom' }}>
-                  <div className="strong" style={{ marginBlockEnd: 4 }}><Name>{column}</Name></div>
-                  <Select size="xs" aria-label={t('import.match.is', { column })} value={fieldOf(column)} allowDeselect={false} onChange={(value) => value && assign(column, value)}
-                    data={(['column', 'phone', 'name', 'language', 'opt_in_at'] as const).map((value) => ({ value, label: t(`import.field.${value}`) }))} />
-                </Table.Th>
-              ))}</Table.Tr>
-            </Table.Thead>
-            <Table.Tbody>
-              {rows.slice(0, 5).map((row, place) => (
-                <Table.Tr key={place}>{header.map((column, at) => column.trim() !== '' && <Table.Td key={column} className="small" style={{ maxInlineSize: 260 }}>{fieldOf(column) === 'phone' ? <bdi dir="ltr">{row[at]}</bdi> : <Name>{row[at] ?? ''}</Name>}</Table.Td>)}</Table.Tr>
-              ))}
-            </Table.Tbody>
-          </Table>
-        </Scroll>
-        {choice.columns.phone === undefined && <div style={{ marginBlockStart: 12 }}><Notice tone="warn" live><p>{t('import.match.noPhone')}</p></Notice></div>}
-        <div style={{ display: 'flex', flexWrap: 'wrap', gap: 14, marginBlockStart: 14 }}>
-          <Select size="sm" w={220} label={t('import.match.encoding')} value={choice.encoding} allowDeselect={false} onChange={(value) => value && reread({ encoding: value as Encoding })} data={ENCODINGS.map((value) => ({ value, label: t(`import.encoding.${value}`) }))} />
-          <Select size="sm" w={180} label={t('import.match.delimiter')} value={choice.delimiter} allowDeselect={false} onChange={(value) => value && reread({ delimiter: value as Delimiter })} data={DELIMITERS.map((value) => ({ value, label: t(`import.delimiter.${{ ',': 'comma', ';': 'semicolon', '\t': 'tab', '|': 'pipe' }[value]}`) }))} />
-          <Select size="sm" w={300} searchable clearable label={t('import.match.region')} description={t('import.match.regionHint')} inputWrapperOrder={['label', 'input', 'description']} value={choice.region} onChange={(value) => change({ region: value })} placeholder={t('import.match.noRegion')}
-            error={national && choice.region === null ? t('import.match.needsRegion') : undefined}
-            data={COUNTRIES.map((value) => ({ value, label: countryName(value) })).sort((a, b) => a.label.localeCompare(b.label))} />
-        </div>
-      </Card>
-      <div className="columns even" style={{ marginBlockStart: 16 }}>
-        <Card title={t('import.match.where')}>
-          <Autocomplete label={t('import.match.list')} required value={choice.list} onChange={(value) => change({ list: value })} data={lists.map(({ name }) => name)} maxLength={100}
-            description={list ? t('import.match.known', { count: list.members }) : t('import.match.fresh')} />
-        </Card>
-        <Card title={t('import.match.consent')}>
-          <TextInput label={t('import.match.source')} description={t('import.match.sourceHint')} required maxLength={200} value={choice.source} onChange={(event) => change({ source: event.currentTarget.value })} />
-          <Select mt="md" label={t('import.match.when')} required allowDeselect={false} value={choice.consent} onChange={(value) => value && change({ consent: value as Choice['consent'] })}
-            data={[{ value: 'day', label: t('import.match.oneDay') }, { value: 'column', label: choice.columns.opt_in_at ? t('import.match.ownColumn', { column: choice.columns.opt_in_at }) : t('import.match.aColumn'), disabled: choice.columns.opt_in_at === undefined }]} />
-          {choice.consent === 'day' && <TextInput type="date" mt="sm" dir="ltr" label={t('import.match.day')} required max={tomorrow} value={choice.day} onChange={(event) => change({ day: event.currentTarget.value })} />}
-        </Card>
-      </div>
-      <div className="footacts">
-        <Button variant="default" onClick={back} leftSection={<Icon name="back" size={17} />}>{t('import.other')}</Button>
-        <Button disabled={!ready} onClick={next} rightSection={<Icon name="forward" size={17} />}>{t('import.toCheck')}</Button>
-      </div>
-    </>
-  );
-}
-
-function pathOf(choice: Choice, dryRun: boolean): string {
-  const query = new URLSearchParams({ list: choice.list.trim(), file_name: choice.file.name, opt_in_source: choice.source.trim() });
-  query.set('opt_in_at', choice.consent === 'column' ? `@${choice.columns.opt_in_at}` : `${choice.day}T00:00:00Z`);
-  if (choice.region) query.set('region', choice.region);
-  // UTF-8 is what Hudhud takes a file for; named, it would not strip a byte order mark that it need not know of.
-  if (choice.encoding !== 'utf-8') query.set('encoding', choice.encoding);
-  query.set('delimiter', choice.delimiter);
-  for (const field of ['phone', 'name', 'language'] as const) {
-    const column = choice.columns[field];
-    if (column !== undefined) query.append('map', `${field}=${column}`);
-  }
-  if (dryRun) query.set('dry_run', 'true');
-  return `/api/v1/imports?${query.toString()}`;
-}
-
-function Checking({ choice, checked, keep, back, next }: {
-  choice: Choice; checked: ImportSummary | null; keep: (summary: ImportSummary) => void; back: () => void; next: (summary: ImportSummary) => void;
-}) {
-  const { t } = useTranslation();
+  const { language } = usePreferences();
   const [share, setShare] = useState(0);
   const begun = useRef(false);
   const check = useAct(async () => {
     setShare(0);
-    keep(await upload<ImportSummary>(pathOf(choice, true), choice.file, setShare));
+    keep(await upload<ImportSummary>(pathOf(choice, { dryRun: true, language, zone: OWN_ZONE }), choice.file, setShare));
   });
-  const run = useAct(async () => {
-    setShare(0);
-    const summary = await upload<ImportSummary>(pathOf(choice, false), choice.file, setShare);
-    await askAgain();
-    next(summary);
-  });
-  if (checked === null && !begun.current) {
+  useEffect(() => {
+    if (checked !== null || begun.current) return;
     begun.current = true;
-    setTimeout(() => void check.act(), 0);
-  }
-  const busy = check.busy || run.busy;
+    void check.act();
+  });
+  const run = () => void begin(pathOf(choice, { dryRun: false, language, zone: OWN_ZONE }), choice.file).then(askAgain);
   return (
     <>
-      {busy && (
+      {check.busy && (
         <Card>
-          <p className="strong" style={{ marginBlockStart: 0 }} role="status">{t(run.busy ? 'import.check.importing' : share < 1 ? 'import.check.sending' : 'import.check.reading')}</p>
+          <p className="strong" style={{ marginBlockStart: 0 }} role="status">{t(share < 1 ? 'import.check.sending' : 'import.check.reading')}</p>
           <Meter parts={[{ share: Math.max(0.02, share) }]} label={t('import.check.sent')} />
-          {check.busy && <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('import.check.keepsNothing')}</p>}
+          <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('import.check.keepsNothing')}</p>
         </Card>
       )}
-      <ProblemNotice error={check.error ?? run.error} again={check.error ? () => void check.act() : undefined} />
-      {checked && !busy && <Outcome summary={checked} dry />}
+      <ProblemNotice error={check.error} again={() => void check.act()} />
+      {checked && !check.busy && <Outcome summary={checked} dry />}
       <div className="footacts">
-        <Button variant="default" onClick={back} disabled={busy} leftSection={<Icon name="back" size={17} />}>{t('act.back')}</Button>
-        <Button disabled={checked === null || checked.accepted === 0 || busy} loading={run.busy} onClick={() => void run.act()} leftSection={<Icon name="check" size={18} />}>{t('import.run', { count: checked?.accepted ?? 0 })}</Button>
+        <Button variant="default" onClick={back} disabled={check.busy} leftSection={<Icon name="back" size={17} />}>{t('act.back')}</Button>
+        <Button disabled={checked === null || checked.accepted === 0 || check.busy} onClick={run} leftSection={<Icon name="check" size={18} />}>{t('import.run', { count: checked?.accepted ?? 0 })}</Button>
       </div>
     </>
   );
 }
 
-function Outcome({ summary, dry }: { summary: ImportSummary; dry?: boolean }) {
+/** While a file is imported: how much of it was sent, and how many rows are kept already. */
+function Under({ running, back }: { running: Running; back: () => void }) {
   const { t } = useTranslation();
-  const rejects = summary.first_rejects ?? [];
-  const [all, setAll] = useState(false);
+  const format = useFormat();
+  const list = new URL(running.path, window.location.origin).searchParams.get('list') ?? '';
+  const record = useQuery({
+    queryKey: ['imports', 'running', running.begun], refetchInterval: running.error == null ? LIVE / 2 : false,
+    queryFn: async () => (await answer(api.GET('/api/v1/imports', { params: { query: { limit: 10 } } }))).items.find((each) => each.file_name === running.file.name && each.list === list && Date.parse(each.started_at) >= running.begun - 60_000) ?? null,
+  }).data;
+  const tenth = Math.floor(running.share * 10) / 10;
   return (
     <>
-      <div className="facts">
-        <Fact label={t('imports.rows')} value={<Num>{summary.rows}</Num>} />
-        <Fact label={t(dry ? 'import.check.good' : 'imports.accepted')} value={<Num>{summary.accepted}</Num>} tone={summary.accepted > 0 ? 'good' : undefined} note={t('import.check.new', { count: summary.created })} />
-        <Fact label={t('imports.duplicates')} value={<Num>{summary.duplicates}</Num>} note={t('import.check.once')} />
-        <Fact label={t('imports.rejected')} value={<Num>{summary.rejected}</Num>} tone={summary.rejected > 0 ? 'warn' : undefined} note={summary.rejected > 0 ? t('import.check.mend') : undefined} />
-        <Fact label={t('import.check.suppressed')} value={<Num>{summary.suppressed}</Num>} note={t('import.check.suppressedWhat')} />
-      </div>
-      {rejects.length > 0 && (
-        <Card flush title={t('import.check.bad')} aside={<span className="small dim">{t('import.check.first', { count: rejects.length, of: summary.rejected })}</span>}>
-          <Scroll label={t('import.check.bad')}>
-            <Table>
-              <Table.Caption>{t('import.check.bad')}</Table.Caption>
-              <Table.Thead><Table.Tr><Table.Th className="num">{t('import.check.line')}</Table.Th><Table.Th>{t('import.check.column')}</Table.Th><Table.Th>{t('import.check.value')}</Table.Th><Table.Th>{t('import.check.why')}</Table.Th></Table.Tr></Table.Thead>
-              <Table.Tbody>
-                {rejects.slice(0, all ? 50 : 10).map((row) => (
-                  <Table.Tr key={row.line}><Table.Td className="num"><Num>{row.line}</Num></Table.Td><Table.Td><Name>{row.column}</Name></Table.Td><Table.Td><bdi dir="ltr" className="mono nowrap">{row.value}</bdi></Table.Td><Table.Td className="small" style={{ minInlineSize: 260 }}><RejectReason code={row.code} reason={row.reason} /></Table.Td></Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
-          </Scroll>
-          {!all && rejects.length > 10 && <div style={{ padding: 12, textAlign: 'center' }}><Button variant="default" size="xs" onClick={() => setAll(true)}>{t('act.more')}</Button></div>}
+      {running.error == null && (
+        <Card title={<Name>{running.file.name}</Name>}>
+          <p className="strong" style={{ marginBlockStart: 0 }}>{t(running.share < 1 ? 'import.check.sending' : 'import.check.importing')}</p>
+          <Meter parts={[{ share: Math.max(0.02, running.share) }]} label={t('import.check.sent')} />
+          <p className="small" style={{ marginBlockEnd: 0 }}>{format.percent(running.share)} · {format.bytes(running.share * running.file.size)}{record && <> · {t('import.under.rows', { count: record.rows })}</>}</p>
+          <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('import.under.leave')}</p>
+          <span className="skip" role="status">{t('import.under.spoken', { share: format.percent(tenth) })}</span>
         </Card>
+      )}
+      {running.error != null && (
+        <>
+          <ProblemNotice error={running.error} />
+          {record && record.rows > 0 && <div style={{ marginBlockStart: 12 }}><Notice><p>{t('import.under.kept', { count: record.accepted })} <Num>{record.rows}</Num></p></Notice></div>}
+          <div className="footacts"><Button variant="default" onClick={back} leftSection={<Icon name="back" size={17} />}>{t('act.back')}</Button></div>
+        </>
       )}
     </>
   );
-}
-
-function RejectReason({ code, reason }: { code: string; reason: string }) {
-  const { t, i18n } = useTranslation();
-  return i18n.exists(`reject.${code}`) ? <>{t(`reject.${code}`)}</> : <Said>{reason}</Said>;
 }
 
 function Done({ summary, again }: { summary: ImportSummary; again: () => void }) {
@@ -283,7 +177,10 @@ function Done({ summary, again }: { summary: ImportSummary; again: () => void })
   const fetching = useAct(() => download(`/api/v1/imports/${summary.import_id}/rejects`, `import-${summary.import_id}-rejects.csv`));
   return (
     <>
-      <Notice tone="good" live><p className="strong">{t('import.done.kept', { count: summary.accepted })} <Name>{summary.list}</Name></p><p>{t('import.done.nothingSent')}</p></Notice>
+      <Notice tone="good" live>
+        <p className="strong">{t('import.done.kept', { count: summary.accepted })} <Name>{summary.list}</Name></p><p>{t('import.done.nothingSent')}</p>
+        {summary.same_as && <p className="small">{t('import.check.same')} <Time at={summary.same_as.at} /></p>}
+      </Notice>
       <div style={{ marginBlockStart: 16 }}><Outcome summary={summary} /></div>
       {summary.rejects_file && (
         <Card title={t('import.done.rejects')}>
@@ -293,7 +190,10 @@ function Done({ summary, again }: { summary: ImportSummary; again: () => void })
         </Card>
       )}
       <div className="footacts">
-        <Button variant="default" onClick={again}>{t('import.another')}</Button>
+        <span style={{ display: 'flex', gap: 10, flexWrap: 'wrap' }}>
+          <Button variant="default" onClick={again}>{t('import.another')}</Button>
+          {summary.import_id != null && <UndoImport id={summary.import_id} accepted={summary.accepted} list={summary.list} done={again} />}
+        </span>
         <span style={{ display: 'flex', gap: 10, flexWrap: 'wrap' }}>
           <LinkButton variant="default" to="/lists">{t('nav.lists')}</LinkButton>
           {drafts && <LinkButton to="/campaigns/new" search={{ list: summary.list }}>{t('lists.use')}</LinkButton>}

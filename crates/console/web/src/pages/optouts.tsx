@@ -7,11 +7,11 @@ import { useTranslation } from 'react-i18next';
 
 import { answer, api, type Verdict } from '../api/client.ts';
 import { format } from '../format.ts';
-import { useCampaigns, useMay } from '../queries.ts';
+import { useCampaigns, useMay, useReviewCount } from '../queries.ts';
 import { said, useAct } from '../ui/act.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { LongTable } from '../ui/long.tsx';
-import { Awaited, Card, Empty, Ident, Name, Notice, Num, Page, Phone, ProblemNotice, Time } from '../ui/parts.tsx';
+import { Awaited, Card, Empty, Ident, Name, Notice, Page, Phone, ProblemNotice, Time } from '../ui/parts.tsx';
 import { useStopSource } from '../ui/words.tsx';
 
 const DAYS = { all: null, today: 0, week: 7, month: 30 } as const;
@@ -20,17 +20,17 @@ export function OptOuts() {
   const { t } = useTranslation();
   const sees = useMay('look_at_persons');
   const adds = useMay('opt_out');
-  const audits = useMay('audit');
+  const waiting = useReviewCount().data ?? 0;
   const [adding, setAdding] = useState<string | null>(null);
   return (
     <Page title={t('nav.optouts')} sub={t('optouts.sub')} acts={adds && <Button variant="default" onClick={() => setAdding('')} leftSection={<Icon name="plus" size={18} />}>{t('optouts.add')}</Button>}>
       {!sees ? <Notice tone="warn"><p>{t('doubt.notYours')}</p></Notice> : (
         <>
+          {waiting > 0 && <div style={{ marginBlockEnd: 16 }}><Notice tone="warn"><p>{t('reviews.wait', { count: waiting })} <Link to="/reviews">{t('nav.reviews')}</Link></p></Notice></div>}
           <Search add={adds ? setAdding : null} />
           <Everybody />
         </>
       )}
-      {audits && <Ledger />}
       {adding !== null && <Add person={adding} close={() => setAdding(null)} />}
     </Page>
   );
@@ -121,27 +121,6 @@ function Everybody() {
           )}
         </Card>
       )}</Awaited>
-    </div>
-  );
-}
-
-function Ledger() {
-  const { t } = useTranslation();
-  const [checked, setChecked] = useState<{ ok: boolean; entries: number; head?: string | null; first_broken?: unknown } | null>(null);
-  const verify = useAct(async () => setChecked(await answer(api.POST('/api/v1/ledger/verify'))));
-  return (
-    <div style={{ marginBlockStart: 16 }}>
-      <Card title={t('ledger.title')} aside={<Button size="xs" variant="default" loading={verify.busy} onClick={() => void verify.act()} leftSection={<Icon name="ledger" size={16} />}>{t('ledger.verify')}</Button>}>
-        <p className="small dim" style={{ marginBlock: 0 }}>{t('ledger.what')}</p>
-        <div aria-live="polite" style={{ marginBlockStart: verify.error || checked ? 12 : 0 }}>
-          <ProblemNotice error={verify.error} />
-          {checked && (checked.ok ? (
-            <Notice tone="good"><p className="strong">{t('ledger.whole', { count: checked.entries })}</p>{checked.head && <p className="small">{t('ledger.head')} <Ident>{checked.head}</Ident></p>}</Notice>
-          ) : (
-            <Notice tone="bad"><p className="strong">{t('ledger.broken')} <Ident>{JSON.stringify(checked.first_broken)}</Ident></p><p className="small"><Num>{checked.entries}</Num> {t('ledger.entries')}</p></Notice>
-          ))}
-        </div>
-      </Card>
     </div>
   );
 }

@@ -1,6 +1,6 @@
 // A new campaign in four steps: what, to whom, when, and the check before it goes. The draft is made when the check is
 // asked for; going back and changing something makes it anew.
-import { Button, Checkbox, Code, NumberInput, Radio, Select, Stepper, TextInput } from '@mantine/core';
+import { Button, Checkbox, Code, Radio, Select, Stepper, TextInput } from '@mantine/core';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -9,13 +9,16 @@ import { answer, api, type BusinessNumber, type Campaign, type List, type NewCam
 import { languageName, useFormat } from '../format.ts';
 import { useLists, useNumbers, useTemplates } from '../queries.ts';
 import { columnsOf, examplesOf, offersAWayOut } from '../template.ts';
+import { asked as askedTerms, type Choice, flaws, USUAL_RHYTHM } from '../terms.ts';
 import { useAct } from '../ui/act.tsx';
 import { Bubble } from '../ui/bubble.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { Awaited, Card, Empty, Ident, Name, Notice, Page, Phone, ProblemNotice } from '../ui/parts.tsx';
 import { LinkButton } from '../ui/link.tsx';
 import { CheckAndLaunch } from '../ui/preflight.tsx';
+import { type Pace, Schedule } from '../ui/schedule.tsx';
 import { Quality } from '../ui/words.tsx';
+import { OWN_ZONE } from '../zone.ts';
 
 interface Plan {
   name: string;
@@ -24,10 +27,8 @@ interface Plan {
   lists: string[];
   excluded: string[];
   numbers: string[];
-  when: 'now' | 'later';
-  at: string;
-  rate: string | number;
-  weight: string;
+  terms: Choice;
+  pace: Pace;
 }
 
 export const keyOf = (template: Template): string => `${template.account}\n${template.name}\n${template.language}`;
@@ -67,7 +68,8 @@ function Steps({ templates, lists, numbers }: { templates: Template[]; lists: Li
     const wanted = templates.find(({ name, language }) => name === asked.template && language === asked.language);
     return {
       name: '', template: wanted ? keyOf(wanted) : null, params: wanted ? suggested(wanted) : {}, lists: asked.list ? [asked.list] : [], excluded: [],
-      numbers: [], when: 'now', at: '', rate: '', weight: '10',
+      numbers: [], pace: { rate: '', weight: '10' },
+      terms: { when: 'now', at: '', rhythm: USUAL_RHYTHM, zone: OWN_ZONE, guard: '', latest: '', quiet: false, from: '21:00', to: '09:00', over: '', unit: 'h', until: '' },
     };
   });
   const change = (part: Partial<Plan>) => setPlan((before) => ({ ...before, ...part }));
@@ -85,9 +87,9 @@ function Steps({ templates, lists, numbers }: { templates: Template[]; lists: Li
     setDraft(null);
     const body: NewCampaign = {
       name: plan.name.trim(), template: template?.name ?? '', language: template?.language ?? '', lists: plan.lists, excluded_lists: plan.excluded,
-      numbers: chosen, params: plan.params, weight: Number(plan.weight),
-      ...(plan.rate !== '' && { rate: Number(plan.rate) }),
-      ...(plan.when === 'later' && { at: new Date(plan.at).toISOString() }),
+      numbers: chosen, params: plan.params, weight: Number(plan.pace.weight),
+      ...(plan.pace.rate !== '' && { rate: Number(plan.pace.rate) }),
+      ...askedTerms(plan.terms),
     };
     setDraft(await answer(api.POST('/api/v1/campaigns', { body })));
     go(3);
@@ -97,7 +99,7 @@ function Steps({ templates, lists, numbers }: { templates: Template[]; lists: Li
   const ready = [
     plan.name.trim() !== '' && template !== undefined && missing.length === 0 && template.unsupported.length === 0,
     plan.lists.length > 0 && chosen.length > 0,
-    plan.when === 'now' || (plan.at !== '' && new Date(plan.at).getTime() > Date.now()),
+    flaws(plan.terms, Date.now()).length === 0,
   ];
   return (
     <>
@@ -107,7 +109,7 @@ function Steps({ templates, lists, numbers }: { templates: Template[]; lists: Li
       <div ref={heading} tabIndex={-1} style={{ outline: 'none' }} role="group" aria-label={t('wizard.step', { step: step + 1, of: 4 })}>
         {step === 0 && <What plan={plan} change={change} templates={templates} template={template} />}
         {step === 1 && <Whom plan={plan} change={change} lists={lists} numbers={own} chosen={chosen} />}
-        {step === 2 && <When plan={plan} change={change} numbers={own.filter(({ phone_number_id }) => chosen.includes(phone_number_id))} />}
+        {step === 2 && <Schedule choice={plan.terms} pace={plan.pace} change={(part) => setPlan((before) => ({ ...before, terms: { ...before.terms, ...part } }))} setPace={(part) => setPlan((before) => ({ ...before, pace: { ...before.pace, ...part } }))} numbers={own.filter(({ phone_number_id }) => chosen.includes(phone_number_id))} />}
         {step === 3 && draft && <CheckAndLaunch campaign={draft} launched={() => void navigate({ to: '/campaigns/$campaign', params: { campaign: String(draft.id) } })} />}
       </div>
       <div style={{ marginBlockStart: 14 }}><ProblemNotice error={error} /></div>
@@ -243,45 +245,3 @@ function Whom({ plan, change, lists, numbers, chosen }: {
     </div>
   );
 }
-
-/** `2026-11-22T14:05`, in the browser's own zone, as a date field wants it. */
-function localMinute(at: Date): string {
-  const shifted = new Date(at.getTime() - at.getTimezoneOffset() * 60_000);
-  return shifted.toISOString().slice(0, 16);
-}
-
-function When({ plan, change, numbers }: { plan: Plan; change: (part: Partial<Plan>) => void; numbers: BusinessNumber[] }) {
-  const { t } = useTranslation();
-  const format = useFormat();
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const past = plan.when === 'later' && plan.at !== '' && new Date(plan.at).getTime() <= Date.now();
-  const limit = numbers.every(({ rate }) => rate != null) ? numbers.reduce((sum, { rate }) => sum + (rate ?? 0), 0) : null;
-  return (
-    <div className="columns even">
-      <Card title={t('wizard.schedule.when')}>
-        <Radio.Group value={plan.when} onChange={(value) => change({ when: value as Plan['when'], at: plan.at || localMinute(new Date(Date.now() + 3_600_000)) })} aria-label={t('wizard.schedule.when')}>
-          <div className="choice"><Radio value="now" label={t('wizard.schedule.now')} /></div>
-          <div className="choice">
-            <div className="about">
-              <Radio value="later" label={t('wizard.schedule.later')} />
-              {plan.when === 'later' && (
-                <div style={{ marginInlineStart: 32 }}>
-                  <TextInput type="datetime-local" mt={10} label={t('wizard.schedule.at')} description={<>{t('wizard.schedule.zone')} <bdi dir="ltr">{zone}</bdi></>} value={plan.at} min={localMinute(new Date())}
-                    error={past ? t('wizard.schedule.past') : undefined} onChange={(event) => change({ at: event.currentTarget.value })} dir="ltr" />
-                  {plan.at !== '' && !past && <p className="small dim" style={{ marginBlockEnd: 0 }}>{format.time(new Date(plan.at).toISOString(), { dateStyle: 'full' })}</p>}
-                </div>
-              )}
-            </div>
-          </div>
-        </Radio.Group>
-      </Card>
-      <Card title={t('wizard.schedule.pace')}>
-        <NumberInput label={t('wizard.schedule.cap')} description={limit === null ? t('wizard.schedule.capFree') : t('wizard.schedule.capHint', { count: limit })} min={Math.max(1, numbers.length)} max={100_000} allowDecimal={false} allowNegative={false}
-          value={plan.rate} onChange={(value) => change({ rate: value })} placeholder={t('wizard.schedule.noCap')} dir="ltr" />
-        <Select mt="md" label={t('wizard.schedule.weight')} description={t('wizard.schedule.weightHint')} allowDeselect={false} value={plan.weight} onChange={(value) => value && change({ weight: value })}
-          data={[{ value: '2', label: t('wizard.schedule.low') }, { value: '10', label: t('wizard.schedule.usual') }, { value: '50', label: t('wizard.schedule.urgent') }]} />
-      </Card>
-    </div>
-  );
-}
-

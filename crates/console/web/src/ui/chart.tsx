@@ -8,8 +8,9 @@ import uPlot from 'uplot';
 
 import { format, useFormat } from '../format.ts';
 import { usePreferences } from '../prefs.ts';
+import type { Point } from '../progress.ts';
 
-export function PaceChart({ points, limit, height = 190 }: { points: { at: number; pace: number }[]; limit: number | null; height?: number }) {
+export function PaceChart({ points, limit, height = 190 }: { points: Point[]; limit: number | null; height?: number }) {
   const { t } = useTranslation();
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
@@ -51,9 +52,9 @@ export function PaceChart({ points, limit, height = 190 }: { points: { at: numbe
     plot.current?.setData([
       points.map(({ at }) => at / 1000),
       points.map(({ pace }) => pace),
-      points.map(() => limit),
+      points.map((point) => point.limit),
     ] as uPlot.AlignedData);
-  }, [points, limit, language, digits, region, theme]);
+  }, [points, language, digits, region, theme]);
   const shown = useFormat();
   const last = points.at(-1)?.pace ?? 0;
   const most = Math.max(0, ...points.map(({ pace }) => pace));

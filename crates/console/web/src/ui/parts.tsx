@@ -7,6 +7,7 @@ import { NO_ANSWER, Refusal } from '../api/client.ts';
 import { useFormat } from '../format.ts';
 import * as locale from '../locale.ts';
 import { Icon, type IconName } from './icons.tsx';
+import { Said } from './said.tsx';
 
 export type Tone = 'calm' | 'good' | 'warn' | 'bad' | 'accent';
 
@@ -24,11 +25,6 @@ export function Ident({ children }: { children: ReactNode }) {
 /** A name that people gave: its own letters say which way it runs. */
 export function Name({ children }: { children: ReactNode }) {
   return <bdi className="break">{children}</bdi>;
-}
-
-/** A sentence of the server's. They are English, whatever the reader's language. */
-export function Said({ children }: { children: ReactNode }) {
-  return <span lang="en" dir="auto" className="break">{children}</span>;
 }
 
 export function Num({ children }: { children: number }) {

@@ -10,7 +10,10 @@ import { useFormat } from '../format.ts';
 import { client, useMay } from '../queries.ts';
 import { Confirm, said } from './act.tsx';
 import { Icon } from './icons.tsx';
-import { AsOf, Awaited, Card, Fact, Name, Notice, Num, Said, Scroll, Time } from './parts.tsx';
+import { AsOf, Awaited, Card, Fact, Name, Notice, Num, Scroll, Time } from './parts.tsx';
+import { RemedyFor } from './remedy.tsx';
+import { Said } from './said.tsx';
+import { NextRuns } from './terms.tsx';
 import { useSkipReason } from './words.tsx';
 
 /** Above this many people the number itself must be typed. */
@@ -26,7 +29,7 @@ export function CheckAndLaunch({ campaign, launched }: { campaign: Campaign; lau
   return (
     <Awaited asked={checked} rows={6}>{(preflight) => (
       <>
-        <Verdict preflight={preflight} at={checked.dataUpdatedAt} />
+        <Verdict campaign={campaign} preflight={preflight} at={checked.dataUpdatedAt} />
         <Launch campaign={campaign} preflight={preflight} launched={launched} busy={checked.isFetching} again={() => void checked.refetch()} />
         <p className="tiny dim" style={{ marginBlockStart: 10 }}>{t('preflight.frozen')}</p>
       </>
@@ -34,7 +37,7 @@ export function CheckAndLaunch({ campaign, launched }: { campaign: Campaign; lau
   );
 }
 
-function Verdict({ preflight, at }: { preflight: Preflight; at: number }) {
+function Verdict({ campaign, preflight, at }: { campaign: Campaign; preflight: Preflight; at: number }) {
   const { t } = useTranslation();
   const format = useFormat();
   const why = useSkipReason();
@@ -50,7 +53,10 @@ function Verdict({ preflight, at }: { preflight: Preflight; at: number }) {
         <Fact label={t('preflight.finish')} value={preflight.estimated_finish ? format.time(preflight.estimated_finish, { dateStyle: undefined }) : '—'}
           note={preflight.estimated_finish ? <Time at={preflight.estimated_finish} /> : undefined} />
       </div>
-      {preflight.blockers.map((words) => <Notice key={words} tone="bad"><p className="strong">{t('preflight.blocks')}</p><p><Said>{words}</Said></p></Notice>)}
+      {preflight.binding_limit && (
+        <div style={{ marginBlockEnd: 16 }}><Notice><p><span className="strong">{t('preflight.limit')}</span> <Said>{preflight.binding_limit}</Said></p>{campaign.quiet_hours && <p className="small dim">{t('preflight.quiet', { hours: `\u2066${campaign.quiet_hours.hours}\u2069` })}</p>}</Notice></div>
+      )}
+      {preflight.blockers.map((words) => <Notice key={words} tone="bad"><p className="strong">{t('preflight.blocks')}</p><p><Said>{words}</Said></p><RemedyFor words={words} /></Notice>)}
       <div className="columns even" style={{ marginBlockEnd: 16 }}>
         <Card title={t('preflight.who')} aside={<AsOf at={at} />}>
           <Table>
@@ -82,7 +88,7 @@ function Verdict({ preflight, at }: { preflight: Preflight; at: number }) {
           <p className="tiny dim">{t('preflight.invoice')} <Said>{cost.card}</Said></p>
         </Card>
       </div>
-      {preflight.binding_limit && <p className="small"><span className="dim">{t('preflight.limit')}</span> <Said>{preflight.binding_limit}</Said></p>}
+      {campaign.cron && <Card title={t('terms.recurs')}><NextRuns runs={preflight.next_runs} zone={campaign.timezone} /></Card>}
     </div>
   );
 }
@@ -99,7 +105,8 @@ function Launch({ campaign, preflight, launched, busy, again }: {
   const blocked = blockers.length > 0;
   const unread = warnings.filter((words) => !read.includes(words));
   const typed = eligible > TYPED_ABOVE;
-  const later = campaign.start_at != null && new Date(campaign.start_at).getTime() > Date.now();
+  const recurs = campaign.cron != null;
+  const later = recurs || (campaign.start_at != null && new Date(campaign.start_at).getTime() > Date.now());
   async function launch() {
     const order = { expect_recipients: eligible, yes: warnings.length > 0 };
     try {
@@ -117,6 +124,7 @@ function Launch({ campaign, preflight, launched, busy, again }: {
       {warnings.map((words) => (
         <Notice key={words} tone="warn">
           <p><Said>{words}</Said></p>
+          <RemedyFor words={words} />
           {!blocked && run && (
             <Checkbox mt={8} label={t('preflight.knows')} checked={read.includes(words)}
               onChange={(event) => setRead(event.currentTarget.checked ? [...read, words] : read.filter((each) => each !== words))} />
@@ -134,7 +142,8 @@ function Launch({ campaign, preflight, launched, busy, again }: {
         ask={typed ? { label: t('launch.type', { count: eligible }), hint: t('launch.typeHint', { digits: String(eligible) }) } : undefined}
         mustBe={typed ? String(eligible) : undefined}>
         <p style={{ margin: 0 }}>{t('launch.what', { count: eligible })} <Name>{campaign.name}</Name></p>
-        {later && <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('launch.at')} <Time at={campaign.start_at} /></p>}
+        {later && <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('launch.at')} <Time at={campaign.start_at ?? preflight.next_runs[0]?.at} /></p>}
+        {recurs && <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('launch.again')}</p>}
         {!later && <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('launch.cost', { cost: format.money(preflight.estimated_cost.total, preflight.estimated_cost.currency) })}</p>}
       </Confirm>
     </>

@@ -9,7 +9,7 @@ import { answer, api, type Permission } from '../api/client.ts';
 import { countryName, useFormat } from '../format.ts';
 import { LANGUAGE_NAMES } from '../i18n.ts';
 import { type Language, LANGUAGES, prefer, type Theme, usePreferences } from '../prefs.ts';
-import { may, useDoubtCount, useMay, useMe, useNumbers, useQueue } from '../queries.ts';
+import { may, useDoubtCount, useMay, useMe, useNumbers, useQueue, useReviewCount } from '../queries.ts';
 import { signOut } from '../session.ts';
 import { Confirm, said } from './act.tsx';
 import { Hoopoe, Icon, type IconName } from './icons.tsx';
@@ -33,9 +33,19 @@ const PLACES: { group?: string; places: Place[] }[] = [
     places: [
       { to: '/queue', icon: 'gauge', words: 'queue' },
       { to: '/in-doubt', icon: 'doubt', words: 'doubt', needs: 'look_at_persons' },
+      { to: '/failed', icon: 'warning', words: 'failed' },
+      { to: '/webhooks', icon: 'download', words: 'webhooks', needs: 'look_at_persons' },
     ],
   },
-  { group: 'consent', places: [{ to: '/opt-outs', icon: 'stop', words: 'optouts', needs: 'look_at_persons' }] },
+  {
+    group: 'consent',
+    places: [
+      { to: '/opt-outs', icon: 'stop', words: 'optouts', needs: 'look_at_persons' },
+      { to: '/reviews', icon: 'reply', words: 'reviews', needs: 'look_at_persons' },
+      { to: '/words', icon: 'edit', words: 'phrases' },
+      { to: '/ledger', icon: 'ledger', words: 'ledger', needs: 'audit' },
+    ],
+  },
   {
     group: 'admin',
     places: [
@@ -106,6 +116,7 @@ function NavItem({ to, icon, words }: Place) {
       <Icon name={icon} />
       <span>{t(`nav.${words}`)}</span>
       {words === 'doubt' && <DoubtBadge />}
+      {words === 'reviews' && <ReviewBadge />}
     </Link>
   );
 }
@@ -115,6 +126,12 @@ function DoubtBadge() {
   const format = useFormat();
   if (count === 0) return null;
   return <span className="count state warn">{count >= 1000 ? `${format.number(999)}+` : format.number(count)}</span>;
+}
+
+function ReviewBadge() {
+  const count = useReviewCount().data ?? 0;
+  const format = useFormat();
+  return count === 0 ? null : <span className="count state warn">{count >= 100 ? `${format.number(99)}+` : format.number(count)}</span>;
 }
 
 /** How the business numbers are, in a few words. */

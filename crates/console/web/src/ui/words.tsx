@@ -1,8 +1,9 @@
 // The words for what the API names by a code: states, reasons, Meta's numbers.
 import { useTranslation } from 'react-i18next';
 
-import { Said, State, type Tone } from './parts.tsx';
+import { State, type Tone } from './parts.tsx';
 import type { IconName } from './icons.tsx';
+import { Said } from './said.tsx';
 
 const CAMPAIGN: Record<string, [Tone, IconName]> = {
   draft: ['calm', 'edit'], scheduled: ['accent', 'clock'], running: ['accent', 'send'],
@@ -20,7 +21,8 @@ const TEMPLATE: Record<string, [Tone, IconName]> = {
   DISABLED: ['bad', 'cross'], DELETED: ['calm', 'trash'],
 };
 const IMPORT: Record<string, [Tone, IconName]> = {
-  running: ['accent', 'upload'], done: ['good', 'check'], failed: ['bad', 'warning'],
+  running: ['accent', 'upload'], done: ['good', 'check'], failed: ['bad', 'warning'], interrupted: ['warn', 'warning'],
+  undoing: ['accent', 'back'], undone: ['calm', 'back'],
 };
 
 function useStateOf(kind: string, table: Record<string, [Tone, IconName]>, code: string) {
@@ -58,26 +60,7 @@ export function useStopSource(): (source: string | null | undefined) => string {
   return (source) => (source && i18n.exists(`stopSource.${source}`) ? t(`stopSource.${source}`) : (source ?? ''));
 }
 
-/** Sentences of the server's that are the same each time, and so can be said in the reader's language. */
-const KNOWN: [RegExp, string][] = [
-  [/^nothing is due$/, 'nothingDue'],
-  [/^the lane was just taken$/, 'justTaken'],
-  [/^no worker owns this number/, 'noWorker'],
-  [/^the Graph API fails; one message at a time is tried$/, 'outage'],
-  [/^the Graph API takes long to answer/, 'slowAnswers'],
-  [/^the Graph API answers again; (\d+) per cent/, 'ramp'],
-  [/^Meta said too fast/, 'tooFast'],
-  [/^the database is too slow/, 'slowDatabase'],
-  [/^paused by (.+)$/, 'pausedBy'],
-  [/^cancelled by (.+)$/, 'cancelledBy'],
-];
-
+/** Why something is as it is: a sentence of the server's, or what a person wrote. */
 export function Reason({ words }: { words: string | null | undefined }) {
-  const { t } = useTranslation();
-  if (!words) return null;
-  for (const [pattern, key] of KNOWN) {
-    const found = pattern.exec(words);
-    if (found) return <>{t(`reason.${key}`, { what: found[1] ?? '' })}</>;
-  }
   return <Said>{words}</Said>;
 }

@@ -1,9 +1,10 @@
 use serde_json::{Value, json};
 use store::testing::Database;
-use store::{EXCLUDED_LIST, NO_ADDRESS, OPTED_OUT};
+use store::{EXCLUDED_LIST, FILTERED_OUT, NO_ADDRESS, OPTED_OUT};
 
 use super::*;
-use crate::campaigns::{NewCampaign, create, preflight};
+use crate::campaigns::{CloneOrder, NewCampaign, clone, create, preflight, show};
+use crate::lists::{self, CountOrder};
 use crate::planner;
 use crate::testing::{NOW, TestApp, running_campaign};
 
@@ -164,6 +165,124 @@ store::on_both_databases! {
         let tally = app.store.tally(id).await.unwrap();
         assert_eq!((tally.planned, &tally.skipped_by_reason), (shown.eligible, &expected));
         assert_eq!(app.store.count_anew(id).await.unwrap(), tally);
+    }
+
+    async fn a_filtered_campaign_plans_exactly_whom_count_and_preflight_named(db: Database) {
+        let (app, _) = running_campaign(db).await;
+        join(&app, 21..=6_500, NOW).await;
+        for list in ["more", "out"] {
+            app.store.ensure_list(list, NOW).await.unwrap();
+        }
+        for (list, people) in [("more", "id % 3 = 0"), ("out", "id % 10 = 0")] {
+            app.store.tamper(format!(
+                "INSERT INTO list_members (list_id, contact_id, added_at)
+                 SELECT (SELECT id FROM lists WHERE name = '{list}'), id, 0 FROM contacts WHERE {people}")).await;
+        }
+        app.store.tamper("UPDATE contacts SET attributes = '{\"city\":\"Cairo\"}' WHERE id % 4 <> 0").await;
+        app.store.tamper("UPDATE contacts SET phone = NULL WHERE id % 100 = 1").await;
+        for person in [3, 4, 5, 10] {
+            stop(&app, person).await;
+        }
+        let filter = "city = Cairo and country = US";
+        let lists = json!({"lists": ["people", "more"], "excluded_lists": ["out"], "filter": filter});
+        let order: CountOrder = serde_json::from_value(lists.clone()).unwrap();
+        let count = lists::count(&app, &order).await.unwrap();
+        // Of 6,500 every tenth is excluded; of the others every fourth is elsewhere, and 65 have no number at all.
+        let everybody = (count.people, count.excluded, count.filtered_out, count.suppressed, count.remaining);
+        assert_eq!(everybody, (6_500, 650, 1_300 + 65, 2, 6_500 - 650 - 1_365 - 2), "{count:?}");
+        assert_eq!((count.filter.as_deref(), count.no_address), (Some("\"city\" = \"Cairo\" and country in (\"US\")"), 0));
+        let id = draft(&app, "to some", lists).await;
+        let shown = preflight(&app, id).await.unwrap();
+        assert_eq!(shown.eligible, count.remaining);
+        let expected = [(EXCLUDED_LIST, 650), (FILTERED_OUT, 1_365), (OPTED_OUT, 2)];
+        let expected: std::collections::BTreeMap<_, _> = expected.into_iter().map(|(why, n)| (why.to_owned(), n)).collect();
+        assert_eq!(shown.excluded, expected);
+        launched(&app, id, &expecting(count.remaining)).await.unwrap();
+        while planner::tick(&app.app).await.unwrap() {}
+        let tally = app.store.tally(id).await.unwrap();
+        assert_eq!((tally.planned, &tally.skipped_by_reason, tally.total()), (count.remaining, &expected, 6_500));
+        assert_eq!(app.store.count_anew(id).await.unwrap(), tally);
+        let copy = clone(&app, &Actor::system(), id, &CloneOrder { name: "copy".into() }).await.unwrap();
+        assert_eq!((copy.filter, copy.lists.len(), copy.excluded_lists), (count.filter, 2, vec!["out".to_owned()]));
+        assert_eq!(preflight(&app, copy.id).await.unwrap().eligible, count.remaining);
+    }
+
+    async fn a_preflight_whose_filter_asks_for_history_is_counted_again_once_something_was_sent(db: Database) {
+        let (app, running) = running_campaign(db).await;
+        while planner::tick(&app.app).await.unwrap() {}
+        let id = draft(&app, "the others", json!({"filter": "not messaged within 30 days"})).await;
+        assert_eq!(preflight(&app, id).await.unwrap().eligible, 20);
+        app.store.tamper(format!(
+            "UPDATE sends SET state = 3, claimed_at = {NOW} WHERE campaign_id = {running} AND contact_id <= 5")).await;
+        app.store.heal_tallies(running).await.unwrap();
+        let told = document(launched(&app, id, &LaunchOrder::default()).await);
+        assert_eq!((&told["eligible"], &told["excluded"]), (&json!(15), &json!({FILTERED_OUT: 5})), "{told}");
+        launched(&app, id, &expecting(15)).await.unwrap();
+        // Whoever is written to while it is planned was meant all the same: its moment was before.
+        app.store.tamper(format!(
+            "UPDATE sends SET state = 3, claimed_at = {NOW} + 1 WHERE campaign_id = {running} AND contact_id > 5")).await;
+        while planner::tick(&app.app).await.unwrap() {}
+        assert_eq!(app.store.tally(id).await.unwrap().planned, 15);
+    }
+
+    async fn a_filter_that_cannot_be_is_refused_with_where_and_why(db: Database) {
+        let (app, _) = running_campaign(db).await;
+        let count = async |lists: &[&str], filter: &str| {
+            let lists = lists.iter().map(|list| (*list).to_owned()).collect();
+            lists::count(&app, &CountOrder { lists, excluded_lists: Vec::new(), filter: Some(filter.to_owned()) }).await
+        };
+        for (filter, kind, said) in [
+            ("city = ", FaultKind::Invalid, "at 8: expected a value"),
+            ("city = Cairo Giza", FaultKind::Invalid, "at 14: expected and, or, or the end, found \"Giza\""),
+            ("read campaign autumn", FaultKind::NotFound, "campaign \"autumn\""),
+        ] {
+            let fault = count(&["people"], filter).await.unwrap_err();
+            assert!(fault.kind == kind && fault.detail.contains(said), "{fault:?}");
+        }
+        assert_eq!(count(&["nobody's"], "").await.unwrap_err().kind, FaultKind::NotFound);
+        assert_eq!(count(&[], "").await.unwrap_err().kind, FaultKind::Invalid);
+        app.store.tamper("UPDATE contacts SET attributes = '{\"city\":\"Cairo\"}' WHERE id < 9").await;
+        let misspelt = count(&["people"], "ctiy = Cairo and name is not empty").await.unwrap();
+        assert_eq!(misspelt.warnings, ["None of the first 20 people has a column \"ctiy\"; they have: city."]);
+        let fine = count(&["people"], " ").await.unwrap();
+        assert_eq!((fine.remaining, fine.filter, fine.warnings), (20, None, Vec::new()));
+        let order = json!({"name": "odd", "template": "sale", "language": "en", "lists": ["people"], "numbers": ["1"], "filter": "ctiy = x"});
+        let made = create(&app, &Actor::system(), &serde_json::from_value(order).unwrap()).await.unwrap();
+        assert!(made.note.is_some_and(|note| note.contains("ctiy")) && made.filter.is_some());
+    }
+
+    async fn a_launch_waits_until_an_import_into_its_list_is_undone(db: Database) {
+        let (app, _) = running_campaign(db).await;
+        let id = draft(&app, "spring again", json!({})).await;
+        preflight(&app, id).await.unwrap();
+        app.store.tamper("INSERT INTO imports (id, list_id, list_name, state, actor, opt_in_source, started_at, finished_at)
+                          VALUES (70, 1, 'people', 'done', 'cli:amr', 'shop', 0, 0)").await;
+        app.store.begin_undo(70).await.unwrap();
+        let fault = launched(&app, id, &LaunchOrder::default()).await.unwrap_err();
+        assert!(fault.kind == FaultKind::WrongState && fault.detail.contains("Import 70"), "{fault:?}");
+        // One that starts by itself waits without a word, and starts a moment later.
+        app.store.move_campaign(id, CampaignEvent::Scheduled, None, None, NOW).await.unwrap();
+        planner::tick(&app.app).await.unwrap();
+        assert_eq!(show(&app, id).await.unwrap().state, "scheduled");
+        app.store.give_up_undo(70).await.unwrap();
+        planner::tick(&app.app).await.unwrap();
+        assert_eq!(show(&app, id).await.unwrap().state, "running");
+    }
+
+    async fn an_import_whose_people_were_written_to_is_not_undone_and_the_number_is_told(db: Database) {
+        let (app, _) = running_campaign(db).await;
+        app.store.tamper("INSERT INTO imports (id, list_id, list_name, state, actor, opt_in_source, started_at, finished_at)
+                          VALUES (70, 1, 'people', 'done', 'cli:amr', 'shop', 0, 0)").await;
+        app.store.tamper("UPDATE list_members SET import_id = 70 WHERE contact_id <= 12").await;
+        let planning = crate::imports::undo(&app, 70, &Actor::system()).await.unwrap_err();
+        assert!(planning.detail.contains("spring (its audience is being planned"), "{planning}");
+        while planner::tick(&app.app).await.unwrap() {}
+        let fault = crate::imports::undo(&app, 70, &Actor::system()).await.unwrap_err();
+        assert!(fault.kind == FaultKind::WrongState && fault.detail.contains("spring (written to, or to be written to: 12 of them)"), "{fault}");
+        assert_eq!(app.store.import(70).await.unwrap().unwrap().state, "done", "other imports may begin");
+        app.store.tamper("UPDATE sends SET state = 8").await;
+        let undone = crate::imports::undo(&app, 70, &Actor::system()).await.unwrap();
+        assert_eq!((undone.left_list, undone.removed), (12, 0));
     }
 }
 

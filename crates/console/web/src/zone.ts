@@ -1,0 +1,2 @@
+/** The browser's own time zone, by its name in the tz database. */
+export const OWN_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
