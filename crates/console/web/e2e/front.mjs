@@ -33,6 +33,8 @@ export async function startFront(port) {
       answer.end(readFileSync(join(DIST, small ? `${file}.br` : file)));
     });
     back.on('error', () => answer.destroy());
+    // A caller who goes away ends the request behind it, too.
+    answer.on('close', () => back.destroy());
     asked.pipe(back);
   });
   await new Promise((done) => server.listen(0, '127.0.0.1', done));

@@ -41,7 +41,7 @@ export async function setTheStage(hudhud) {
     return counts.planned + counts.queued + counts.submitting === 0;
   });
   await hudhud.request('POST', '/api/v1/optouts', { person: '+20 100 123 4567', reason: 'asked at the till' });
-  for (const [from, body] of [['+201000000011', 'please no more of these, I asked your colleague already'], ['+201000000012', 'لا أريد عروضًا كل يوم']]) await hudhud.simulated('POST', '/_sim/inbound', { from, act: 'text', text: body });
+  for (const [from, body] of [['+201000000011', 'this is annoying'], ['+201000000012', 'غير مهتم']]) await hudhud.simulated('POST', '/_sim/inbound', { from, act: 'text', text: body });
   await hudhud.request('POST', '/api/v1/words', { phrase: 'basta de promos', means: 'stop' });
   const running = await campaign(hudhud, 'عرض نهاية الأسبوع', { lists: ['معرض القاهرة'], language: 'ar', rate: 4 });
   const paused = await campaign(hudhud, 'Loyalty points reminder', { lists: ['Loyalty club'], rate: 1 });

@@ -57,9 +57,9 @@ export function Board() {
                 <Table>
                   <Table.Caption>{t('board.numbers')}</Table.Caption>
                   <Table.Thead><Table.Tr>
-                    <Table.Th>{t('board.number')}</Table.Th><Table.Th>{t('campaigns.state')}</Table.Th><Table.Th style={{ minInlineSize: 116 }}>{t('board.paceOfLimit')}</Table.Th>
-                    <Table.Th className="num">{t('board.ready')}</Table.Th><Table.Th className="num">{t('board.inFlight')}</Table.Th><Table.Th className="num">{t('board.oldest')}</Table.Th>
-                    <Table.Th style={{ minInlineSize: 120 }}>{t('board.limit')}</Table.Th><Table.Th>{t('board.quality')}</Table.Th><Table.Th><span className="skip">{t('act.acts')}</span></Table.Th>
+                    <Table.Th>{t('board.number')}</Table.Th><Table.Th>{t('campaigns.state')}</Table.Th><Table.Th style={{ minInlineSize: 104 }}>{t('board.paceOfLimit')}</Table.Th>
+                    <Table.Th className="num">{t('board.ready')}</Table.Th><Table.Th className="num">{t('board.oldest')}</Table.Th>
+                    <Table.Th>{t('board.limit')}</Table.Th><Table.Th>{t('board.quality')}</Table.Th><Table.Th><span className="skip">{t('act.acts')}</span></Table.Th>
                   </Table.Tr></Table.Thead>
                   <Table.Tbody>{rows.map((row) => <Row key={row.phone_number_id} row={row} number={byId.get(row.phone_number_id)} />)}</Table.Tbody>
                 </Table>
@@ -86,11 +86,11 @@ function Row({ row, number }: { row: QueueRow; number: BusinessNumber | undefine
   const rate = row.rate ?? null;
   return (
     <Table.Tr>
-      <Table.Td style={{ minInlineSize: 180 }}>
+      <Table.Td style={{ minInlineSize: 160 }}>
         <div className="strong"><Name>{number?.verified_name ?? '—'}</Name></div>
         <div className="small dim">{number ? <Phone number={number.display} raw /> : <Ident>{row.phone_number_id}</Ident>}</div>
       </Table.Td>
-      <Table.Td style={{ minInlineSize: 150 }}>
+      <Table.Td style={{ minInlineSize: 140 }}>
         <LaneState state={row.state} />
         {row.reason && <div className="small dim" style={{ marginBlockStart: 3, maxInlineSize: 300 }}><Reason words={row.reason} /></div>}
       </Table.Td>
@@ -98,8 +98,7 @@ function Row({ row, number }: { row: QueueRow; number: BusinessNumber | undefine
         <div className="small nowrap" style={{ marginBlockEnd: 5 }}><span className="strong"><Num>{row.pace}</Num></span> <span className="dim">/ {rate === null ? t('pace.free') : format.number(rate)}</span></div>
         <Meter parts={[{ share: rate === null ? (row.pace > 0 ? 1 : 0) : row.pace / rate, tone: row.pace > 0 ? undefined : 'soft' }]} label={t('board.paceOf', { name: number?.verified_name ?? row.phone_number_id })} />
       </Table.Td>
-      <Table.Td className="num"><Num>{row.ready}</Num>{row.delayed > 0 && <div className="tiny dim">{t('board.delayedToo', { count: row.delayed })}</div>}</Table.Td>
-      <Table.Td className="num"><Num>{row.in_flight}</Num></Table.Td>
+      <Table.Td className="num"><Num>{row.ready}</Num>{row.delayed > 0 && <div className="tiny dim">{t('board.delayedToo', { count: row.delayed })}</div>}{row.in_flight > 0 && <div className="tiny dim">{t('board.onTheWay', { count: row.in_flight })}</div>}</Table.Td>
       <Table.Td className="num">{row.oldest_seconds > 0 ? format.span(row.oldest_seconds) : '—'}</Table.Td>
       <Table.Td><Reached limit={row.limit} name={number?.verified_name ?? row.phone_number_id} /></Table.Td>
       <Table.Td>{number && <Quality quality={number.quality} />}</Table.Td>
@@ -112,7 +111,7 @@ function Row({ row, number }: { row: QueueRow; number: BusinessNumber | undefine
 function Reached({ limit, name }: { limit: QueueRow['limit']; name: string }) {
   const { t } = useTranslation();
   const format = useFormat();
-  if (limit == null) return <span className="dim small">{t('numbers.unlimited')}</span>;
+  if (limit == null) return <span className="dim small">{t('pace.free')}</span>;
   const share = limit.used / Math.max(1, limit.people);
   return (
     <>

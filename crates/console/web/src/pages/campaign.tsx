@@ -9,11 +9,11 @@ import { useTranslation } from 'react-i18next';
 import { answer, api, type Campaign, download, type QueueRow } from '../api/client.ts';
 import { languageName, useFormat } from '../format.ts';
 import { doneShare, finish, funnel, gone, paces, type Point, type Sample, waiting } from '../progress.ts';
-import { useCampaign, useMay, useNumbers, useQueue } from '../queries.ts';
+import { useCampaign, useCampaigns, useMay, useNumbers, useQueue } from '../queries.ts';
 import { Confirm, said, useAct } from '../ui/act.tsx';
 import { Bubble } from '../ui/bubble.tsx';
 import { Icon } from '../ui/icons.tsx';
-import { AsOf, Awaited, Card, Fact, Ident, Meter, Name, Notice, Num, Page, Phone, ProblemNotice, Time } from '../ui/parts.tsx';
+import { AsOf, Awaited, Card, Fact, Ident, Meter, Name, Notice, Num, Page, Phone, ProblemNotice, Scroll, Time } from '../ui/parts.tsx';
 import { PaceWithTable } from '../ui/pace.tsx';
 import { CheckAndLaunch } from '../ui/preflight.tsx';
 import { TermRows } from '../ui/terms.tsx';
@@ -28,7 +28,7 @@ export function CampaignPage() {
     <Page key={id} title={campaign?.name ?? t('campaign.title')}
       sub={campaign && <span style={{ display: 'flex', flexWrap: 'wrap', gap: '4px 12px', alignItems: 'center' }}><CampaignState state={campaign.state} />{campaign.reason && <Reason words={campaign.reason} />}<AsOf at={asked.dataUpdatedAt} /></span>}
       acts={campaign && <Acts campaign={campaign} />}>
-      <Awaited asked={asked} rows={8}>{(data) => (data.state === 'draft' ? <Draft campaign={data} /> : <Standing campaign={data} at={asked.dataUpdatedAt} />)}</Awaited>
+      <Awaited asked={asked} rows={8}>{(data) => (data.state === 'draft' ? <Draft campaign={data} /> : data.cron || (data.state === 'scheduled' && data.total === 0) ? <Coming campaign={data} /> : <Standing campaign={data} at={asked.dataUpdatedAt} />)}</Awaited>
     </Page>
   );
 }
@@ -52,7 +52,7 @@ function Acts({ campaign }: { campaign: Campaign }) {
   const { state } = campaign;
   return (
     <>
-      {sees && state !== 'draft' && <Button variant="default" loading={save.busy} onClick={() => void save.act()} leftSection={<Icon name="download" size={17} />}>{t('campaign.export')}</Button>}
+      {sees && state !== 'draft' && campaign.total > 0 && <Button variant="default" loading={save.busy} onClick={() => void save.act()} leftSection={<Icon name="download" size={17} />}>{t('campaign.export')}</Button>}
       {drafts && <Button variant="default" onClick={clone.open} leftSection={<Icon name="copy" size={17} />}>{t('campaign.clone')}</Button>}
       {drafts && campaign.counts.failed > 0 && ['finished', 'cancelled', 'running', 'paused'].includes(state) && <Button variant="default" onClick={retry.open} leftSection={<Icon name="refresh" size={17} />}>{t('campaign.retry')}</Button>}
       {run && ['running', 'paused', 'scheduled'].includes(state) && <Button variant="default" onClick={setPace.open} leftSection={<Icon name="gauge" size={17} />}>{t('campaign.setRate')}</Button>}
@@ -147,6 +147,39 @@ function Draft({ campaign }: { campaign: Campaign }) {
     <div className="stack">
       <About campaign={campaign} />
       <CheckAndLaunch campaign={campaign} launched={() => void navigate({ to: '/campaigns/$campaign', params: { campaign: String(campaign.id) } })} />
+    </div>
+  );
+}
+
+/** A campaign that has not begun, or only makes others: when, and what came of its runs. */
+function Coming({ campaign }: { campaign: Campaign }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const runs = (useCampaigns(200).data ?? []).filter(({ parent_id, occurrence }) => parent_id === campaign.id && occurrence);
+  const next = campaign.next_runs[0]?.at ?? campaign.start_at;
+  return (
+    <div className="stack">
+      {next && campaign.state === 'scheduled' && <Notice tone="calm"><p className="strong">{t('campaign.next')} <time dateTime={next}>{format.time(next, { dateStyle: 'full', timeStyle: 'short', ...(campaign.cron && campaign.timezone ? { timeZone: campaign.timezone } : {}) })}</time> · {format.relative(next)}</p><p>{t('campaign.nextWhat')}</p></Notice>}
+      {campaign.cron && (
+        <Card flush title={t('campaign.runs')}>
+          {runs.length === 0 ? <p className="dim" style={{ margin: 0, padding: '0 20px 18px' }}>{t('campaign.noRuns')}</p> : (
+            <Scroll label={t('campaign.runs')}>
+              <Table>
+                <Table.Caption>{t('campaign.runs')}</Table.Caption>
+                <Table.Thead><Table.Tr><Table.Th>{t('terms.runOf')}</Table.Th><Table.Th>{t('campaigns.state')}</Table.Th><Table.Th className="num">{t('campaigns.people')}</Table.Th><Table.Th className="num">{t('count.delivered')}</Table.Th><Table.Th className="num">{t('count.failed')}</Table.Th></Table.Tr></Table.Thead>
+                <Table.Tbody>{runs.map((run) => (
+                  <Table.Tr key={run.id}>
+                    <Table.Td><Link className="plain" to="/campaigns/$campaign" params={{ campaign: String(run.id) }}><Time at={run.occurrence} /></Link></Table.Td>
+                    <Table.Td><CampaignState state={run.state} />{run.reason && <div className="tiny dim"><Reason words={run.reason} /></div>}</Table.Td>
+                    <Table.Td className="num"><Num>{run.total}</Num></Table.Td><Table.Td className="num"><Num>{run.counts.delivered + run.counts.read}</Num></Table.Td><Table.Td className="num"><Num>{run.counts.failed}</Num></Table.Td>
+                  </Table.Tr>
+                ))}</Table.Tbody>
+              </Table>
+            </Scroll>
+          )}
+        </Card>
+      )}
+      <About campaign={campaign} />
     </div>
   );
 }
@@ -331,6 +364,7 @@ function About({ campaign }: { campaign: Campaign }) {
           <dt>{t('campaign.template')}</dt><dd><Ident>{campaign.template}</Ident> · {languageName(campaign.language)}</dd>
           <dt>{t('campaign.lists')}</dt><dd>{campaign.lists.map((name, place) => <span key={name}>{place > 0 && ' · '}<Name>{name}</Name></span>)}</dd>
           {campaign.excluded_lists.length > 0 && <><dt>{t('campaign.excluded')}</dt><dd>{campaign.excluded_lists.map((name, place) => <span key={name}>{place > 0 && ' · '}<Name>{name}</Name></span>)}</dd></>}
+          {campaign.filter && <><dt>{t('audience.which')}</dt><dd><Ident>{campaign.filter}</Ident></dd></>}
           <dt>{t('campaign.numbers')}</dt>
           <dd>{campaign.numbers.map((id) => { const number = numbers.find(({ phone_number_id }) => phone_number_id === id); return <div key={id}>{number ? <><Name>{number.verified_name}</Name> <span className="dim"><Phone number={number.display} raw /></span></> : <Ident>{id}</Ident>}</div>; })}</dd>
           <dt>{t('campaign.cap')}</dt><dd>{campaign.rate == null ? t('campaign.noCap') : t('pace.perSecond', { pace: format.number(campaign.rate) })}</dd>

@@ -16,7 +16,7 @@ import { UndoImport } from '../ui/imports.tsx';
 import { LinkButton } from '../ui/link.tsx';
 import { Matching } from '../ui/matching.tsx';
 import { Outcome } from '../ui/outcome.tsx';
-import { Card, Meter, Name, Notice, Num, Page, ProblemNotice, Time } from '../ui/parts.tsx';
+import { Card, FileName, Meter, Name, Notice, Num, Page, ProblemNotice, Time } from '../ui/parts.tsx';
 import { begin, forget, type Running, useRunning } from '../uploading.ts';
 import { OWN_ZONE } from '../zone.ts';
 
@@ -90,7 +90,7 @@ function Choosing({ before, take }: { before: ImportRecord | undefined; take: (f
   }
   return (
     <Card>
-      {before && <div style={{ marginBlockEnd: 16 }}><Notice><p className="strong">{t('import.again.title')} <Name>{before.file_name}</Name></p><p>{t('import.again.what')}</p></Notice></div>}
+      {before && <div style={{ marginBlockEnd: 16 }}><Notice><p className="strong">{t('import.again.title')} <FileName>{before.file_name}</FileName></p><p>{t('import.again.what')}</p></Notice></div>}
       <div className={over ? 'drop over' : 'drop'} onDragOver={(event) => { event.preventDefault(); setOver(true); }} onDragLeave={() => setOver(false)} onDrop={drop}>
         <span className="dim"><Icon name="upload" size={34} /></span>
         <p className="strong">{t('import.file.drop')}</p>
@@ -152,7 +152,7 @@ function Under({ running, back }: { running: Running; back: () => void }) {
   return (
     <>
       {running.error == null && (
-        <Card title={<Name>{running.file.name}</Name>}>
+        <Card title={<FileName>{running.file.name}</FileName>}>
           <p className="strong" style={{ marginBlockStart: 0 }}>{t(running.share < 1 ? 'import.check.sending' : 'import.check.importing')}</p>
           <Meter parts={[{ share: Math.max(0.02, running.share) }]} label={t('import.check.sent')} />
           <p className="small" style={{ marginBlockEnd: 0 }}>{format.percent(running.share)} · {format.bytes(running.share * running.file.size)}{record && <> · {t('import.under.rows', { count: record.rows })}</>}</p>

@@ -68,7 +68,7 @@ function Event({ event }: { event: WebhookEvent }) {
       <Table.Td className="small nowrap"><Time at={event.received_at} withSeconds /></Table.Td>
       <Table.Td className="small"><Name>{event.account}</Name></Table.Td>
       <Table.Td><State tone={tone} icon={icon}>{t(`webhooks.state.${event.state}`, { defaultValue: event.state })}</State></Table.Td>
-      <Table.Td className="small">{took === null ? '—' : format.span(took)}</Table.Td>
+      <Table.Td className="small">{took === null ? '—' : took < 1 ? t('webhooks.atOnce') : format.span(took)}</Table.Td>
       <Table.Td className="small" style={{ minInlineSize: 220 }}>
         {event.error ? <Said>{event.error}</Said> : <span className="dim">{t('webhooks.notKept')}</span>}
         {event.body && <details><summary>{t('webhooks.show')}</summary><pre className="raw" dir="ltr">{event.body}</pre></details>}

@@ -1,23 +1,23 @@
 // A new campaign in four steps: what, to whom, when, and the check before it goes. The draft is made when the check is
 // asked for; going back and changing something makes it anew.
-import { Button, Checkbox, Code, Radio, Select, Stepper, TextInput } from '@mantine/core';
+import { Button, Code, Radio, Select, Stepper, TextInput } from '@mantine/core';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { answer, api, type BusinessNumber, type Campaign, type List, type NewCampaign, type Template } from '../api/client.ts';
-import { languageName, useFormat } from '../format.ts';
+import { languageName } from '../format.ts';
 import { useLists, useNumbers, useTemplates } from '../queries.ts';
 import { columnsOf, examplesOf, offersAWayOut } from '../template.ts';
 import { asked as askedTerms, type Choice, flaws, USUAL_RHYTHM } from '../terms.ts';
 import { useAct } from '../ui/act.tsx';
+import { Audience, filterOf, type Some } from '../ui/audience.tsx';
 import { Bubble } from '../ui/bubble.tsx';
 import { Icon } from '../ui/icons.tsx';
-import { Awaited, Card, Empty, Ident, Name, Notice, Page, Phone, ProblemNotice } from '../ui/parts.tsx';
+import { Awaited, Card, Empty, Ident, Notice, Page, ProblemNotice } from '../ui/parts.tsx';
 import { LinkButton } from '../ui/link.tsx';
 import { CheckAndLaunch } from '../ui/preflight.tsx';
 import { type Pace, Schedule } from '../ui/schedule.tsx';
-import { Quality } from '../ui/words.tsx';
 import { OWN_ZONE } from '../zone.ts';
 
 interface Plan {
@@ -26,6 +26,7 @@ interface Plan {
   params: Record<string, string>;
   lists: string[];
   excluded: string[];
+  some: Some;
   numbers: string[];
   terms: Choice;
   pace: Pace;
@@ -67,7 +68,7 @@ function Steps({ templates, lists, numbers }: { templates: Template[]; lists: Li
   const [plan, setPlan] = useState<Plan>(() => {
     const wanted = templates.find(({ name, language }) => name === asked.template && language === asked.language);
     return {
-      name: '', template: wanted ? keyOf(wanted) : null, params: wanted ? suggested(wanted) : {}, lists: asked.list ? [asked.list] : [], excluded: [],
+      name: '', template: wanted ? keyOf(wanted) : null, params: wanted ? suggested(wanted) : {}, lists: asked.list ? [asked.list] : [], excluded: [], some: { rested: '', never: false, text: '' },
       numbers: [], pace: { rate: '', weight: '10' },
       terms: { when: 'now', at: '', rhythm: USUAL_RHYTHM, zone: OWN_ZONE, guard: '', latest: '', quiet: false, from: '21:00', to: '09:00', over: '', unit: 'h', until: '' },
     };
@@ -85,9 +86,10 @@ function Steps({ templates, lists, numbers }: { templates: Template[]; lists: Li
   const { act: makeDraft, busy, error, forget } = useAct(async () => {
     if (draft) await answer(api.DELETE('/api/v1/campaigns/{campaign}', { params: { path: { campaign: String(draft.id) } } }));
     setDraft(null);
+    const filter = filterOf(plan.some);
     const body: NewCampaign = {
       name: plan.name.trim(), template: template?.name ?? '', language: template?.language ?? '', lists: plan.lists, excluded_lists: plan.excluded,
-      numbers: chosen, params: plan.params, weight: Number(plan.pace.weight),
+      numbers: chosen, params: plan.params, weight: Number(plan.pace.weight), ...(filter !== null && { filter }),
       ...(plan.pace.rate !== '' && { rate: Number(plan.pace.rate) }),
       ...askedTerms(plan.terms),
     };
@@ -108,7 +110,7 @@ function Steps({ templates, lists, numbers }: { templates: Template[]; lists: Li
       </Stepper>
       <div ref={heading} tabIndex={-1} style={{ outline: 'none' }} role="group" aria-label={t('wizard.step', { step: step + 1, of: 4 })}>
         {step === 0 && <What plan={plan} change={change} templates={templates} template={template} />}
-        {step === 1 && <Whom plan={plan} change={change} lists={lists} numbers={own} chosen={chosen} />}
+        {step === 1 && <Audience plan={plan} change={change} lists={lists} numbers={own} chosen={chosen} />}
         {step === 2 && <Schedule choice={plan.terms} pace={plan.pace} change={(part) => setPlan((before) => ({ ...before, terms: { ...before.terms, ...part } }))} setPace={(part) => setPlan((before) => ({ ...before, pace: { ...before.pace, ...part } }))} numbers={own.filter(({ phone_number_id }) => chosen.includes(phone_number_id))} />}
         {step === 3 && draft && <CheckAndLaunch campaign={draft} launched={() => void navigate({ to: '/campaigns/$campaign', params: { campaign: String(draft.id) } })} />}
       </div>
@@ -195,52 +197,6 @@ function What({ plan, change, templates, template }: {
             )}
           </>
         ) : <p className="dim" style={{ margin: 0 }}>{t('bubble.choose')}</p>}
-      </Card>
-    </div>
-  );
-}
-
-function Whom({ plan, change, lists, numbers, chosen }: {
-  plan: Plan; change: (part: Partial<Plan>) => void; lists: List[]; numbers: BusinessNumber[]; chosen: string[];
-}) {
-  const { t } = useTranslation();
-  const format = useFormat();
-  const reach = lists.filter(({ name }) => plan.lists.includes(name)).reduce((sum, { members, suppressed }) => sum + members - suppressed, 0);
-  const toggle = (all: string[], one: string, on: boolean) => (on ? [...all, one] : all.filter((each) => each !== one));
-  return (
-    <div className="columns even">
-      <Card title={t('wizard.audience.lists')} aside={plan.lists.length > 0 ? <span className="small dim">{t('wizard.audience.upTo', { count: reach })}</span> : undefined}>
-        <p className="small dim" style={{ marginBlockStart: 0 }}>{t('wizard.audience.once')}</p>
-        {lists.map((list) => {
-          const out = plan.excluded.includes(list.name);
-          const inside = plan.lists.includes(list.name);
-          return (
-            <div className="choice" key={list.id}>
-              <div className="about">
-                <Checkbox checked={inside} disabled={out} label={<Name>{list.name}</Name>} onChange={(event) => change({ lists: toggle(plan.lists, list.name, event.currentTarget.checked) })} />
-                <div className="small dim" style={{ marginInlineStart: 32 }}>{t('lists.reach', { reach: format.number(list.members - list.suppressed), all: format.number(list.members) })}</div>
-              </div>
-              {!inside && <Checkbox checked={out} label={t('wizard.audience.exclude')} aria-label={`${t('wizard.audience.exclude')}: ${list.name}`} onChange={(event) => change({ excluded: toggle(plan.excluded, list.name, event.currentTarget.checked) })} />}
-            </div>
-          );
-        })}
-      </Card>
-      <Card title={t('wizard.audience.numbers')}>
-        <p className="small dim" style={{ marginBlockStart: 0 }}>{t('wizard.audience.numbersHint')}</p>
-        {numbers.map((number) => (
-          <div className="choice" key={number.id}>
-            <div className="about">
-              <Checkbox checked={chosen.includes(number.phone_number_id)} label={<><Name>{number.verified_name}</Name> <span className="dim"><Phone number={number.display} raw /></span></>}
-                onChange={(event) => change({ numbers: toggle(chosen, number.phone_number_id, event.currentTarget.checked) })} />
-              <div className="small dim" style={{ marginInlineStart: 32, display: 'flex', flexWrap: 'wrap', gap: '2px 12px' }}>
-                <span>{number.rate == null ? t('pace.noLimit') : t('pace.perSecond', { pace: format.number(number.rate) })}</span>
-                {number.messaging_limit && <span>{/^\d+$/.test(number.messaging_limit) ? t('numbers.limit', { count: Number(number.messaging_limit) }) : t('numbers.unlimited')}</span>}
-                {number.paused_reason && <span style={{ color: 'var(--warn)' }}>{t('laneState.paused')}</span>}
-              </div>
-            </div>
-            <Quality quality={number.quality} />
-          </div>
-        ))}
       </Card>
     </div>
   );

@@ -10,6 +10,18 @@ import { format, useFormat } from '../format.ts';
 import { usePreferences } from '../prefs.ts';
 import type { Point } from '../progress.ts';
 
+/** Whether the limit is on the chart: not where the pace is so far below it that it could not be seen. */
+export function showsLimit(points: Point[], limit: number | null): boolean {
+  return limit !== null && limit <= Math.max(1, ...points.map(({ pace }) => pace)) * 5;
+}
+
+/** The top of the chart: the limit where it is shown. */
+function top(paces: number[], limits: (number | null)[]): number {
+  const most = Math.max(1, ...paces);
+  const limit = Math.max(0, ...limits.map((each) => each ?? 0));
+  return (limit <= most * 5 ? Math.max(most, limit) : most * 1.6) * 1.15;
+}
+
 export function PaceChart({ points, limit, height = 190 }: { points: Point[]; limit: number | null; height?: number }) {
   const { t } = useTranslation();
   const box = useRef<HTMLDivElement>(null);
@@ -28,7 +40,7 @@ export function PaceChart({ points, limit, height = 190 }: { points: Point[]; li
     };
     const chart = new uPlot({
       width: place.clientWidth, height, cursor: { show: false }, legend: { show: false },
-      scales: { x: { time: true }, y: { range: (_, __, most) => [0, Math.max(1, most * 1.15)] } },
+      scales: { x: { time: true }, y: { range: (plot) => [0, top(plot.data[1] as number[], plot.data[2] as (number | null)[])] } },
       axes: [
         { ...axis, size: 30, incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600], values: (_, marks) => marks.map((mark) => format.clock(mark * 1000)), space: 110 },
         { ...axis, side: language === 'ar' ? 1 : 3, size: 46, values: (_, marks) => marks.map((mark) => format.number(mark)), space: 34 },

@@ -10,7 +10,7 @@ import { useRunning } from '../uploading.ts';
 import { Confirm, said, useAct } from './act.tsx';
 import { Icon } from './icons.tsx';
 import { LinkButton } from './link.tsx';
-import { Card, Name, Notice, Num, ProblemNotice, Scroll, Time } from './parts.tsx';
+import { Card, FileName, Name, Notice, Num, ProblemNotice, Scroll, Time } from './parts.tsx';
 import { Said } from './said.tsx';
 import { ImportState } from './words.tsx';
 
@@ -27,13 +27,15 @@ export function Imports() {
   const fetching = useAct((id: number) => download(`/api/v1/imports/${id}/rejects`, `import-${id}-rejects.csv`));
   const rows = pages.data?.pages.flatMap(({ items }) => items) ?? [];
   if (rows.length === 0) return null;
-  const broken = rows.find((each) => each.state === 'interrupted');
+  // One that broke off, unless its file was imported again since. The newest rows come first.
+  const broken = rows.find((each, place) => (each.state === 'interrupted' || (each.state === 'failed' && each.rows > 0))
+    && !rows.slice(0, place).some((later) => later.list === each.list && later.file_name === each.file_name));
   return (
     <div className="stack" style={{ marginBlockStart: 16 }}>
-      {running && running.summary === null && running.error == null && <Notice><p className="strong">{t('import.check.importing')} <Name>{running.file.name}</Name></p><p><LinkButton size="xs" variant="default" to="/lists/import">{t('act.look')}</LinkButton></p></Notice>}
+      {running && running.summary === null && running.error == null && <Notice><p className="strong">{t('import.check.importing')} <FileName>{running.file.name}</FileName></p><p><LinkButton size="xs" variant="default" to="/lists/import">{t('act.look')}</LinkButton></p></Notice>}
       {broken && (
         <Notice tone="warn">
-          <p className="strong">{t('imports.interrupted')} <Name>{broken.file_name}</Name></p>
+          <p className="strong">{t('imports.interrupted')} <FileName>{broken.file_name}</FileName></p>
           <p>{t('imports.interruptedWhat', { count: broken.accepted })}</p>
           <p style={{ marginBlockStart: 8 }}><LinkButton size="xs" variant="default" to="/lists/import" search={{ again: String(broken.import_id) }}>{t('imports.again')}</LinkButton></p>
         </Notice>
@@ -60,7 +62,7 @@ function Row({ record, busy, fetch }: { record: ImportRecord; busy: boolean; fet
   const id = record.import_id;
   return (
     <Table.Tr>
-      <Table.Td style={{ maxInlineSize: 260 }}><Name>{record.file_name || '—'}</Name><div className="tiny dim"><Name>{record.opt_in_source}</Name></div></Table.Td>
+      <Table.Td style={{ maxInlineSize: 260 }}><FileName>{record.file_name || '—'}</FileName><div className="tiny dim"><Name>{record.opt_in_source}</Name></div></Table.Td>
       <Table.Td><Name>{record.list}</Name></Table.Td>
       <Table.Td style={{ maxInlineSize: 260 }}>
         <ImportState state={record.state} />

@@ -9,7 +9,7 @@ import { usePreferences } from '../prefs.ts';
 import { useLists } from '../queries.ts';
 import { dayOf } from '../workbook.ts';
 import { Icon } from './icons.tsx';
-import { Card, Name, Notice, Scroll } from './parts.tsx';
+import { Card, Cell, FileName, Name, Notice, Scroll } from './parts.tsx';
 
 const COUNTRIES = ['EG', 'SA', 'AE', 'KW', 'QA', 'BH', 'OM', 'JO', 'LB', 'IQ', 'MA', 'DZ', 'TN', 'LY', 'SD', 'YE', 'PS', 'SY', 'ES', 'MX', 'AR', 'CO', 'CL', 'PE', 'EC', 'UY', 'BR', 'PT', 'US', 'CA', 'GB', 'IE', 'FR', 'DE', 'IT', 'NL', 'TR', 'IN', 'ID', 'PK', 'NG', 'KE', 'ZA'];
 const SIGNS: Record<Delimiter, string> = { ',': 'comma', ';': 'semicolon', '\t': 'tab', '|': 'pipe' };
@@ -21,7 +21,7 @@ export function Matching({ choice, set, back, next }: { choice: Choice; set: (ch
   const today = new Date().toISOString().slice(0, 10);
   return (
     <>
-      <Card title={<><Name>{choice.file.name}</Name> <span className="dim small">{format.bytes(choice.file.size)}</span></>}>
+      <Card title={<><FileName>{choice.file.name}</FileName> <span className="dim small">{format.bytes(choice.file.size)}</span></>}>
         {choice.kind === 'blind' || choice.header.length === 0
           ? <Notice><p className="strong">{t('import.match.blind')}</p><p>{t('import.match.blindWhat')}</p></Notice>
           : <Sample choice={choice} change={change} />}
@@ -72,7 +72,7 @@ function Sample({ choice, change }: Part) {
           </Table.Thead>
           <Table.Tbody>
             {rows.slice(0, 5).map((row, place) => (
-              <Table.Tr key={place}>{header.map((column, at) => column.trim() !== '' && <Table.Td key={column} className="small" style={{ maxInlineSize: 260 }}>{fieldOf(column) === 'phone' ? <bdi dir="ltr">{row[at]}</bdi> : <Name>{shown(row[at] ?? '', column)}</Name>}</Table.Td>)}</Table.Tr>
+              <Table.Tr key={place}>{header.map((column, at) => column.trim() !== '' && <Table.Td key={column} className="small" style={{ maxInlineSize: 260 }}><Cell>{shown(row[at] ?? '', column)}</Cell></Table.Td>)}</Table.Tr>
             ))}
           </Table.Tbody>
         </Table>

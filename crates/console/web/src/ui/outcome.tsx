@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next';
 
 import type { ImportSummary } from '../api/client.ts';
 import { FIELDS } from '../csv.ts';
-import { Card, Fact, Ident, Name, Notice, Num, Scroll, Time } from './parts.tsx';
+import { Card, Cell, Fact, Ident, Name, Notice, Num, Scroll, Time } from './parts.tsx';
 import { Said } from './said.tsx';
 
 export function Outcome({ summary, dry }: { summary: ImportSummary; dry?: boolean }) {
@@ -65,7 +65,7 @@ function Rejects({ summary }: { summary: ImportSummary }) {
           <Table.Tbody>
             {rejects.slice(0, all ? 50 : 10).map((row) => (
               // Reasons come in the language that was asked for.
-              <Table.Tr key={row.line}><Table.Td className="num"><Num>{row.line}</Num></Table.Td><Table.Td><Name>{row.column}</Name></Table.Td><Table.Td><bdi dir="ltr" className="mono nowrap">{row.value}</bdi></Table.Td><Table.Td className="small" style={{ minInlineSize: 260 }}>{row.reason.replace(/ \(--\w+\)/g, '')}</Table.Td></Table.Tr>
+              <Table.Tr key={row.line}><Table.Td className="num"><Num>{row.line}</Num></Table.Td><Table.Td><Name>{row.column}</Name></Table.Td><Table.Td><span className="mono"><Cell>{row.value}</Cell></span></Table.Td><Table.Td className="small" style={{ minInlineSize: 260 }}><div className="sentence">{row.reason.replace(/ \(--\w+\)/g, '')}</div></Table.Td></Table.Tr>
             ))}
           </Table.Tbody>
         </Table>

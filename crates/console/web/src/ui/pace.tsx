@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next';
 
 import { useFormat } from '../format.ts';
 import type { Point } from '../progress.ts';
-import { PaceChart } from './chart.tsx';
+import { PaceChart, showsLimit } from './chart.tsx';
 import { Scroll } from './parts.tsx';
 
 /** As many figures as stand beside the chart without more room. */
@@ -18,7 +18,7 @@ export function PaceWithTable({ points, limit }: { points: Point[]; limit: numbe
     <div className="columns charted">
       <div>
         <PaceChart points={points} limit={limit} />
-        <p className="tiny dim" style={{ marginBlockEnd: 0 }}>{limit === null ? t('pace.noLimit') : t('pace.dashed', { limit: format.number(limit, { maximumFractionDigits: 2 }) })}</p>
+        <p className="tiny dim" style={{ marginBlockEnd: 0 }}>{limit === null ? t('pace.noLimit') : t(showsLimit(points, limit) ? 'pace.dashed' : 'pace.above', { limit: format.number(limit, { maximumFractionDigits: 2 }) })}</p>
       </div>
       <Scroll label={t('pace.title')}>
         <Table verticalSpacing={4}>

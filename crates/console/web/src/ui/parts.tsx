@@ -27,6 +27,17 @@ export function Name({ children }: { children: ReactNode }) {
   return <bdi className="break">{children}</bdi>;
 }
 
+/** A cell of a file as it stands there. Digits of any script run from left to right where there are no letters. */
+export function Cell({ children }: { children: string }) {
+  const digits = !/\p{L}/u.test(children);
+  return <bdi dir={digits ? 'ltr' : 'auto'} style={digits ? { unicodeBidi: 'isolate-override' } : undefined}>{children}</bdi>;
+}
+
+/** The name of a file: its ending stays behind it, whatever its letters. */
+export function FileName({ children }: { children: ReactNode }) {
+  return <bdi dir="ltr" className="break">{children}</bdi>;
+}
+
 export function Num({ children }: { children: number }) {
   return <>{useFormat().number(children)}</>;
 }

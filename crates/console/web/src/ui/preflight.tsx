@@ -77,7 +77,7 @@ function Verdict({ campaign, preflight, at }: { campaign: Campaign; preflight: P
                 <Table.Thead><Table.Tr><Table.Th>{t('preflight.market')}</Table.Th><Table.Th className="num">{t('campaigns.people')}</Table.Th><Table.Th className="num">{t('preflight.rate')}</Table.Th><Table.Th className="num">{t('preflight.sum')}</Table.Th></Table.Tr></Table.Thead>
                 <Table.Tbody>
                   {cost.by_market.map((market) => (
-                    <Table.Tr key={market.market}><Table.Th scope="row"><bdi>{market.market}</bdi></Table.Th><Table.Td className="num"><Num>{market.recipients}</Num></Table.Td>
+                    <Table.Tr key={market.market}><Table.Th scope="row"><Said>{market.market}</Said></Table.Th><Table.Td className="num"><Num>{market.recipients}</Num></Table.Td>
                       <Table.Td className="num">{format.number(market.rate, { minimumFractionDigits: 4 })}</Table.Td><Table.Td className="num">{format.number(market.total, { minimumFractionDigits: 2, maximumFractionDigits: 2 })}</Table.Td></Table.Tr>
                   ))}
                   <Table.Tr className="total"><Table.Th scope="row">{t('preflight.total')}</Table.Th><Table.Td className="num"><Num>{eligible}</Num></Table.Td><Table.Td /><Table.Td className="num">{format.money(cost.total, cost.currency)}</Table.Td></Table.Tr>

@@ -112,7 +112,7 @@ function Again({ choice, change }: Part) {
 function ZoneField({ label, description, value, change }: { label: string; description?: string; value: string; change: (zone: string) => void }) {
   const { t } = useTranslation();
   const zones = useMemo(() => [...new Set([OWN_ZONE, ...Intl.supportedValuesOf('timeZone')])], []);
-  return <Select mt="sm" label={label} description={description} searchable limit={60} allowDeselect={false} value={value} onChange={(zone) => zone && change(zone)} data={zones} nothingFoundMessage={t('campaigns.noMatch')} styles={{ input: { direction: 'ltr', textAlign: 'start' } }} />;
+  return <Select mt="sm" label={label} description={description} searchable limit={60} allowDeselect={false} value={value} onChange={(zone) => zone && change(zone)} data={zones} nothingFoundMessage={t('campaigns.noMatch')} />;
 }
 
 function End({ choice, change }: Part) {
