@@ -16,6 +16,7 @@ pub mod clock;
 pub mod consequences;
 pub mod disclosures;
 pub mod evidence;
+pub mod exclusions;
 pub mod fault;
 pub mod feeder;
 pub mod high_water;

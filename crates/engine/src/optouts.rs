@@ -112,6 +112,17 @@ pub async fn check(app: &App, person: &str) -> Result<OptOutView> {
     Ok(view(person.shown(), found))
 }
 
+/// As [`check`], for somebody who asks: the look is recorded.
+///
+/// # Errors
+/// As [`check`].
+pub async fn look_up(app: &App, actor: &Actor, person: &str) -> Result<OptOutView> {
+    let parsed = Person::parse(person)?;
+    let people = app.store.people_named(parsed.key(), parsed.user_id()).await?;
+    crate::disclosures::note(app, actor, "check", people.first().copied(), "").await?;
+    check(app, person).await
+}
+
 /// Suppresses a person by hand. On return no send to them begins any more.
 ///
 /// # Errors

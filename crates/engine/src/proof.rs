@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use crate::ledger::heads::HeadView;
 
 pub use gather::prove;
-pub(crate) use gather::said_in;
+pub(crate) use gather::{said_in, why_after_stop};
 pub use verify::{ProofCheck, verify};
 pub use words::Language;
 

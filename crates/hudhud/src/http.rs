@@ -26,6 +26,7 @@ mod queue;
 mod reviews;
 mod routes;
 mod sends;
+mod streamed;
 mod surround;
 mod templates;
 #[cfg(test)]
@@ -124,6 +125,7 @@ fn described() -> OpenApiRouter<Api> {
         // After the rest: a layer covers what is there already.
         .layer(DefaultBodyLimit::max(idempotency::JSON_LIMIT))
         .routes(paths!(imports::create))
+        .routes(paths!(optouts::import))
         .layer(DefaultBodyLimit::disable())
         .merge(webhook_routes())
 }

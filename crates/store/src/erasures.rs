@@ -20,6 +20,9 @@ const FILLING: &str = "scrubbing";
 const PAGES: i64 = 500;
 /// Entries of the ledger looked through at once.
 const ENTRIES: i64 = 5_000;
+/// How often the log is tried to be emptied, and the pause before the next try.
+const TRIES: usize = 20;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(25);
 /// Late-comers are looked for so long after an erasure: Meta repeats webhooks for seven days. Milliseconds.
 const LATE: i64 = 31 * 24 * 3_600_000;
 
@@ -208,8 +211,17 @@ impl Store {
             if rebuild {
                 sqlx::query("VACUUM").execute(&mut *connection).await?;
             }
-            let (busy, _, _): (i64, i64, i64) =
-                sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await?;
+            let mut busy = 1_i64;
+            // Whoever reads just now, or copies the log back, is soon done.
+            for _ in 0..TRIES {
+                (busy, _, _) = sqlx::query_as::<_, (i64, i64, i64)>("PRAGMA wal_checkpoint(TRUNCATE)")
+                    .fetch_one(&mut *connection)
+                    .await?;
+                if busy == 0 {
+                    break;
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
             let (_, _, file): (i64, String, String) =
                 sqlx::query_as("PRAGMA database_list").fetch_one(&mut *connection).await?;
             drop(connection);

@@ -21,6 +21,7 @@ mod disclosures;
 mod doubts;
 mod erasures;
 mod error;
+mod exclusions;
 mod filters;
 #[cfg(test)]
 mod fixture;
@@ -71,6 +72,7 @@ pub use disclosures::{DisclosureRow, NewDisclosure};
 pub use doubts::{Doubt, DoubtFilter, DoubtPlace, Orphan};
 pub use erasures::{Erased, Erasure, ErasureRow, Scrubbed};
 pub use error::{Error, Result};
+pub use exclusions::{AfterStopRow, ExclusionRow};
 pub use idempotency::{Begun, KeyedRequest};
 pub use import_chunks::{Arriving, Chunk, ChunkEnd, ConsentText, ImportTarget, NewEvidence};
 pub use import_undo::{CampaignUse, EvidenceRow, ImportUses, UndoBegun, Undone};

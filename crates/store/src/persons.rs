@@ -118,11 +118,13 @@ impl std::fmt::Debug for ChangeRow {
     }
 }
 
-/// Whoever bears a number's key, a user id, or what stands for either of them since an erasure. Spelt out, since PostgreSQL
-/// may take `kind IN (2, 3)` for the key and go through all names of these kinds.
+/// Whoever bears a number's key, a user id, or what stands for either of them since an erasure. Each name by an equality
+/// of its own: given a choice of values, PostgreSQL looks through all names of a kind.
 pub(crate) const NAMED: &str = "SELECT id FROM contacts WHERE phone_key IN ($1, $3)
-     UNION SELECT contact_id FROM identities WHERE (kind = 2 AND value = $2) OR (kind = 3 AND value = $2) OR (kind = 2 AND value = $4)
-         OR (kind = 3 AND value = $4) OR (kind = 2 AND value = $5) OR (kind = 3 AND value = $5) ORDER BY 1";
+     UNION SELECT contact_id FROM identities WHERE kind = 2 AND value = $2
+     UNION SELECT contact_id FROM identities WHERE kind = 2 AND value = $4
+     UNION SELECT contact_id FROM identities WHERE kind = 3 AND value = $2
+     UNION SELECT contact_id FROM identities WHERE kind = 3 AND value = $5 ORDER BY 1";
 
 impl Store {
     /// The rows of whoever bears this number (its canonical key) or user id, in ascending order.

@@ -90,7 +90,8 @@ async fn people_of(store: &Store, tx: &mut Link, stop: &Stop) -> Result<(Vec<i64
     for (kind, value) in names_in(stop) {
         let blind = store.blind.get().map(|blind| blind.name(kind, value));
         people.extend(on!(tx, c => sqlx::query_scalar::<_, i64>(
-            "SELECT contact_id FROM identities WHERE kind = $1 AND value IN ($2, $3)")
+            "SELECT contact_id FROM identities WHERE kind = $1 AND value = $2
+             UNION SELECT contact_id FROM identities WHERE kind = $1 AND value = $3")
             .bind(kind).bind(value).bind(blind).fetch_all(c).await)?);
     }
     if let Some(wamid) = &stop.quoted_wamid {
@@ -269,8 +270,10 @@ impl Store {
             "SELECT p.contact_id, c.phone, p.scope, p.since, p.source, p.campaign_id, p.evidence_id
              FROM suppressions p JOIN contacts c ON c.id = p.contact_id
              WHERE c.id IN (SELECT id FROM contacts WHERE phone_key IN ($1, $3)
-                            UNION SELECT contact_id FROM identities WHERE (kind = 2 AND value = $2) OR (kind = 3 AND value = $2) OR (kind = 2 AND value = $4)
-                                OR (kind = 3 AND value = $4) OR (kind = 2 AND value = $5) OR (kind = 3 AND value = $5))
+                            UNION SELECT contact_id FROM identities WHERE kind = 2 AND value = $2
+                            UNION SELECT contact_id FROM identities WHERE kind = 2 AND value = $4
+                            UNION SELECT contact_id FROM identities WHERE kind = 3 AND value = $2
+                            UNION SELECT contact_id FROM identities WHERE kind = 3 AND value = $5)
              ORDER BY p.since LIMIT 1")
             .bind(phone_key).bind(user_id).bind(blind).bind(own).bind(parent).fetch_optional(c).await)?)
     }

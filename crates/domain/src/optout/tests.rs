@@ -9,6 +9,10 @@ const PHRASES: &str = include_str!("../../../../fixtures/optout/phrases.tsv");
 /// Written before the tables were, and not looked at while they were tuned.
 const HELD_OUT: &str = include_str!("../../../../fixtures/optout/held-out.tsv");
 
+/// Written against the finished tables, with what they made of it noted before anything was mended: 161 of 178 stops
+/// were heard, 6 of 232 traps suppressed. What was mended since is a class of cases each, so this list proves less by now.
+const HELD_OUT_2: &str = include_str!("../../../../fixtures/optout/held-out-2.tsv");
+
 /// Language, what is expected, text.
 fn rows(table: &'static str) -> Vec<[&'static str; 3]> {
     let cells = |line: &'static str| line.splitn(3, '\t').collect::<Vec<_>>().try_into().expect("three cells");
@@ -54,6 +58,13 @@ fn of_phrases_that_nobody_tuned_for_nearly_all_are_heard_and_no_trap_suppresses(
     let (recall, missed, suppressed) = score(HELD_OUT);
     assert!(suppressed.is_empty(), "{} suppressed", suppressed.len());
     assert!(recall >= 0.98, "recall {recall}, {} missed", missed.len());
+}
+
+#[test]
+fn of_a_second_list_that_was_written_against_the_tables_nearly_all_are_heard_and_no_trap_suppresses() {
+    let (recall, missed, suppressed) = score(HELD_OUT_2);
+    assert!(suppressed.is_empty(), "{suppressed:#?}");
+    assert!(recall >= 0.98, "recall {recall}: {missed:#?}");
 }
 
 #[test]

@@ -249,17 +249,20 @@ fn after_stop(row: &MessageRow, times: &Times, category: &str) -> Option<AfterSt
     let accepted = row.accepted_at?;
     let stop = times.standing(accepted)?;
     let claimed = row.claimed_at.unwrap_or(accepted);
-    let why = if claimed <= stop {
-        "on-the-wire"
-    } else if category.eq_ignore_ascii_case("UTILITY") || category.eq_ignore_ascii_case("AUTHENTICATION") {
-        "utility"
-    } else if claimed <= stop + CLAIM_VALID_MS {
-        // The clocks of two hosts may differ by that much; the claim itself found no block.
-        "on-the-wire"
-    } else {
-        "unexplained"
-    };
+    let why = why_after_stop(claimed, stop, category);
     Some(AfterStop { ms: accepted - stop, why: why.to_owned() })
+}
+
+/// Why a message that was claimed at this time could go though a stop was recorded at that one.
+pub(crate) fn why_after_stop(claimed: i64, stop: i64, category: &str) -> &'static str {
+    let is_marketing = !category.eq_ignore_ascii_case("UTILITY") && !category.eq_ignore_ascii_case("AUTHENTICATION");
+    match claimed {
+        claimed if claimed <= stop => "on-the-wire",
+        _ if !is_marketing => "utility",
+        // The clocks of two hosts may differ by that much; the claim itself found no block.
+        claimed if claimed <= stop + CLAIM_VALID_MS => "on-the-wire",
+        _ => "unexplained",
+    }
 }
 
 fn is_left_out(row: &MessageRow) -> bool {

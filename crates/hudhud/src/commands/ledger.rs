@@ -9,8 +9,9 @@ use clap::Subcommand;
 use engine::proof::Language;
 use serde_json::{Value, json};
 
-use super::with_client;
+use super::{segment, with_client};
 use crate::cli::Session;
+use crate::client::query_encoded;
 use crate::exit::Exit;
 use crate::http::{PersonBody, ProveBody};
 
@@ -37,6 +38,20 @@ pub enum Ledger {
         /// The document's language: en, ar or es
         #[arg(long, value_name = "L", default_value = "en", value_parser = ["en", "ar", "es"])]
         language: String,
+    },
+    /// Show whom a campaign left out and why
+    Exclusions {
+        /// The campaign's name or id
+        campaign: String,
+        /// Write all of them into a file, as CSV, instead
+        #[arg(long, value_name = "FILE")]
+        csv: Option<PathBuf>,
+    },
+    /// Look for messages that Meta took after a stop: there are none, or each is explained
+    SentAfterStop {
+        /// Only this campaign's, by name or id
+        #[arg(long)]
+        campaign: Option<String>,
     },
     /// List who looked at a person and who took data out
     Disclosures,
@@ -78,6 +93,26 @@ impl Ledger {
                 }
                 session.out.document(&proof)?;
                 Ok(Exit::Done)
+            }
+            Self::Exclusions { campaign, csv } => {
+                let path = format!("/api/v1/ledger/exclusions/{}", segment(&campaign));
+                if let Some(file) = csv {
+                    let path = format!("{path}/export");
+                    let length = with_client(session, async |client| client.download(&path, &file).await).await?;
+                    session.out.document(&json!({"file": file, "bytes": length}))?;
+                    return Ok(Exit::Done);
+                }
+                let rows = with_client(session, async |client| client.list(&path).await).await?;
+                let columns = [("PHONE", "phone"), ("REASON", "reason"), ("FOUND", "found_at"), ("AT", "at")];
+                session.out.table(&columns, &rows)?;
+                Ok(Exit::Done)
+            }
+            Self::SentAfterStop { campaign } => {
+                let query = campaign.map(|campaign| format!("?campaign={}", query_encoded(&campaign)));
+                let path = format!("/api/v1/ledger/sent-after-stop{}", query.unwrap_or_default());
+                let report = with_client(session, async |client| client.get(&path).await).await?;
+                session.out.document(&report)?;
+                Ok(if report["ok"].as_bool() == Some(true) { Exit::Done } else { Exit::Failed })
             }
             Self::Disclosures => {
                 let rows = with_client(session, async |client| client.list("/api/v1/ledger/disclosures").await).await?;

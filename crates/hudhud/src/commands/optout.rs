@@ -1,10 +1,12 @@
 //! `hudhud optout`.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 
 use super::with_client;
 use crate::cli::Session;
-use crate::client::query_encoded;
+use crate::client::{Upload, query_encoded};
 use crate::exit::Exit;
 use crate::http::{NewOptOutBody, PersonBody, RulingBody};
 
@@ -30,9 +32,70 @@ pub enum OptOut {
         #[arg(long, value_name = "T")]
         since: Option<String>,
     },
+    /// Suppress everybody whom a file names: one number a line, our own export, Twilio's or listmonk's
+    Import {
+        /// The file; - for stdin
+        file: PathBuf,
+        /// The country of national numbers, ISO 3166 alpha-2
+        #[arg(long, value_name = "CC")]
+        region: Option<String>,
+    },
+    /// Write the people who may not be messaged into a file, as CSV
+    Export {
+        /// The file
+        file: PathBuf,
+    },
+    /// Ask that a person may be messaged again: pending until a second person approves
+    Lift {
+        /// A phone number in any form, or a business-scoped user id
+        person: String,
+        /// Why, for the ledger
+        #[arg(long)]
+        reason: String,
+    },
+    /// List the lifts that wait, approve or refuse one
+    #[command(subcommand)]
+    Lifts(Lifts),
     /// What people said that may mean stop: a person decides
     #[command(subcommand)]
     Review(Review),
+}
+
+/// `hudhud optout lifts …`
+#[derive(Debug, Subcommand)]
+pub enum Lifts {
+    /// List the lifts that wait for a second person
+    Ls,
+    /// Approve a lift that somebody else asked for: the block is gone
+    Approve {
+        /// The lift's id
+        id: i64,
+    },
+    /// Refuse a lift that somebody else asked for: the block stays
+    Refuse {
+        /// The lift's id
+        id: i64,
+    },
+}
+
+impl Lifts {
+    async fn run(self, session: &Session) -> anyhow::Result<()> {
+        let (id, ruling) = match self {
+            Self::Ls => {
+                let waiting = with_client(session, async |client| client.list("/api/v1/optouts/lifts").await).await?;
+                let columns =
+                    [("ID", "id"), ("AT", "at"), ("PERSON", "person"), ("BY", "requested_by"), ("REASON", "reason")];
+                session.out.table(&columns, &waiting)?;
+                return Ok(());
+            }
+            Self::Approve { id } => (id, "approve"),
+            Self::Refuse { id } => (id, "refuse"),
+        };
+        let path = format!("/api/v1/optouts/lifts/{id}/{ruling}");
+        let decided = with_client(session, async |client| client.post(&path, &serde_json::json!({})).await).await?;
+        session.out.document(&decided)?;
+        Ok(())
+    }
 }
 
 /// `hudhud optout review …`
@@ -98,6 +161,29 @@ impl OptOut {
                 let columns = [("PHONE", "phone"), ("SINCE", "since"), ("SOURCE", "source"), ("SCOPE", "scope")];
                 session.out.table(&columns, &people)?;
             }
+            Self::Import { file, region } => {
+                let query = region.map(|region| format!("?region={}", query_encoded(&region)));
+                let path = format!("/api/v1/optouts/import{}", query.unwrap_or_default());
+                let upload = Upload::open(&file).await?;
+                let done = with_client(session, async |client| client.upload(&path, upload).await).await?;
+                session.out.document(&done)?;
+                if done["rejected"].as_i64() != Some(0) {
+                    return Ok(Exit::DoneWithRejects);
+                }
+            }
+            Self::Export { file } => {
+                let length =
+                    with_client(session, async |client| client.download("/api/v1/optouts/export", &file).await).await?;
+                session.out.document(&serde_json::json!({"file": file, "bytes": length}))?;
+            }
+            Self::Lift { person, reason } => {
+                let body = NewOptOutBody { person, reason };
+                let asked =
+                    with_client(session, async |client| client.post("/api/v1/optouts/lifts", &body).await).await?;
+                session.out.document(&asked)?;
+                session.out.remark("It holds until somebody else approves: hudhud optout lifts approve ID");
+            }
+            Self::Lifts(lifts) => lifts.run(session).await?,
             Self::Review(review) => review.run(session).await?,
         }
         Ok(Exit::Done)

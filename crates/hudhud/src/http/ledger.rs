@@ -7,7 +7,9 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use engine::campaigns;
 use engine::disclosures::{self, DisclosureView};
+use engine::exclusions::{AfterStopReport, ExclusionView};
 use engine::ledger::heads::HeadView;
 use engine::ledger::{self, LedgerCheck};
 use engine::proof::{self, Language, Proof};
@@ -15,16 +17,17 @@ use engine::{App, Fault};
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tokio_util::io::ReaderStream;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes as paths;
 
 use super::Api;
 use super::access::Caller;
-use super::extract::{Json, Query};
+use super::extract::{Json, Path, Query};
 use super::optouts::PersonBody;
 use super::page::{Listed, Page};
 use super::problem::Problem;
+use super::streamed::streamed;
 
 /// Bytes on their way at once.
 const CHUNK: usize = 64 * 1024;
@@ -37,6 +40,9 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(paths!(prove))
         .routes(paths!(prove_document))
         .routes(paths!(disclosed))
+        .routes(paths!(exclusions))
+        .routes(paths!(exclusions_export))
+        .routes(paths!(after_stop))
 }
 
 /// The ledger as lines of JSON, which `hudhud ledger verify FILE` checks without a database. An answer that breaks off
@@ -130,4 +136,59 @@ async fn disclosed(
     let (after, limit) = page.read()?;
     let rows = disclosures::ls(&app, after, limit).await?;
     Ok(Json(Listed::page(rows, limit, |row| row.id.to_string())))
+}
+
+/// Whom a campaign left out, why, and whether it was found as the audience was planned or as the message was about to
+/// leave. The look is recorded.
+#[utoipa::path(get, path = "/api/v1/ledger/exclusions/{campaign}", tag = "ledger",
+    params(("campaign" = String, Path, description = "Name or id"), Page),
+    responses((status = 200, description = "A page of them", body = Listed<ExclusionView>)))]
+async fn exclusions(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(campaign): Path<String>,
+    Query(page): Query<Page>,
+) -> Result<Json<Listed<ExclusionView>>, Problem> {
+    let (after, limit) = page.read()?;
+    let id = campaigns::find(&app, &campaign).await?;
+    let rows = engine::exclusions::ls(&app, &caller.actor, id, after, limit).await?;
+    Ok(Json(Listed::page(rows, limit, |row| row.contact_id.to_string())))
+}
+
+/// The same as CSV, all of it. An answer that breaks off is not a whole export.
+#[utoipa::path(get, path = "/api/v1/ledger/exclusions/{campaign}/export", tag = "ledger",
+    params(("campaign" = String, Path, description = "Name or id")),
+    responses((status = 200, description = "CSV", body = String, content_type = "text/csv")))]
+async fn exclusions_export(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(campaign): Path<String>,
+) -> Result<Response, Problem> {
+    let id = campaigns::find(&app, &campaign).await?;
+    let name = format!("exclusions-{id}.csv");
+    Ok(streamed(&name, move |mut writer| async move {
+        engine::exclusions::export(&app, &caller.actor, id, &mut writer).await
+    }))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct OfCampaign {
+    /// Only this campaign: its name or id.
+    campaign: Option<String>,
+}
+
+/// Messages that Meta took after a stop of their person was recorded: none, or each with its milliseconds and why.
+#[utoipa::path(get, path = "/api/v1/ledger/sent-after-stop", tag = "ledger", params(OfCampaign),
+    responses((status = 200, description = "The report", body = AfterStopReport)))]
+async fn after_stop(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(OfCampaign { campaign }): Query<OfCampaign>,
+) -> Result<Json<AfterStopReport>, Problem> {
+    let id = match campaign {
+        Some(campaign) => Some(campaigns::find(&app, &campaign).await?),
+        None => None,
+    };
+    Ok(Json(engine::exclusions::after_stop(&app, &caller.actor, id).await?))
 }

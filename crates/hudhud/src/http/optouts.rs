@@ -2,23 +2,36 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
+use engine::lift_requests::{self, LiftView};
+use engine::optout_lists::{self, OptOutImport};
 use engine::optouts::{self, OptOutRow, OptOutView};
-use engine::{App, Fault};
+use engine::{App, Fault, disclosures};
+use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
+use tokio_util::io::StreamReader;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes as paths;
 
 use super::Api;
 use super::access::Caller;
-use super::extract::{Json, Query};
+use super::extract::{Json, Path, Query};
 use super::page::{Listed, Page};
 use super::problem::Problem;
+use super::streamed::streamed;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(paths!(ls, add)).routes(paths!(check))
+    OpenApiRouter::new()
+        .routes(paths!(ls, add))
+        .routes(paths!(check))
+        .routes(paths!(export))
+        .routes(paths!(lifts, lift))
+        .routes(paths!(approve))
+        .routes(paths!(refuse))
 }
 
 /// A person to be suppressed.
@@ -51,6 +64,7 @@ struct Since {
     responses((status = 200, description = "A page of them", body = Listed<OptOutRow>)))]
 async fn ls(
     State(app): State<Arc<App>>,
+    caller: Caller,
     Query(Since { since }): Query<Since>,
     Query(page): Query<Page>,
 ) -> Result<Json<Listed<OptOutRow>>, Problem> {
@@ -59,6 +73,7 @@ async fn ls(
         .transpose()
         .map_err(|error| Fault::invalid(format!("since: {error}.")))?;
     let (after, limit) = page.read()?;
+    disclosures::note(&app, &caller.actor, "optouts-list", None, "").await?;
     let rows = optouts::ls(&app, since, after, limit).await?;
     Ok(Json(Listed::page(rows, limit, |row| row.id.to_string())))
 }
@@ -78,6 +93,80 @@ async fn add(
 /// Says whether a person may be messaged.
 #[utoipa::path(post, path = "/api/v1/optouts/check", tag = "optouts", request_body = PersonBody,
     responses((status = 200, description = "The verdict", body = OptOutView)))]
-async fn check(State(app): State<Arc<App>>, Json(body): Json<PersonBody>) -> Result<Json<OptOutView>, Problem> {
-    Ok(Json(optouts::check(&app, &body.person).await?))
+async fn check(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Json(body): Json<PersonBody>,
+) -> Result<Json<OptOutView>, Problem> {
+    Ok(Json(optouts::look_up(&app, &caller.actor, &body.person).await?))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ImportParams {
+    /// The country of national numbers, ISO 3166 alpha-2.
+    region: Option<String>,
+}
+
+/// Suppresses everybody whom a file names: one number a line, our own export, Twilio's list of consents or listmonk's
+/// subscribers. When this answers, no send to any of them begins any more.
+#[utoipa::path(post, path = "/api/v1/optouts/import", tag = "optouts", params(ImportParams),
+    request_body(content = String, content_type = "text/csv", description = "The file, as it is"),
+    responses((status = 200, description = "What came of it", body = OptOutImport)))]
+pub(super) async fn import(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(ImportParams { region }): Query<ImportParams>,
+    body: Body,
+) -> Result<Json<OptOutImport>, Problem> {
+    let file = StreamReader::new(body.into_data_stream().map_err(std::io::Error::other));
+    Ok(Json(optout_lists::import(&app, &caller.actor, file, region.as_deref()).await?))
+}
+
+/// Everybody who is suppressed, as CSV. The export is recorded. An answer that breaks off is not a whole export.
+#[utoipa::path(get, path = "/api/v1/optouts/export", tag = "optouts",
+    responses((status = 200, description = "CSV", body = String, content_type = "text/csv")))]
+async fn export(State(app): State<Arc<App>>, caller: Caller) -> Response {
+    streamed("opt-outs.csv", |mut writer| async move { optout_lists::export(&app, &caller.actor, &mut writer).await })
+}
+
+/// Asks that a person's block be lifted. It holds until a second person approves.
+#[utoipa::path(post, path = "/api/v1/optouts/lifts", tag = "optouts", request_body = NewOptOutBody,
+    responses((status = 201, description = "It waits", body = LiftView)))]
+async fn lift(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Json(body): Json<NewOptOutBody>,
+) -> Result<(StatusCode, Json<LiftView>), Problem> {
+    let view = lift_requests::ask(&app, &caller.actor, &body.person, &body.reason).await?;
+    Ok((StatusCode::CREATED, Json(view)))
+}
+
+/// Lifts that wait for a second person.
+#[utoipa::path(get, path = "/api/v1/optouts/lifts", tag = "optouts", params(Page),
+    responses((status = 200, description = "A page of them", body = Listed<LiftView>)))]
+async fn lifts(State(app): State<Arc<App>>, Query(page): Query<Page>) -> Result<Json<Listed<LiftView>>, Problem> {
+    let (after, limit) = page.read()?;
+    let rows = lift_requests::ls(&app, after, limit).await?;
+    Ok(Json(Listed::page(rows, limit, |row| row.id.to_string())))
+}
+
+/// Approves a lift that somebody else asked for: the block is gone.
+#[utoipa::path(post, path = "/api/v1/optouts/lifts/{lift}/approve", tag = "optouts",
+    params(("lift" = i64, Path, description = "The lift's id")),
+    responses((status = 200, description = "Done", body = LiftView)))]
+async fn approve(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(lift): Path<i64>,
+) -> Result<Json<LiftView>, Problem> {
+    Ok(Json(lift_requests::decide(&app, &caller.actor, lift, true).await?))
+}
+
+/// Refuses a lift that somebody else asked for: the block stays.
+#[utoipa::path(post, path = "/api/v1/optouts/lifts/{lift}/refuse", tag = "optouts",
+    params(("lift" = i64, Path, description = "The lift's id")),
+    responses((status = 200, description = "Refused", body = LiftView)))]
+async fn refuse(State(app): State<Arc<App>>, caller: Caller, Path(lift): Path<i64>) -> Result<Json<LiftView>, Problem> {
+    Ok(Json(lift_requests::decide(&app, &caller.actor, lift, false).await?))
 }

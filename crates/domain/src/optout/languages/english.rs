@@ -188,6 +188,8 @@ pub(super) const ENGLISH: Language = Language {
         "{neg} mind",
     ],
     guards: &[
+        // Other things that one is taken off, or out of.
+        "hold/season/stock/sight/print/oven/fridge/office/town/seasonal",
         "order/orders/ordering/appointment*/delivery/deliveries/deliver/delivering/booking*/reservation*/payment*/card/cards/price/prices/cart/basket/\
          item/items/product*/parcel*/package*/courier*/driver*/refund*/invoice*/bill/bills/table/flight*/ticket*/\
          meeting*/gym/insurance/shipment*/shipping/room/coupon*/voucher*/receipt*/plan/trial/membership/box/loan/auto/autopay",

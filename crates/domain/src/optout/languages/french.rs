@@ -55,6 +55,7 @@ pub(super) const FRENCH: Language = Language {
         ),
     ],
     alone: &[
+        "{why}* resili*/annul* {mod}* abonnement aux/a {mod}* {msg} {why}*",
         "{why}* {end} {why}*",
         "{why}* {end} {mod}* aux? {msg} {why}*",
         "{why}* {unsub} moi? {why}*",
@@ -66,6 +67,10 @@ pub(super) const FRENCH: Language = Language {
         "retirez/retirer/retire/enlevez/enleve moi",
     ],
     anywhere: &[
+        "refus* {mod}* recevoir {mod}* {msg}",
+        "refus* {mod}* {msg}",
+        "suffit {mod}* {msg}",
+        "{neg} {want} {more} que ~3 utilis*/us*",
         "{unsub}",
         "{end} {mod}* de/d/les/vos/ces {mod}* {msg}",
         "{end} d/de {m}? {send} {mod}* {msg}",
@@ -120,6 +125,7 @@ pub(super) const FRENCH: Language = Language {
         "{neg} ~1 autorise/consens {more} {mod}* {msg}/contacter/utiliser",
     ],
     keeps: &[
+        "pourquoi ~5 {more}",
         "ne/n arret*/cess*/stopp* {more}/surtout/jamais",
         "n arretez",
         "arretez/arrete pas",
@@ -133,6 +139,7 @@ pub(super) const FRENCH: Language = Language {
         "quand ~2 {end}",
     ],
     guards: &[
+        "reunion/occupe/occupee/conduis",
         "commande*/rendez/rdv/reservation*/livraison*/livreur*/livrer/colis/prix/panier/produit*/article*/achat*/paiement*/carte/facture*/vol/table/assurance/\
          code/adresse/salle/billet*/taille/couleur/mot/compte/bus/maladie/travail/abonnement/photo/photos/devis/boutique/magasin/express/vocal/vocaux/factur*",
         "aujourd*/demain/lundi/mardi/mercredi/jeudi/vendredi/samedi/dimanche/avant/encore/apres/pendant/soir",

@@ -57,6 +57,8 @@ pub(super) const GERMAN: Language = Language {
         ),
     ],
     alone: &[
+        "{why}* {want} das/dies/es nicht mehr/länger {send}? {why}*",
+        "wie melde/meldet/trage/bestelle ich/man mich/sich/das? ~3 ab/aus",
         "{why}* {end} {why}*",
         "{why}* {stopit} {why}*",
         "{no} {mod}* {msg} {mod}* {send}? {why}*",
@@ -72,6 +74,8 @@ pub(super) const GERMAN: Language = Language {
         "nicht mehr {do}",
     ],
     anywhere: &[
+        "{no} interesse an {mod}* {msg}",
+        "verschont/verschone/verschonen sie? mich/uns ~2 {msg}",
         "{want} mich/uns ~2 {unsub}",
         "{want} {mod}* {msg} {unsub}",
         "meld/melde/melden/meldet sie? mich/uns ~4 ab",
@@ -140,6 +144,7 @@ pub(super) const GERMAN: Language = Language {
         "wenn ich mich",
     ],
     guards: &[
+        "besprechung/meeting/beschäftigt/unterwegs",
         "bestellung*/termin*/lieferung*/liefern/paket*/fahrer*/kurier*/preis*/warenkorb/artikel/produkt*/position/kauf/zahlung*/karte/rechnung*/flug*/tisch/\
          reservierung*/buchung*/code/adresse/versicherung/fitness*/abo/vertrag/konto/zwiebeln/käse/größe/farbe/foto/fotos/lebensmittel/sprachnachrichten/ticket*/wartung",
         "heute/morgen/montag/dienstag/mittwoch/donnerstag/freitag/samstag/sonntag/vor/bis/noch/während/nach/später/abend/uhr",

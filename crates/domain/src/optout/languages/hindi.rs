@@ -62,6 +62,8 @@ pub(super) const HINDI: Language = Language {
         "{stop} {do} {mod}* {msg}",
     ],
     anywhere: &[
+        "{msg} {mod}* रोकें/रोको/रोकिए/रोकिये/roko/rokiye/roken",
+        "प्रचार/विज्ञापन {mod}* {msg} {mod}* {stop}",
         "{msg} {mod}* {not} {send}",
         "{msg} {mod}* {send} {not} {mod}* $",
         "{not} {send} {mod}* {msg} $",
@@ -106,6 +108,7 @@ pub(super) const HINDI: Language = Language {
         "{not} {chahiye} {stop}",
     ],
     guards: &[
+        "meeting/मीटिंग/busy/व्यस्त",
         "ऑर्डर/आर्डर/अपॉइंटमेंट/बुकिंग/डिलीवरी/पार्सल/कीमत/कार्ट/सामान/प्रोडक्ट/भुगतान/कार्ड/बिल/फ्लाइट/टिकट/टेबल/बीमा/कोड/ओटीपी/पता/कूरियर/प्याज/साइज/रंग/दुकान/कोरियर/खाना/फोटो/रूम",
         "order/orders/appointment/booking/delivery/parcel/price/cart/saman/samaan/product/payment/card/bill/flight/ticket/table/bima/insurance/code/otp/pata/address/courier/pyaz/size/color/colour/rang/dukan/dukaan/shop/item/items/photo/room/gas/wala",
         "आज/कल/सोमवार/मंगलवार/बुधवार/गुरुवार/शुक्रवार/शनिवार/रविवार/पहले/तक/शाम/सुबह/रात",

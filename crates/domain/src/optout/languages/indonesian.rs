@@ -75,6 +75,8 @@ pub(super) const INDONESIAN: Language = Language {
         "cukup {mod}* {msg}",
     ],
     anywhere: &[
+        "{end} {mod}* {recv} {mod}* {msg}",
+        "nomor/nomer/no/kontak/data/nama saya/aku/kami/ini {mod}* dihapus/dikeluarkan/dicabut/diblokir",
         "berhenti/stop/unreg/batal/batalkan/hentikan/henti {mod}* berlangganan/langganan {mod}* $",
         "berhenti/stop berlangganan/langganan",
         "batalkan/cabut/hentikan langganan {mod}* {msg}",
@@ -121,6 +123,7 @@ pub(super) const INDONESIAN: Language = Language {
         "{neg} masuk/dapat/terima",
     ],
     guards: &[
+        "rapat/meeting/sibuk/nyetir",
         "pesanan*/order*/booking*/janji/paket*/kurir*/harga*/keranjang/barang*/produk*/pembayaran/kartu/tagihan/penerbangan/tiket/meja/asuransi/kode*/otp/alamat/item/bawang/gula/ukuran/warna/invoice/struk/foto*/akun/gym/majalah/internet/nota/resi",
         "hari/besok/senin/selasa/rabu/kamis/jumat/sabtu/minggu/sebelum/sampai/nanti/lusa/dulu/malam/jam/setelah",
         "telepon/telpon",

@@ -107,6 +107,8 @@ pub(super) const PORTUGUESE: Language = Language {
         "deixe/deixem me/nos em paz",
         "sem mais mensage*/promo*/propaganda*/contato*",
         "retiro/revogo/retirar/revogar/cancelo {mod}* meu? minha? consentimento/autorizacao/permissao",
+        "{neg} autorizo/permito {mod}* uso/usar/utilizar/tratamento ~2 {mine}/dados",
+        "recuso/recusamos receber {mod}* {msg}",
         "{neg} autorizo/autorizei/consenti/dei ~2 {msg}/contato/envi*/autorizacao/permissao/consentimento",
         "me oponho",
         "{neg} receber {mod}* {msg}",
@@ -125,6 +127,8 @@ pub(super) const PORTUGUESE: Language = Language {
         "quando/se ~1 para/parar/parou",
     ],
     guards: &[
+        "duda/duvida/duvidas/reuniao/ocupado/ocupada/dirigindo",
+        "lig*/telefon* agora/ja",
         "pedido*/compra/compras/reserva*/consulta*/entrega*/entregador*/motoboy/pacote*/encomenda*/preco*/carrinho/produto*/item/itens/pagamento*/\
          cartao/boleto*/nota/fatura*/voo/mesa/seguro/academia/codigo/endereco/cebola/tamanho/cor/conta/plano/internet/talher*/foto/fotos/orcamento/loja/carro/voz/audio/audios/cobr*/acompanhante",
         "hoje/amanha/segunda/terca/quarta/quinta/sexta/sabado/domingo/antes/ate/ainda/quando/enquanto/depois/tarde/cedo",

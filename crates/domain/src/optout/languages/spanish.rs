@@ -117,6 +117,9 @@ pub(super) const SPANISH: Language = Language {
         "no mas {mod}* {msg}",
         "dejenme/dejeme/dejame/dejadme en paz/tranquilo/tranquila",
         "retiro/revoco/retirar/revocar/cancelo mi consentimiento/autorizacion/permiso",
+        "{neg} autorizo/autorice/consiento/permito {mod}* uso/usar/utilizar/tratamiento ~1 {mine}/datos",
+        "{neg} {me} llegue/lleguen/llegen {mod}* {msg}",
+        "me niego/rehuso a recibir {mod}* {msg}",
         "{neg} autorizo/autorice/consiento/consenti/permiti/doy ~2 {msg}/enviar*/contact*/consentimiento/permiso/envien/manden",
         "me opongo a",
         "{neg} recibir {mod}* {msg}",
@@ -138,6 +141,8 @@ pub(super) const SPANISH: Language = Language {
         "porque ya? no me",
     ],
     guards: &[
+        // What is got out of somebody, or of which one wants to be rid.
+        "duda/dudas/apuro/reunion/ocupado/ocupada/manejando",
         "pedido*/cita/citas/reserva*/envio/entrega*/repartidor*/paquete*/precio*/carrito/producto*/articulo*/compra/compras/\
          pago/pagos/tarjeta*/factura*/vuelo*/orden/gimnasio/gym/seguro/mesa/mercancia/codigo/pin/direccion/cuenta/recibo/cotizacion/talla/color/foto/fotos/enfermedad/medica/laboral/paternidad/voz/audio/audios/cobr*/maternidad/deporte/plan/internet/cable",
         "hoy/mañana/lunes/martes/miercoles/jueves/viernes/sabado/domingo/antes/hasta/todavia/aun/cuando/mientras/horas/tarde",

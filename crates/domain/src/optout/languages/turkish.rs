@@ -81,7 +81,7 @@ pub(super) const TURKISH: Language = Language {
         "{msg} {mod}* {stop}",
         "{msg} {mod}* atmayı/göndermeyi/yollamayı/yazmayı/gönderimini/gönderimi {mod}* {stop}",
         "bana {mod}* yazmayı/atmayı/göndermeyi {stop}",
-        "abonelikten/abonelik/aboneliğimi/aboneliğim/üyeliğimi/üyelikten {mod}* çık/çıkmak/çıkar/çıkarın/iptal/sonlandır/sonlandırın/ayrılmak/çıkart/çıkıyorum",
+        "abonelikten/abonelik/aboneliğimi/aboneliğim/üyeliğimi/üyelikten {mod}* çık/çıkmak/çıkarım/çıkabilirim/çıkacağım/çıkayım/çıkılır/çıkar/çıkarın/iptal/sonlandır/sonlandırın/ayrılmak/çıkart/çıkıyorum",
         "{mine} {mod}* {list}? {mod}* {remove}",
         "{list} {mod}* {mine}? {remove}",
         "{list} {mine} {remove}",
@@ -107,6 +107,7 @@ pub(super) const TURKISH: Language = Language {
         "gelmedi/gelmiyor/almadım/almıyorum/gelmemiş",
     ],
     guards: &[
+        "toplantı*/meşgul*",
         "sipariş*/siparis*/randevu*/rezervasyon*/kargo*/kurye*/teslimat*/paket*/fiyat*/sepet*/ürün*/alışveriş*/ödeme*/kart*/fatura*/uçuş*/bilet*/masa*/sigorta*/spor/salonu/kod*/adres*/koli/ücret*/beden/renk/soğan*/iade*/taksit*/internet/hesabımı/fotoğraf*",
         "bugün/yarın/pazartesi/salı/çarşamba/perşembe/cuma/cumartesi/pazar/önce/kadar/henüz/sonra/akşam/sabah/gece/saat",
     ],
