@@ -71,6 +71,7 @@ impl App {
         let AppParts { store, graph, graph_is_loopback, vault, clock, data_dir, redis, install } = parts;
         let (scheduler_wake, inbox, vouchers) = (Notify::new(), Inbox::default(), Vouchers::default());
         let words = OwnWords::default();
+        store.blind_with(vault.erasure_key());
         Arc::new(Self {
             store,
             graph,

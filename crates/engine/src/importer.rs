@@ -273,4 +273,4 @@ where
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

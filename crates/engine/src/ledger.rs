@@ -17,6 +17,7 @@ use crate::App;
 use crate::fault::Result;
 
 use consents::Consents;
+pub(crate) use consents::both as leaves_of;
 
 pub use crate::evidence::{commitment, entry};
 
@@ -45,7 +46,7 @@ pub struct LedgerCheck {
 
 /// The chain's hash up to an entry: SHA-256 over the hash before (empty for the first) and the entry's fields. Every
 /// text is preceded by its length and every id by whether it is there, so that no two entries read alike.
-fn chain_hash(before: &[u8], seq: i64, entry: &EntryRow) -> Vec<u8> {
+pub(crate) fn chain_hash(before: &[u8], seq: i64, entry: &EntryRow) -> Vec<u8> {
     let mut context = digest::Context::new(&digest::SHA256);
     let mut text = |bytes: &[u8]| {
         context.update(&(bytes.len() as u64).to_be_bytes());

@@ -56,7 +56,7 @@ impl Person {
         }
     }
 
-    fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         match self {
             Self::Phone(number) => number.to_string(),
             Self::UserId(id) => id.clone(),

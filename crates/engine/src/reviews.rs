@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::fault::{Fault, Result};
 use crate::views::iso;
-use crate::webhook::{inbound_stop, keyed, proof, wish_of};
+use crate::webhook::{Signed, inbound_stop, keyed, proof, wish_of};
 use crate::{Actor, App, evidence, webhook};
 
 /// The sources of stops that a person made themself and may take back themself, by words or a tap.
@@ -63,7 +63,7 @@ fn may_speak(raw: &[u8]) -> bool {
 }
 
 async fn take_change(app: &App, words: &Words, body: &Waiting, change: &Change) -> anyhow::Result<()> {
-    let raw = body.body.as_slice();
+    let raw = (body.body.as_slice(), body.signature.as_str());
     match &change.kind {
         ChangeKind::Inbound(message) if !message.group => {
             take_message(app, words, body.account_id, raw, change, message).await
@@ -82,7 +82,7 @@ async fn take_message(
     app: &App,
     words: &Words,
     account_id: i64,
-    raw: &[u8],
+    raw: Signed<'_>,
     change: &Change,
     message: &InboundMessage,
 ) -> anyhow::Result<()> {
@@ -149,7 +149,7 @@ async fn lift(
 }
 
 /// Carries a block over to the number or user id that a person has from now on.
-async fn follow_person(app: &App, raw: &[u8], change: &Change, message: &InboundMessage) -> anyhow::Result<()> {
+async fn follow_person(app: &App, raw: Signed<'_>, change: &Change, message: &InboundMessage) -> anyhow::Result<()> {
     let InboundKind::IdentityChanged { new_wa_id, new_user_id, previous_user_id } = &message.kind else {
         return Ok(());
     };
@@ -260,7 +260,10 @@ pub async fn decide(app: &Arc<App>, actor: &Actor, id: i64, ruling: Ruling, reas
         actor: actor.as_str(),
         reason: reason.trim(),
         at: app.clock.now_ms(),
-        evidence: evidence::entry(app, "review", actor, &detail).map_err(Fault::internal)?,
+        evidence: store::NewEntry {
+            contact_id: row.contact_id,
+            ..evidence::entry(app, "review", actor, &detail).map_err(Fault::internal)?
+        },
         stop,
     };
     let Some(stopped) = app.store.decide_review(&decision).await? else {
@@ -275,4 +278,4 @@ pub async fn decide(app: &Arc<App>, actor: &Actor, id: i64, ruling: Ruling, reas
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

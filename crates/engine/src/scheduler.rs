@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lane::pause_for;
 use crate::worker::{AbortOnDrop, LEASE, STILL, stay_alive};
-use crate::{App, chores, feeder, high_water, host, imports, intake, ledger, planner, presence};
+use crate::{App, chores, feeder, high_water, host, imports, intake, ledger, persons, planner, presence};
 
 /// The lease's name.
 const NAME: &str = "scheduler";
@@ -125,6 +125,12 @@ async fn lead(app: &Arc<App>, owner: &store::Owner, token: i64, shutdown: &Cance
             Box::pin(async move { parking.lock().await.tick(&app).await })
         })
     });
+    every(
+        "sweeping after erasures",
+        Duration::from_secs(10),
+        false,
+        Box::new(|app| Box::pin(async move { persons::sweep(&app).await })),
+    );
     every(
         "sealing the ledger",
         Duration::from_millis(100),

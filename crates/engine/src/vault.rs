@@ -45,6 +45,7 @@ pub enum UnsealError {
 pub struct Vault {
     key: LessSafeKey,
     key_id: [u8; KEY_ID_LEN],
+    erasure_key: [u8; 32],
     random: SystemRandom,
 }
 
@@ -86,13 +87,19 @@ impl Vault {
         let key = UnboundKey::new(&CHACHA20_POLY1305, &derive::<32>(&secret_key, b"seal"))
             .expect("the key has the algorithm's length");
         let key_id = derive(&secret_key, b"key id");
-        Ok(Self { key: LessSafeKey::new(key), key_id, random: SystemRandom::new() })
+        let erasure_key = derive(&secret_key, b"erased people");
+        Ok(Self { key: LessSafeKey::new(key), key_id, erasure_key, random: SystemRandom::new() })
     }
 
     /// The key id in hexadecimal: tells keys apart and gives nothing of them away.
     #[must_use]
     pub fn key_id(&self) -> String {
         hex::encode(self.key_id)
+    }
+
+    /// The key of the hashes that stand for erased people.
+    pub(crate) fn erasure_key(&self) -> &[u8; 32] {
+        &self.erasure_key
     }
 
     /// Seals a secret for one place.

@@ -21,6 +21,9 @@ const LOOK: Duration = Duration::from_millis(10);
 /// On top of a claim's validity: two processes' clocks tick at the same pace but look at different moments.
 const SLACK: u64 = 100_000;
 
+/// A body and its signature as it came.
+pub(crate) type Signed<'a> = (&'a [u8], &'a str);
+
 /// What became of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
@@ -74,7 +77,8 @@ pub async fn receive(app: &Arc<App>, raw: &[u8], signature: Option<&str>) -> Res
     for change in &changes {
         // A secret vouches for its own accounts only.
         if vouched.iter().any(|voucher| voucher.waba_id == change.waba_id)
-            && let Some(stop) = stop_of(app, &words, raw, change).map_err(Fault::internal)?
+            && let Some(stop) =
+                stop_of(app, &words, (raw, signature.unwrap_or_default()), change).map_err(Fault::internal)?
         {
             stops.push(stop);
         }
@@ -125,7 +129,7 @@ pub async fn await_departures(app: &App, people: &[i64]) -> Result<()> {
 }
 
 /// The opt-out in a change, if it holds one.
-fn stop_of(app: &App, words: &Words, raw: &[u8], change: &Change) -> anyhow::Result<Option<Stop>> {
+fn stop_of(app: &App, words: &Words, raw: Signed<'_>, change: &Change) -> anyhow::Result<Option<Stop>> {
     match &change.kind {
         ChangeKind::Inbound(message) if !message.group => {
             let wish = wish_of(words, &message.kind).filter(|wish| wish.verdict == Verdict::Stop);
@@ -141,7 +145,7 @@ fn stop_of(app: &App, words: &Words, raw: &[u8], change: &Change) -> anyhow::Res
 /// The stop that a message's wish makes, with its evidence.
 pub(crate) fn inbound_stop(
     app: &App,
-    raw: &[u8],
+    raw: Signed<'_>,
     change: &Change,
     message: &InboundMessage,
     wish: &Wish,
@@ -203,7 +207,7 @@ fn by_button(words: &Words, payload: &str, label: &str) -> (Verdict, Option<i64>
     }
 }
 
-fn preference_stop(app: &App, raw: &[u8], change: &Change, preference: &PreferenceEvent) -> anyhow::Result<Stop> {
+fn preference_stop(app: &App, raw: Signed<'_>, change: &Change, preference: &PreferenceEvent) -> anyhow::Result<Stop> {
     let said = preference.detail.clone().unwrap_or_else(|| "stop".to_owned());
     let evidence = evidence(app, raw, change, "user_preferences", &said, "", preference.at_ms)?;
     Ok(Stop {
@@ -227,7 +231,7 @@ pub(crate) fn keyed(number: PhoneNumber) -> (i64, i64) {
 /// What the ledger keeps of a stop: what was said, and the slice of the signed body that says it.
 fn evidence(
     app: &App,
-    raw: &[u8],
+    raw: Signed<'_>,
     change: &Change,
     source: &str,
     said: &str,
@@ -239,7 +243,14 @@ fn evidence(
 }
 
 /// What was said and the slice of the signed body that says it, as it goes beside the chain.
-pub(crate) fn proof(raw: &[u8], change: &Change, source: &str, said: &str, wamid: &str, at: i64) -> serde_json::Value {
+pub(crate) fn proof(
+    (raw, signature): Signed<'_>,
+    change: &Change,
+    source: &str,
+    said: &str,
+    wamid: &str,
+    at: i64,
+) -> serde_json::Value {
     let slice = raw.get(change.span.clone()).map(String::from_utf8_lossy).unwrap_or_default();
     json!({
         "source": source,
@@ -249,6 +260,7 @@ pub(crate) fn proof(raw: &[u8], change: &Change, source: &str, said: &str, wamid
         "waba_id": change.waba_id,
         "phone_number_id": change.phone_number_id,
         "raw": slice,
+        "signature": signature,
         "body_sha256": hex::encode(digest::digest(&digest::SHA256, raw)),
     })
 }

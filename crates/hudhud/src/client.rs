@@ -128,6 +128,16 @@ impl ApiClient {
         self.ask_with_key(Method::POST, path, Body::Upload(upload), "", FOREVER).await?.json().await
     }
 
+    /// `POST path` with a JSON body, answered by text that is no JSON.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn post_for_text(&self, path: &str, body: &impl Serialize) -> anyhow::Result<String> {
+        let body = Bytes::from(serde_json::to_vec(body).context("writing the request")?);
+        let mut answer = self.ask_with_key(Method::POST, path, Body::Json(body), "", PATIENCE).await?;
+        String::from_utf8(answer.bytes().await?.into()).context("the answer is not text")
+    }
+
     /// `GET path` into a file, which is there only if all of it came.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod ledger;
 mod list;
 mod number;
 mod optout;
+mod person;
 mod queue;
 mod setup;
 mod template;
@@ -81,6 +82,9 @@ pub enum Command {
     /// The record of consents and stops
     #[command(subcommand)]
     Ledger(ledger::Ledger),
+    /// Everything held of one person: handed out, or erased
+    #[command(subcommand)]
+    Person(person::Person),
     /// Depth, age, pace and limit of each business number
     Queue,
     /// Keys for the HTTP API
@@ -121,6 +125,7 @@ impl Command {
             Self::Optout(command) => command.run(&session).await,
             Self::Words(command) => command.run(&session).await,
             Self::Ledger(command) => command.run(&session).await,
+            Self::Person(command) => command.run(&session).await,
             Self::Queue => queue::run(&session).await,
             Self::Apikey(command) => command.run(&session).await,
             Self::Openapi => setup::openapi(&session),

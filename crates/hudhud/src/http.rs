@@ -20,6 +20,7 @@ mod numbers;
 mod openapi;
 mod optouts;
 mod page;
+mod persons;
 pub mod problem;
 mod queue;
 mod reviews;
@@ -58,8 +59,10 @@ pub(crate) use {
     accounts::{NewAccountBody, RotateBody},
     apikeys::NewKeyBody,
     campaigns::ReasonBody,
+    ledger::ProveBody,
     numbers::RateBody,
     optouts::{NewOptOutBody, PersonBody},
+    persons::EraseBody,
     reviews::RulingBody,
     sends::{SettleAllBody, SettleBody},
     words::{NewWordBody, TextBody},
@@ -115,6 +118,7 @@ fn described() -> OpenApiRouter<Api> {
         .merge(webhook_log::routes())
         .merge(words::routes())
         .merge(ledger::routes())
+        .merge(persons::routes())
         .merge(queue::routes())
         .merge(apikeys::routes())
         // After the rest: a layer covers what is there already.

@@ -20,7 +20,7 @@ pub const SECRET_KEY: &str = "secret.key";
 pub async fn engine(settings: &Settings, store: Store, redis_url: Option<&str>) -> anyhow::Result<Arc<App>> {
     let install = store.install_id().await.map_err(Fault::from)?;
     let redis = redis_url.map(|url| Redis::open(url, &install)).transpose()?;
-    Ok(App::new(AppParts {
+    let app = App::new(AppParts {
         store,
         graph: graph(settings)?,
         graph_is_loopback: settings.graph_is_loopback(),
@@ -29,7 +29,9 @@ pub async fn engine(settings: &Settings, store: Store, redis_url: Option<&str>) 
         data_dir: settings.data_dir.clone(),
         redis,
         install,
-    }))
+    });
+    engine::persons::check_key(&app).await?;
+    Ok(app)
 }
 
 /// The vault under the configured key, or under the one in the data directory, which is made on first use.

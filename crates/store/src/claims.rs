@@ -156,7 +156,7 @@ impl Store {
         }
         if !suppressed.is_empty() {
             let ids: Vec<i64> = suppressed.iter().map(|send| send.contact_id).collect();
-            if !mark_skipped(&mut tx, campaign_id, &ids).await? {
+            if !mark_skipped(&mut tx, order, &ids).await? {
                 return Ok(AGAIN);
             }
             let n = i64::try_from(ids.len()).unwrap_or(i64::MAX);
@@ -369,18 +369,18 @@ async fn mark_submitting(tx: &mut Link, order: &ClaimOrder<'_>, ids: &[i64]) -> 
     Ok(usize::try_from(marked).ok() == Some(ids.len()))
 }
 
-/// As [`mark_submitting`].
-async fn mark_skipped(tx: &mut Link, campaign_id: i64, ids: &[i64]) -> Result<bool> {
+/// As [`mark_submitting`]. The time and the term tell it later from a send that was skipped when it was planned.
+async fn mark_skipped(tx: &mut Link, order: &ClaimOrder<'_>, ids: &[i64]) -> Result<bool> {
     let sql = tx.pick(
-        "UPDATE sends SET state = 8, reason = $3, not_before = NULL
+        "UPDATE sends SET state = 8, reason = $3, not_before = NULL, claimed_at = $4, term = $5
          WHERE campaign_id = $1 AND contact_id IN (SELECT value FROM json_each($2)) AND state = 0",
-        "UPDATE sends SET state = 8, reason = $3, not_before = NULL
+        "UPDATE sends SET state = 8, reason = $3, not_before = NULL, claimed_at = $4, term = $5
          WHERE campaign_id = $1 AND contact_id = ANY (ARRAY(SELECT (jsonb_array_elements_text($2::jsonb))::bigint))
            AND state = 0",
     );
     let json = serde_json::to_string(ids)?;
-    let marked = on!(tx, c => sqlx::query(sql).bind(campaign_id).bind(json).bind(OPTED_OUT)
-        .execute(c).await.map(|done| done.rows_affected()))?;
+    let marked = on!(tx, c => sqlx::query(sql).bind(order.batch.campaign_id).bind(json).bind(OPTED_OUT)
+        .bind(order.now).bind(order.token).execute(c).await.map(|done| done.rows_affected()))?;
     Ok(usize::try_from(marked).ok() == Some(ids.len()))
 }
 

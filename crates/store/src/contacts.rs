@@ -63,14 +63,15 @@ impl Store {
         Ok(row)
     }
 
-    /// The person of that canonical phone key.
+    /// The person of that canonical phone key, also one whose data was erased.
     ///
     /// # Errors
     /// As every read.
     pub async fn contact_of_phone(&self, phone_key: i64) -> Result<Option<Contact>> {
         let mut link = self.read().await?;
-        let row = on!(&mut link, c => sqlx::query_as("SELECT * FROM contacts WHERE phone_key = $1")
-            .bind(phone_key).fetch_optional(c).await)?;
+        let blind = self.blind_phone(Some(phone_key));
+        let row = on!(&mut link, c => sqlx::query_as("SELECT * FROM contacts WHERE phone_key IN ($1, $2)")
+            .bind(phone_key).bind(blind).fetch_optional(c).await)?;
         Ok(row)
     }
 

@@ -5,8 +5,8 @@
 
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use sqlx::migrate::MigrateError;
@@ -16,6 +16,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard, watch};
 
+use crate::blind::Blind;
 use crate::error::{Error, Result};
 use crate::{pg_copy, wal};
 
@@ -32,6 +33,8 @@ const PUT_OFF: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) db: Db,
+    /// Makes the hashes that stand for erased people, once their key is known.
+    pub(crate) blind: Arc<OnceLock<Blind>>,
 }
 
 #[derive(Clone, Debug)]
@@ -63,7 +66,7 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    async fn take(&self, priority: Priority) -> OwnedMutexGuard<()> {
+    pub(crate) async fn take(&self, priority: Priority) -> OwnedMutexGuard<()> {
         match priority {
             Priority::Urgent => self.take_now().await,
             Priority::Soon => match tokio::time::timeout(PUT_OFF, self.take_when_calm()).await {
@@ -267,6 +270,9 @@ impl Store {
             // 64 MiB: see `wal`, which copies back before that.
             .pragma("wal_autocheckpoint", "16000")
             .pragma("cache_size", "-16384")
+            // What is deleted or replaced within a page is overwritten: it costs no page more, and erasing somebody
+            // leaves little behind (`erasures`).
+            .pragma("secure_delete", "FAST")
             .pragma("temp_store", "MEMORY");
         let write = SqlitePoolOptions::new()
             .max_connections(1)
@@ -292,7 +298,7 @@ impl Store {
             .connect_lazy_with(options.clone().pragma("query_only", "ON"));
         let turns = Arc::<Turns>::default();
         tokio::spawn(wal::copy_back(options, turns.written.subscribe()));
-        Ok(Self { db: Db::Sqlite { read, write, turns } })
+        Ok(Self { db: Db::Sqlite { read, write, turns }, blind: Arc::default() })
     }
 
     async fn open_postgres(url: &str) -> Result<Self> {
@@ -315,7 +321,7 @@ impl Store {
             .after_release(|_, _| Box::pin(async { Ok(!pg_copy::is_spoiled()) }))
             .connect_with(options)
             .await?;
-        Ok(Self { db: Db::Postgres(pool) })
+        Ok(Self { db: Db::Postgres(pool), blind: Arc::default() })
     }
 
     async fn migrate(&self) -> Result<()> {

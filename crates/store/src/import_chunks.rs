@@ -8,7 +8,10 @@ mod fresh;
 mod known;
 mod user_ids;
 
+use std::collections::HashSet;
+
 use crate::db::{Link, Priority, Store, on};
+use crate::erasures;
 use crate::error::{Error, Result};
 use crate::imports::{ImportCounts, Noted};
 use crate::ledger::{self, NewEntry};
@@ -150,18 +153,95 @@ impl Store {
     /// # Errors
     /// As every write. The same chunk may be given again: it is kept once.
     pub async fn take_in(&self, chunk: &Chunk<'_>, entry: impl Fn(&[NewEvidence]) -> NewEntry) -> Result<ChunkEnd> {
+        for _ in 0..TRIES {
+            let (mark, erased) = self.erased_among(chunk.people).await?;
+            let taken = match erased.iter().any(|erased| *erased) {
+                false => self.take_in_of(chunk, mark, &entry).await,
+                true => self.take_in_without(chunk, mark, &erased, &entry).await,
+            };
+            // Somebody was erased between the look and the write: it is looked again.
+            match taken? {
+                Some(end) => return Ok(end),
+                None => continue,
+            }
+        }
+        Err(Error::Unavailable { reason: "people are erased all the time".into(), source: None })
+    }
+
+    /// Takes in whoever of a chunk was not erased. Of the others nothing is written; they count as known, unchanged and
+    /// suppressed.
+    async fn take_in_without(
+        &self,
+        chunk: &Chunk<'_>,
+        mark: i64,
+        erased: &[bool],
+        entry: &impl Fn(&[NewEvidence]) -> NewEntry,
+    ) -> Result<Option<ChunkEnd>> {
+        let left: Vec<usize> = (0..chunk.people.len()).filter(|index| !erased[*index]).collect();
+        let people: Vec<Arriving> = left.iter().map(|index| chunk.people[*index].clone()).collect();
+        let text_ids: Vec<i64> = left.iter().filter_map(|index| chunk.text_ids.get(*index).copied()).collect();
+        let mut so_far = chunk.so_far;
+        let gone = i64::try_from(chunk.people.len() - left.len()).unwrap_or(i64::MAX);
+        so_far.suppressed += gone;
+        so_far.unchanged += gone;
+        let rest = Chunk { people: &people, text_ids: &text_ids, so_far, ..*chunk };
+        let as_given = |evidence: &[NewEvidence]| {
+            let place = |one: &NewEvidence| NewEvidence { index: left[one.index], ..*one };
+            entry(&evidence.iter().map(place).collect::<Vec<_>>())
+        };
+        self.take_in_of(&rest, mark, &as_given).await
+    }
+
+    /// How many erasures there were, and who of these people was erased.
+    async fn erased_among(&self, people: &[Arriving]) -> Result<(i64, Vec<bool>)> {
+        let mut link = self.read().await?;
+        let mark: i64 = on!(&mut link, c => sqlx::query_scalar("SELECT coalesce(max(id), 0) FROM erasures")
+            .fetch_one(c).await)?;
+        let Some(blind) = self.blind.get().filter(|_| mark > 0) else { return Ok((mark, Vec::new())) };
+        let keys: Vec<Option<i64>> = people.iter().map(|person| Some(blind.phone(person.phone_key?))).collect();
+        let names: Vec<Option<String>> =
+            people.iter().map(|person| Some(blind.name(user_ids::KIND, person.user_id.as_deref()?))).collect();
+        let by_key = link.pick(
+            "SELECT phone_key FROM contacts WHERE phone_key IN (SELECT value FROM json_each($1))",
+            "SELECT phone_key FROM contacts
+             WHERE phone_key = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint))",
+        );
+        let by_name = link.pick(
+            "SELECT value FROM identities WHERE kind = 2 AND value IN (SELECT value FROM json_each($1))",
+            "SELECT value FROM identities WHERE kind = 2 AND value = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))",
+        );
+        let json = serde_json::to_string(&keys.iter().flatten().collect::<Vec<_>>())?;
+        let found: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(by_key).bind(json).fetch_all(c).await)?;
+        let json = serde_json::to_string(&names.iter().flatten().collect::<Vec<_>>())?;
+        let named: Vec<String> = on!(&mut link, c => sqlx::query_scalar(by_name).bind(json).fetch_all(c).await)?;
+        let (found, named): (HashSet<i64>, HashSet<String>) =
+            (found.into_iter().collect(), named.into_iter().collect());
+        let is_erased = |(key, name): (Option<i64>, Option<String>)| {
+            key.is_some_and(|key| found.contains(&key)) || name.is_some_and(|name| named.contains(&name))
+        };
+        Ok((mark, keys.into_iter().zip(names).map(is_erased).collect()))
+    }
+
+    /// As [`Store::take_in`], where nobody of the chunk was erased by the mark. `None`, and nothing done: somebody was
+    /// since.
+    async fn take_in_of(
+        &self,
+        chunk: &Chunk<'_>,
+        mark: i64,
+        entry: &impl Fn(&[NewEvidence]) -> NewEntry,
+    ) -> Result<Option<ChunkEnd>> {
         let by_user_id = chunk.people.iter().any(|person| person.user_id.is_some());
         if chunk.target.is_none() && !by_user_id {
-            return Ok(self.survey(chunk).await?.would_end(chunk));
+            return Ok(Some(self.survey(chunk).await?.would_end(chunk)));
         }
         // Without a target everything is tried, and taken back.
         let mut look = chunk.look_first || chunk.target.is_none();
         for _ in 0..TRIES {
             let survey = if look { self.survey(chunk).await? } else { Survey::default() };
             if survey.needs_nothing(chunk) && !by_user_id && !chunk.again && chunk.number % QUIET != 0 {
-                return Ok(survey.end(chunk, &Extra::default()));
+                return Ok(Some(survey.end(chunk, &Extra::default())));
             }
-            match self.write_chunk(chunk, &survey, &entry).await {
+            match self.write_chunk(chunk, mark, &survey, entry).await {
                 // Somebody of the chunk is known, or somebody else has just written the same.
                 Err(Error::Conflict(_)) => look = true,
                 done => return done,
@@ -173,14 +253,18 @@ impl Store {
     async fn write_chunk(
         &self,
         chunk: &Chunk<'_>,
+        mark: i64,
         survey: &Survey,
-        entry: impl Fn(&[NewEvidence]) -> NewEntry,
-    ) -> Result<ChunkEnd> {
+        entry: &impl Fn(&[NewEvidence]) -> NewEntry,
+    ) -> Result<Option<ChunkEnd>> {
         let mut tx = self.write(Priority::Bulk).await?;
+        if erasures::mark(&mut tx).await? != mark {
+            return Ok(None);
+        }
         if let Some(target) = chunk.target
             && !hold_list(&mut tx, target.list_id).await?
         {
-            return Ok(ChunkEnd::ListGone);
+            return Ok(Some(ChunkEnd::ListGone));
         }
         let mut extra = Extra { updated: known::update(&mut tx, chunk, survey).await?, ..Extra::default() };
         let new = survey.unknown(chunk);
@@ -197,7 +281,7 @@ impl Store {
         joining.append(&mut extra.joining);
         evidence.append(&mut extra.evidence);
         let end = survey.end(chunk, &extra);
-        let (Some(target), ChunkEnd::Kept { counts, .. }) = (chunk.target, &end) else { return Ok(end) };
+        let (Some(target), ChunkEnd::Kept { counts, .. }) = (chunk.target, &end) else { return Ok(Some(end)) };
         fresh::members(&mut tx, target, &joining, chunk.now).await?;
         fresh::evidence(&mut tx, chunk, target, &evidence).await?;
         if !evidence.is_empty() {
@@ -206,10 +290,10 @@ impl Store {
         match counts.note(&mut tx, target.import_id, chunk.number).await? {
             Noted::Now => {
                 tx.commit().await?;
-                Ok(end)
+                Ok(Some(end))
             }
-            Noted::Before(counts) => Ok(ChunkEnd::Kept { counts, met_known: true }),
-            Noted::NotRunning => Ok(ChunkEnd::Interrupted),
+            Noted::Before(counts) => Ok(Some(ChunkEnd::Kept { counts, met_known: true })),
+            Noted::NotRunning => Ok(Some(ChunkEnd::Interrupted)),
         }
     }
 

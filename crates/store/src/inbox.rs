@@ -45,6 +45,8 @@ pub struct Waiting {
     pub account_id: i64,
     /// When it came.
     pub received_at: i64,
+    /// The signature header as it came.
+    pub signature: String,
     /// The raw bytes.
     pub body: Vec<u8>,
 }
@@ -83,7 +85,7 @@ impl Store {
             // that a repetition is acknowledged no sooner than they hold.
             let mut stopped = Vec::new();
             for stop in &arrival.stops {
-                stopped.push(stop_within(&mut tx, stop).await?);
+                stopped.push(stop_within(self, &mut tx, stop).await?);
             }
             kept.push(Kept { is_new: fresh.remove(arrival.body_hash.as_slice()), stopped });
         }
@@ -99,7 +101,7 @@ impl Store {
     pub async fn waiting_bodies(&self, limit: i64, bytes: i64) -> Result<Vec<Waiting>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
-            "SELECT i.id, i.account_id, i.received_at, i.body
+            "SELECT i.id, i.account_id, i.received_at, i.signature, i.body
              FROM (SELECT id, size, sum(size) OVER (ORDER BY id) AS through
                    FROM (SELECT id, octet_length(body) AS size FROM inbox
                          WHERE applied_at IS NULL AND body IS NOT NULL ORDER BY id LIMIT $1) sized) w

@@ -11,12 +11,15 @@ mod accounts;
 mod api_keys;
 mod audit;
 mod batches;
+mod blind;
 mod campaigns;
 mod chunks;
 mod claims;
 mod contacts;
 mod db;
+mod disclosures;
 mod doubts;
+mod erasures;
 mod error;
 mod filters;
 #[cfg(test)]
@@ -29,11 +32,13 @@ mod imports;
 mod inbox;
 mod leases;
 mod ledger;
+mod lift_requests;
 mod lifts;
 mod limits;
 mod lists;
 mod meta;
 mod numbers;
+mod persons;
 mod pg_copy;
 mod planning;
 #[cfg(test)]
@@ -57,11 +62,14 @@ pub use accounts::{Account, NewAccount};
 pub use api_keys::ApiKey;
 pub use audit::{AuditFilter, AuditRow, NewAudit};
 pub use batches::{Batch, BatchKind, Depth, Feedable};
+pub use blind::is_blind;
 pub use campaigns::{CampaignRow, Frozen, Moved, NewCampaign};
 pub use claims::{Claim, ClaimOrder, ClaimedSend, Halt, OPTED_OUT};
 pub use contacts::{Contact, OptIn};
 pub use db::{Priority, Store};
+pub use disclosures::{DisclosureRow, NewDisclosure};
 pub use doubts::{Doubt, DoubtFilter, DoubtPlace, Orphan};
+pub use erasures::{Erased, Erasure, ErasureRow, Scrubbed};
 pub use error::{Error, Result};
 pub use idempotency::{Begun, KeyedRequest};
 pub use import_chunks::{Arriving, Chunk, ChunkEnd, ConsentText, ImportTarget, NewEvidence};
@@ -70,10 +78,12 @@ pub use imports::{ImportCounts, ImportEnd, ImportRow, NewImport};
 pub use inbox::{Arrival, Kept, Logged, Waiting};
 pub use leases::{Alive, LaneTerm, Lease, Owner};
 pub use ledger::{EntryRow, LedgerHead, NewEntry, Seal, SignedHead};
+pub use lift_requests::LiftRequestRow;
 pub use lifts::{Lift, Lifted, Move};
 pub use limits::Limit;
 pub use lists::List;
 pub use numbers::{BusinessNumber, REMOVED, SyncedNumber};
+pub use persons::{AttemptRow, ChangeRow, MembershipRow, MessageRow, ReplyRow};
 pub use planning::{
     Audience, AudienceMarks, AudienceRow, CANCELLED, Detail, EXCLUDED_LIST, FILTERED_OUT, NO_ADDRESS, PlanChunk,
     Verdict,

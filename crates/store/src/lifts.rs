@@ -47,11 +47,12 @@ pub struct Move {
     pub evidence: NewEntry,
 }
 
-async fn known(tx: &mut Link, phone: Option<i64>, user_id: Option<&str>) -> Result<Vec<i64>> {
-    Ok(on!(tx, c => sqlx::query_scalar(
-        "SELECT id FROM contacts WHERE phone_key = $1
-         UNION SELECT contact_id FROM identities WHERE kind IN (2, 3) AND value = $2")
-        .bind(phone).bind(user_id).fetch_all(c).await)?)
+async fn known(store: &Store, tx: &mut Link, phone: Option<i64>, user_id: Option<&str>) -> Result<Vec<i64>> {
+    let (blind, [own, parent]) = (store.blind_phone(phone), store.blind_names(user_id));
+    Ok(
+        on!(tx, c => sqlx::query_scalar(crate::persons::NAMED).bind(phone).bind(user_id).bind(blind).bind(own).bind(parent)
+        .fetch_all(c).await)?,
+    )
 }
 
 impl Store {
@@ -63,7 +64,7 @@ impl Store {
         let mut tx = self.write(Priority::Urgent).await?;
         one_at_a_time(&mut tx).await?;
         let mut lifted = Lifted::default();
-        for person in known(&mut tx, lift.phone_key, lift.user_id.as_deref()).await? {
+        for person in known(self, &mut tx, lift.phone_key, lift.user_id.as_deref()).await? {
             let block: Option<(String, i64)> = on!(&mut tx, c => sqlx::query_as(
                 "SELECT source, since FROM suppressions WHERE contact_id = $1").bind(person).fetch_optional(c).await)?;
             let theirs = |source: &str| lift.sources.contains(&source);
@@ -102,9 +103,9 @@ impl Store {
     pub async fn carry_over(&self, change: &Move) -> Result<Vec<i64>> {
         let mut tx = self.write(Priority::Urgent).await?;
         one_at_a_time(&mut tx).await?;
-        let old = known(&mut tx, change.old_phone, change.old_user_id.as_deref()).await?;
+        let old = known(self, &mut tx, change.old_phone, change.old_user_id.as_deref()).await?;
         let mut carried = Vec::new();
-        let mut new = known(&mut tx, change.new_phone.map(|(key, _)| key), change.new_user_id.as_deref()).await?;
+        let mut new = known(self, &mut tx, change.new_phone.map(|(key, _)| key), change.new_user_id.as_deref()).await?;
         let blocked = first_block(&mut tx, &old).await?;
         if new.is_empty()
             && blocked.is_some()

@@ -139,7 +139,7 @@ impl Store {
         }
         ledger::append(&mut tx, &decision.evidence).await?;
         let stopped = match &decision.stop {
-            Some(stop) => stop_within(&mut tx, stop).await?,
+            Some(stop) => stop_within(self, &mut tx, stop).await?,
             None => Stopped { contact_ids: Vec::new(), new: 0, evidence_id: None },
         };
         tx.commit().await?;

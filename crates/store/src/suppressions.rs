@@ -74,12 +74,13 @@ pub struct Suppression {
 
 /// Everybody a stop leads to, and among them whom its names belong to: whose number it names, who is made if nobody has
 /// it yet, or else who got the message that it quotes.
-async fn people_of(tx: &mut Link, stop: &Stop) -> Result<(Vec<i64>, Option<i64>)> {
+async fn people_of(store: &Store, tx: &mut Link, stop: &Stop) -> Result<(Vec<i64>, Option<i64>)> {
     let mut people: Vec<i64> = stop.contact_id.into_iter().collect();
     let mut bearer = None;
     if let Some((key, _)) = stop.phone {
-        let known: Option<i64> = on!(tx, c => sqlx::query_scalar("SELECT id FROM contacts WHERE phone_key = $1")
-            .bind(key).fetch_optional(c).await)?;
+        let known: Option<i64> = on!(tx, c => sqlx::query_scalar(
+            "SELECT id FROM contacts WHERE phone_key IN ($1, $2)")
+            .bind(key).bind(store.blind_phone(Some(key))).fetch_optional(c).await)?;
         bearer = Some(match known {
             Some(person) => person,
             None => new_person(tx, stop).await?,
@@ -87,9 +88,10 @@ async fn people_of(tx: &mut Link, stop: &Stop) -> Result<(Vec<i64>, Option<i64>)
         people.extend(bearer);
     }
     for (kind, value) in names_in(stop) {
+        let blind = store.blind.get().map(|blind| blind.name(kind, value));
         people.extend(on!(tx, c => sqlx::query_scalar::<_, i64>(
-            "SELECT contact_id FROM identities WHERE kind = $1 AND value = $2")
-            .bind(kind).bind(value).fetch_optional(c).await)?);
+            "SELECT contact_id FROM identities WHERE kind = $1 AND value IN ($2, $3)")
+            .bind(kind).bind(value).bind(blind).fetch_all(c).await)?);
     }
     if let Some(wamid) = &stop.quoted_wamid {
         let recipients: Vec<i64> = on!(tx, c => sqlx::query_scalar(
@@ -134,8 +136,8 @@ pub(crate) async fn one_at_a_time(tx: &mut Link) -> Result<()> {
     Ok(())
 }
 
-pub(crate) async fn stop_within(tx: &mut Link, stop: &Stop) -> Result<Stopped> {
-    let (people, bearer) = people_of(tx, stop).await?;
+pub(crate) async fn stop_within(store: &Store, tx: &mut Link, stop: &Stop) -> Result<Stopped> {
+    let (people, bearer) = people_of(store, tx, stop).await?;
     let mut new = 0;
     let mut evidence_id = None;
     for person in &people {
@@ -190,7 +192,22 @@ impl Store {
     pub async fn stop(&self, stop: &Stop) -> Result<Stopped> {
         let mut tx = self.write(Priority::Urgent).await?;
         one_at_a_time(&mut tx).await?;
-        let stopped = stop_within(&mut tx, stop).await?;
+        let stopped = stop_within(self, &mut tx, stop).await?;
+        tx.commit().await?;
+        Ok(stopped)
+    }
+
+    /// Lets several stops take effect in one transaction, all or none; what each did, in their order.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn stop_all(&self, stops: &[Stop]) -> Result<Vec<Stopped>> {
+        let mut tx = self.write(Priority::Soon).await?;
+        one_at_a_time(&mut tx).await?;
+        let mut stopped = Vec::with_capacity(stops.len());
+        for stop in stops {
+            stopped.push(stop_within(self, &mut tx, stop).await?);
+        }
         tx.commit().await?;
         Ok(stopped)
     }
@@ -230,12 +247,12 @@ impl Store {
         let sql = link.pick(
             "SELECT count(*) FROM json_each($1) k CROSS JOIN suppressions p ON p.contact_id = k.value ->> 1
              CROSS JOIN sends s ON s.campaign_id = k.value ->> 0 AND s.contact_id = p.contact_id
-             JOIN ledger l ON l.id = p.evidence_id WHERE s.claimed_at > l.at + $2",
+             JOIN ledger l ON l.id = p.evidence_id WHERE s.claimed_at > l.at + $2 AND s.state <> 8",
             "SELECT count(*) FROM (SELECT (v ->> 0)::bigint AS a, (v ->> 1)::bigint AS b
                                    FROM jsonb_array_elements($1::jsonb) AS e(v)) k
              JOIN suppressions p ON p.contact_id = k.b
              JOIN sends s ON s.campaign_id = k.a AND s.contact_id = k.b
-             JOIN ledger l ON l.id = p.evidence_id WHERE s.claimed_at > l.at + $2",
+             JOIN ledger l ON l.id = p.evidence_id WHERE s.claimed_at > l.at + $2 AND s.state <> 8",
         );
         let json = serde_json::to_string(sends)?;
         Ok(on!(&mut link, c => sqlx::query_scalar(sql).bind(json).bind(slack).fetch_one(c).await)?)
@@ -247,13 +264,15 @@ impl Store {
     /// As every read.
     pub async fn suppression(&self, phone_key: Option<i64>, user_id: Option<&str>) -> Result<Option<Suppression>> {
         let mut link = self.read().await?;
+        let (blind, [own, parent]) = (self.blind_phone(phone_key), self.blind_names(user_id));
         Ok(on!(&mut link, c => sqlx::query_as(
             "SELECT p.contact_id, c.phone, p.scope, p.since, p.source, p.campaign_id, p.evidence_id
              FROM suppressions p JOIN contacts c ON c.id = p.contact_id
-             WHERE c.id IN (SELECT id FROM contacts WHERE phone_key = $1
-                            UNION SELECT contact_id FROM identities WHERE kind IN (2, 3) AND value = $2)
+             WHERE c.id IN (SELECT id FROM contacts WHERE phone_key IN ($1, $3)
+                            UNION SELECT contact_id FROM identities WHERE (kind = 2 AND value = $2) OR (kind = 3 AND value = $2) OR (kind = 2 AND value = $4)
+                                OR (kind = 3 AND value = $4) OR (kind = 2 AND value = $5) OR (kind = 3 AND value = $5))
              ORDER BY p.since LIMIT 1")
-            .bind(phone_key).bind(user_id).fetch_optional(c).await)?)
+            .bind(phone_key).bind(user_id).bind(blind).bind(own).bind(parent).fetch_optional(c).await)?)
     }
 
     /// Standing blocks since a time, by person after a contact id: a page.
@@ -351,7 +370,8 @@ async fn insert_new(tx: &mut Link, new: &[Identity]) -> Result<u64> {
                 "INSERT INTO identities (kind, value, contact_id)
                  SELECT n.kind, n.value, n.contact_id
                  FROM unnest($1::smallint[], $2::text[], $3::bigint[]) AS n(kind, value, contact_id)
-                 JOIN contacts c ON c.id = n.contact_id ORDER BY n.kind, n.value
+                 JOIN contacts c ON c.id = n.contact_id AND (c.phone_key IS NULL OR c.phone_key > 0)
+                 ORDER BY n.kind, n.value
                  ON CONFLICT (kind, value) DO NOTHING",
             );
             Ok(query.bind(kinds).bind(values).bind(people).execute(&mut **held).await?.rows_affected())
@@ -380,7 +400,8 @@ static INSERT_NEW_SQLITE: LazyLock<Chunks> = LazyLock::new(|| {
         format!(
             "INSERT INTO identities (kind, value, contact_id)
              SELECT n.column1, n.column2, n.column3 FROM (VALUES {values}) n CROSS JOIN contacts c
-             WHERE c.id = n.column3 ON CONFLICT (kind, value) DO NOTHING"
+             WHERE c.id = n.column3 AND (c.phone_key IS NULL OR c.phone_key > 0)
+             ON CONFLICT (kind, value) DO NOTHING"
         )
     })
 });
@@ -388,11 +409,13 @@ static INSERT_NEW_SQLITE: LazyLock<Chunks> = LazyLock::new(|| {
 async fn insert_names(tx: &mut Link, json: &str) -> Result<()> {
     let insert = tx.pick(
         "INSERT INTO identities (kind, value, contact_id)
-         SELECT value ->> 'kind', value ->> 'value', value ->> 'contact_id' FROM json_each($1) WHERE true
+         SELECT value ->> 'kind', value ->> 'value', value ->> 'contact_id' FROM json_each($1) j
+         WHERE NOT EXISTS (SELECT 1 FROM contacts c WHERE c.id = j.value ->> 'contact_id' AND c.phone_key < 0)
          ON CONFLICT (kind, value) DO NOTHING",
         "INSERT INTO identities (kind, value, contact_id)
          SELECT kind, value, min(contact_id)
          FROM jsonb_to_recordset($1::jsonb) AS j(kind smallint, value text, contact_id bigint)
+         WHERE NOT EXISTS (SELECT 1 FROM contacts c WHERE c.id = j.contact_id AND c.phone_key < 0)
          GROUP BY kind, value ORDER BY kind, value ON CONFLICT (kind, value) DO NOTHING",
     );
     on!(tx, c => sqlx::query(insert).bind(json).execute(c).await.map(drop))?;
@@ -406,13 +429,15 @@ pub(crate) async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Resu
     }
     let people: Vec<i64> = identities.iter().map(|identity| identity.contact_id).collect();
     let sql = tx.pick(
-        "SELECT id FROM contacts WHERE id IN (SELECT value FROM json_each($1))",
-        "SELECT id FROM contacts WHERE id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint))",
+        "SELECT id FROM contacts WHERE id IN (SELECT value FROM json_each($1)) AND (phone_key IS NULL OR phone_key > 0)",
+        "SELECT id FROM contacts WHERE id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint))
+           AND (phone_key IS NULL OR phone_key > 0)",
     );
     let json = serde_json::to_string(&people)?;
     let known: Vec<i64> = on!(tx, c => sqlx::query_scalar(sql).bind(json).fetch_all(c).await)?;
     let known: HashSet<i64> = known.into_iter().collect();
-    // A webhook may speak of somebody whom this database does not hold (any more): nobody to give a name to.
+    // A webhook may speak of somebody whom this database does not hold (any more), or whose data was erased: nobody to
+    // give a name to.
     let identities: Vec<&Identity> =
         identities.iter().filter(|identity| known.contains(&identity.contact_id)).collect();
     let json = serde_json::to_string(&identities)?;

@@ -161,6 +161,35 @@ pub fn entry(kind: &'static str, at: i64) -> NewEntry {
 }
 
 impl Store {
+    /// Everything that anybody finds who takes the database away: the bytes of the file and its log, or every row of
+    /// every table as text (bytes in hexadecimal).
+    pub async fn everything(&self) -> Vec<u8> {
+        let mut link = self.read().await.expect("a connection");
+        match &mut link {
+            crate::db::Link::Sqlite(held, _) => {
+                let (_, _, file): (i64, String, String) =
+                    sqlx::query_as("PRAGMA database_list").fetch_one(&mut **held).await.expect("a file");
+                let mut bytes = std::fs::read(&file).expect("the file");
+                bytes.extend(std::fs::read(format!("{file}-wal")).unwrap_or_default());
+                bytes
+            }
+            crate::db::Link::Postgres(held) => {
+                let tables: Vec<String> =
+                    sqlx::query_scalar("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'")
+                        .fetch_all(&mut **held)
+                        .await
+                        .expect("the tables");
+                let mut all = Vec::new();
+                for table in tables {
+                    let sql = sqlx::AssertSqlSafe(format!("SELECT t::text FROM \"{table}\" t"));
+                    let rows: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut **held).await.expect("the rows");
+                    all.extend(rows.join("\n").into_bytes());
+                }
+                all
+            }
+        }
+    }
+
     /// Changes rows behind everybody's back, as somebody with the database's password could.
     ///
     /// # Panics

@@ -9,7 +9,7 @@ use crate::FaultKind;
 use crate::ledger::{commitment, tree};
 use crate::testing::{NOW, TestApp, app};
 
-fn order(list: &str) -> ImportOrder {
+pub(crate) fn order(list: &str) -> ImportOrder {
     ImportOrder {
         list: list.to_owned(),
         file_name: format!("{list}.csv"),
@@ -26,7 +26,7 @@ fn order(list: &str) -> ImportOrder {
     }
 }
 
-async fn run(app: &App, order: ImportOrder, file: &[u8]) -> Result<ImportSummary> {
+pub(crate) async fn run(app: &App, order: ImportOrder, file: &[u8]) -> Result<ImportSummary> {
     import(app, order, file, |_| {}).await
 }
 

@@ -102,10 +102,12 @@ impl Consents {
 }
 
 /// The leaf of a person's number, where they have one, and that of their user id, where they have one.
-fn both(row: &EvidenceRow) -> Option<(Hash, Hash)> {
+pub(crate) fn both(row: &EvidenceRow) -> Option<(Hash, Hash)> {
     if let Some(leaf) = &row.leaf {
-        let leaf: Hash = leaf.as_slice().try_into().ok()?;
-        return Some((leaf, leaf));
+        // Of an erased person: one leaf, or both that it may have been.
+        let (one, other) = leaf.split_at_checked(32)?;
+        let one: Hash = one.try_into().ok()?;
+        return Some((one, other.try_into().unwrap_or(one)));
     }
     let salt: [u8; 16] = row.salt.as_deref()?.try_into().ok()?;
     let text = ConsentText { source: row.source.clone(), wording: row.wording.clone() };

@@ -37,7 +37,7 @@ async fn told(app: &TestApp, field: &str, value: Value) {
 }
 
 /// Somebody's message; `at` in seconds after now.
-async fn said(app: &TestApp, from: &str, at: i64, mut message: Value) {
+pub(crate) async fn said(app: &TestApp, from: &str, at: i64, mut message: Value) {
     message["from"] = json!(from);
     message["id"] = json!(format!("wamid.{from}.{at}"));
     message["timestamp"] = json!((NOW / 1_000 + at).to_string());
@@ -45,7 +45,7 @@ async fn said(app: &TestApp, from: &str, at: i64, mut message: Value) {
     told(app, "messages", json!({"messaging_product": "whatsapp", "metadata": metadata, "messages": [message]})).await;
 }
 
-fn text(body: &str) -> Value {
+pub(crate) fn text(body: &str) -> Value {
     json!({"type": "text", "text": {"body": body}})
 }
 

@@ -78,6 +78,11 @@ pub(super) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::POST, "/api/v1/ledger/verify", Needs(Audit)),
     (Method::POST, "/api/v1/ledger/head", Needs(Audit)),
     (Method::GET, "/api/v1/ledger/export", Needs(Audit)),
+    (Method::POST, "/api/v1/ledger/prove", Needs(Audit)),
+    (Method::POST, "/api/v1/ledger/prove/document", Needs(Audit)),
+    (Method::GET, "/api/v1/ledger/disclosures", Needs(Audit)),
+    (Method::POST, "/api/v1/persons/export", Needs(Audit)),
+    (Method::POST, "/api/v1/persons/erase", Needs(Audit)),
     (Method::GET, "/api/v1/queue", Needs(Look)),
     (Method::GET, "/api/v1/webhooks", Needs(LookAtPersons)),
     (Method::GET, "/api/v1/apikeys", Needs(Administer)),
@@ -91,6 +96,9 @@ const ONLY_LOOKING: &[&str] = &[
     "/api/v1/optouts/check",
     "/api/v1/words/read",
     "/api/v1/ledger/verify",
+    "/api/v1/ledger/prove",
+    "/api/v1/ledger/prove/document",
+    "/api/v1/persons/export",
     "/webhooks/whatsapp",
 ];
 

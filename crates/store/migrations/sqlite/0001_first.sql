@@ -235,6 +235,7 @@ CREATE TABLE ledger (
 );
 CREATE INDEX ledger_unsealed ON ledger (id) WHERE sealed_seq IS NULL;
 CREATE INDEX ledger_contact ON ledger (contact_id) WHERE contact_id IS NOT NULL;
+CREATE INDEX ledger_import ON ledger (import_id) WHERE import_id IS NOT NULL;
 
 CREATE TABLE campaigns (
     id               INTEGER PRIMARY KEY,
@@ -627,3 +628,42 @@ CREATE TRIGGER audit_keeps_rows BEFORE DELETE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER audit_keeps_facts BEFORE UPDATE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+
+-- Who looked at a person, or took data out: never changed, never removed. No name and no number of anybody.
+CREATE TABLE disclosures (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    at         BIGINT NOT NULL,
+    actor      TEXT   NOT NULL,
+    what       TEXT   NOT NULL,
+    contact_id BIGINT,
+    detail     TEXT   NOT NULL DEFAULT ''
+);
+CREATE INDEX disclosures_contact ON disclosures (contact_id) WHERE contact_id IS NOT NULL;
+CREATE TRIGGER disclosures_stay BEFORE DELETE ON disclosures
+BEGIN SELECT RAISE(ABORT, 'disclosures are append-only'); END;
+CREATE TRIGGER disclosures_stay_as_they_are BEFORE UPDATE ON disclosures
+BEGIN SELECT RAISE(ABORT, 'disclosures are append-only'); END;
+
+-- People whose data was erased on request. Their row in contacts stays, without anything of theirs: its phone_key, and
+-- the values of its identities, are keyed hashes by which the person is known should they turn up again. swept_at: when
+-- we last looked whether something of theirs came in late.
+CREATE TABLE erasures (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    contact_id BIGINT NOT NULL UNIQUE,
+    at         BIGINT NOT NULL,
+    actor      TEXT   NOT NULL,
+    swept_at   BIGINT NOT NULL
+);
+
+-- Blocks that somebody of ours asks to be lifted: a second person decides.
+CREATE TABLE lift_requests (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    contact_id   BIGINT NOT NULL,
+    requested_by TEXT   NOT NULL,
+    reason       TEXT   NOT NULL,
+    at           BIGINT NOT NULL,
+    decided      TEXT,
+    decided_by   TEXT,
+    decided_at   BIGINT
+);
+CREATE UNIQUE INDEX lift_requests_open ON lift_requests (contact_id) WHERE decided IS NULL;

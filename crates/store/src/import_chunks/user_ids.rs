@@ -11,6 +11,9 @@ use crate::db::{Link, on};
 use crate::error::Result;
 use crate::suppressions::{Identity, USER_ID, learn_within, one_at_a_time};
 
+/// Which kind of name a file brings.
+pub(super) const KIND: i16 = USER_ID;
+
 /// Somebody known by a user id only: our id of them, name, language, attributes.
 #[derive(Serialize)]
 struct Row<'a>(i64, Option<&'a str>, Option<&'a str>, &'a str);

@@ -1,0 +1,385 @@
+//! Erasing a person: what is theirs goes from every table, in one transaction; what must stay (that somebody consented,
+//! was written to, said stop) stays without them.
+//!
+//! Their row in `contacts` becomes a shell whose key is a keyed hash ([`crate::blind`]), with a block that nobody's word
+//! lifts. Entries of the ledger lose detail and salt, and keep the commitment that the chain holds.
+
+use sqlx::FromRow;
+
+use crate::db::{Db, Link, Priority, Store, on};
+use crate::error::{Error, Result};
+use crate::import_undo::EvidenceRow;
+use crate::ledger::{self, NewEntry};
+use crate::suppressions::one_at_a_time;
+
+/// `meta.key` of which key the hashes are made with.
+const KEY_ID: &str = "erasure_key_id";
+/// `meta.key` of what free pages are filled with: see [`Store::scrub`].
+const FILLING: &str = "scrubbing";
+/// Free pages filled in one transaction.
+const PAGES: i64 = 500;
+/// Entries of the ledger looked through at once.
+const ENTRIES: i64 = 5_000;
+/// Late-comers are looked for so long after an erasure: Meta repeats webhooks for seven days. Milliseconds.
+const LATE: i64 = 31 * 24 * 3_600_000;
+
+/// Who is to be erased.
+#[derive(Clone, Debug)]
+pub struct Erasure<'a> {
+    /// Their rows: [`Store::people_named`].
+    pub contact_ids: &'a [i64],
+    /// What they may be called in texts: numbers as digits in every national form, user ids. Whatever holds one of
+    /// these is theirs.
+    pub names: &'a [String],
+    /// When, epoch ms.
+    pub at: i64,
+    /// By whom.
+    pub actor: &'a str,
+    /// The ledger's entry of it, which must not name the person.
+    pub evidence: NewEntry,
+}
+
+/// What went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Memberships of lists.
+    pub memberships: u64,
+    /// Messages of theirs.
+    pub replies: u64,
+    /// Sends that lost Meta's id of their message, which may hold the number.
+    pub sends: u64,
+    /// Pieces of evidence of consent that are hashes from now on.
+    pub consents: u64,
+    /// Entries of the ledger that lost their detail.
+    pub entries: u64,
+    /// Other rows: reviews, changes of imports, parked statuses, answers kept for repetitions, unreadable webhooks.
+    pub others: u64,
+}
+
+/// An erasure as it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
+pub struct ErasureRow {
+    /// The shell.
+    pub contact_id: i64,
+    /// When, epoch ms.
+    pub at: i64,
+}
+
+/// Whether the database's own file still holds what was erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scrubbed {
+    /// It was read through and does not.
+    Clean,
+    /// Something held pages of the file; it is looked at again later.
+    Later,
+    /// A server's files are not ours to read: it overwrites what is dead as it vacuums.
+    NotOurs,
+}
+
+impl Store {
+    /// Which key the hashes of the people erased so far were made with; `None` before the first.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn erasure_key_id(&self) -> Result<Option<String>> {
+        self.meta(KEY_ID).await
+    }
+
+    /// The id of the key that this handle makes hashes with.
+    #[must_use]
+    pub fn own_erasure_key_id(&self) -> Option<String> {
+        Some(self.blind.get()?.key_id())
+    }
+
+    /// Erases a person. Before it they must be suppressed, and whatever was claimed for them must have left or lapsed.
+    /// `leaf` makes the hash that stands for a consent in its import's tree.
+    ///
+    /// # Errors
+    /// As every write; [`Error::Bug`] where no key was set.
+    pub async fn erase(&self, erasure: &Erasure<'_>, leaf: impl Fn(&EvidenceRow) -> Option<Vec<u8>>) -> Result<Erased> {
+        let blind = self.blind.get().ok_or_else(|| Error::bug("no key for the hashes of erased people"))?;
+        // Looked up before the writer is taken: it may be long.
+        let entries = self.entries_naming(erasure.names).await?;
+        let mut tx = self.write(Priority::Urgent).await?;
+        one_at_a_time(&mut tx).await?;
+        no_import_meanwhile(&mut tx).await?;
+        let mut erased = Erased::default();
+        for &contact_id in erasure.contact_ids {
+            let of: Option<Option<i64>> = on!(&mut tx, c => sqlx::query_scalar("SELECT phone_key FROM contacts WHERE id = $1")
+                    .bind(contact_id).fetch_optional(c).await)?;
+            let Some(phone_key) = of else { continue };
+            if phone_key.is_some_and(|key| key < 0) {
+                continue;
+            }
+            erased.consents += seal_consents(&mut tx, contact_id, &leaf).await?;
+            let shell = phone_key.map_or_else(|| blind.nobody(contact_id), |key| blind.phone(key));
+            on!(&mut tx, c => sqlx::query(
+                "UPDATE contacts SET phone_key = $2, phone = NULL, name = NULL, language = NULL, attributes = '{}',
+                                     import_id = NULL, updated_at = $3 WHERE id = $1")
+                .bind(contact_id).bind(shell).bind(erasure.at).execute(c).await.map(drop))?;
+            let names: Vec<(i16, String)> = on!(&mut tx, c => sqlx::query_as(
+                "SELECT kind, value FROM identities WHERE contact_id = $1").bind(contact_id).fetch_all(c).await)?;
+            for (kind, value) in names {
+                on!(&mut tx, c => sqlx::query("UPDATE identities SET value = $3 WHERE kind = $1 AND value = $2")
+                    .bind(kind).bind(&value).bind(blind.name(kind, &value)).execute(c).await.map(drop))?;
+            }
+            on!(&mut tx, c => sqlx::query(
+                "INSERT INTO erasures (contact_id, at, actor, swept_at) VALUES ($1, $2, $3, $2)
+                 ON CONFLICT (contact_id) DO NOTHING")
+                .bind(contact_id).bind(erasure.at).bind(erasure.actor).execute(c).await.map(drop))?;
+            sweep_within(&mut tx, contact_id, &mut erased).await?;
+            let entry = NewEntry { contact_id: Some(contact_id), ..erasure.evidence.clone() };
+            let id = ledger::append(&mut tx, &entry).await?;
+            on!(&mut tx, c => sqlx::query(
+                "INSERT INTO suppressions (contact_id, scope, since, source, evidence_id)
+                 VALUES ($1, 'all', $2, 'erasure', $3) ON CONFLICT (contact_id) DO UPDATE SET
+                 scope = 'all', source = 'erasure', campaign_id = NULL, evidence_id = excluded.evidence_id")
+                .bind(contact_id).bind(erasure.at).bind(id).execute(c).await.map(drop))?;
+        }
+        for name in erasure.names {
+            erased.others += forget_name(&mut tx, name).await?;
+        }
+        erased.entries += blank(&mut tx, &entries).await?;
+        on!(&mut tx, c => sqlx::query(
+            "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING")
+            .bind(KEY_ID).bind(blind.key_id()).execute(c).await.map(drop))?;
+        tx.commit().await?;
+        Ok(erased)
+    }
+
+    /// Erasures whose late-comers were last looked for before a time: up to so many. The older an erasure, the less
+    /// often it is looked at again.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn erasures_to_sweep(&self, before: i64, now: i64, limit: i64) -> Result<Vec<ErasureRow>> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_as(
+            "SELECT contact_id, at FROM erasures WHERE swept_at < $1 AND at > $2
+               AND swept_at < $3 - ($3 - at) / 10 ORDER BY id LIMIT $4")
+            .bind(before).bind(now - LATE).bind(now).bind(limit).fetch_all(c).await)?)
+    }
+
+    /// Takes away what came in about an erased person since: the answer to a message that was on its way, a webhook that
+    /// was repeated. How many rows that was.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn sweep_erased(&self, contact_id: i64, now: i64) -> Result<u64> {
+        let mut tx = self.write(Priority::Bulk).await?;
+        let mut erased = Erased::default();
+        sweep_within(&mut tx, contact_id, &mut erased).await?;
+        on!(&mut tx, c => sqlx::query("UPDATE erasures SET swept_at = $2 WHERE contact_id = $1")
+            .bind(contact_id).bind(now).execute(c).await.map(drop))?;
+        tx.commit().await?;
+        Ok(erased.memberships + erased.replies + erased.sends + erased.entries + erased.others)
+    }
+
+    /// The ledger's entries whose detail holds one of these names, whomever they are about.
+    async fn entries_naming(&self, names: &[String]) -> Result<Vec<i64>> {
+        let mut found = Vec::new();
+        let mut after = 0_i64;
+        loop {
+            let mut link = self.read().await?;
+            let page: Vec<(i64, String)> = on!(&mut link, c => sqlx::query_as(
+                "SELECT id, detail FROM ledger WHERE id > $1 ORDER BY id LIMIT $2")
+                .bind(after).bind(ENTRIES).fetch_all(c).await)?;
+            drop(link);
+            let Some((last, _)) = page.last() else { return Ok(found) };
+            after = *last;
+            let theirs = |detail: &str| names.iter().any(|name| detail.contains(name.as_str()));
+            found.extend(page.iter().filter(|(_, detail)| theirs(detail)).map(|(id, _)| *id));
+        }
+    }
+
+    /// Overwrites what an erasure left in the file of an embedded database: its free pages, the log beside it, and
+    /// whatever a page that was split still holds behind its rows. The file is read through afterwards for these byte
+    /// strings; only if one is found (seldom) is the whole file rebuilt, which holds up every write for as long as that
+    /// takes.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn scrub(&self, needles: Vec<Vec<u8>>) -> Result<Scrubbed> {
+        let Db::Sqlite { write, turns, .. } = &self.db else { return Ok(Scrubbed::NotOurs) };
+        self.fill_free_pages().await?;
+        for rebuild in [false, true] {
+            let _turn = turns.take(Priority::Bulk).await;
+            let mut connection = write.acquire().await?;
+            if rebuild {
+                sqlx::query("VACUUM").execute(&mut *connection).await?;
+            }
+            let (busy, _, _): (i64, i64, i64) =
+                sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await?;
+            let (_, _, file): (i64, String, String) =
+                sqlx::query_as("PRAGMA database_list").fetch_one(&mut *connection).await?;
+            drop(connection);
+            let needles = needles.clone();
+            let looked = tokio::task::spawn_blocking(move || holds_any(&file, &needles)).await;
+            match looked {
+                Ok(Ok(false)) if busy == 0 => return Ok(Scrubbed::Clean),
+                Ok(Ok(false)) => return Ok(Scrubbed::Later),
+                Ok(Ok(true)) => {}
+                Ok(Err(_)) | Err(_) => return Ok(Scrubbed::Later),
+            }
+        }
+        Ok(Scrubbed::Later)
+    }
+
+    /// Takes the free pages into use with nothing in them, a few at a time, and gives them back.
+    async fn fill_free_pages(&self) -> Result<()> {
+        let mut rows = 0_i64;
+        loop {
+            let mut tx = self.write(Priority::Bulk).await?;
+            let Link::Sqlite(held, _) = &mut tx else { return Ok(()) };
+            let free: i64 = sqlx::query_scalar("PRAGMA freelist_count").fetch_one(&mut **held).await?;
+            if free == 0 {
+                break;
+            }
+            let size: i64 = sqlx::query_scalar("PRAGMA page_size").fetch_one(&mut **held).await?;
+            rows += 1;
+            sqlx::query("INSERT INTO meta (key, value) VALUES ($1, zeroblob($2))")
+                .bind(format!("{FILLING}.{rows}"))
+                .bind(size * free.min(PAGES))
+                .execute(&mut **held)
+                .await?;
+            tx.commit().await?;
+        }
+        for row in 1..=rows {
+            let mut tx = self.write(Priority::Bulk).await?;
+            on!(&mut tx, c => sqlx::query("DELETE FROM meta WHERE key = $1")
+                .bind(format!("{FILLING}.{row}")).execute(c).await.map(drop))?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a file, or the log beside it, holds one of these byte strings.
+fn holds_any(file: &str, needles: &[Vec<u8>]) -> std::io::Result<bool> {
+    use std::io::Read;
+    let longest = needles.iter().map(Vec::len).max().unwrap_or(0);
+    for path in [file.to_owned(), format!("{file}-wal")] {
+        let Ok(mut reader) = std::fs::File::open(&path) else { continue };
+        let mut window = Vec::with_capacity((1 << 20) + longest);
+        loop {
+            let kept = window.len().min(longest);
+            window.drain(..window.len() - kept);
+            let mut chunk = vec![0; 1 << 20];
+            let read = reader.read(&mut chunk)?;
+            if read == 0 {
+                break;
+            }
+            window.extend_from_slice(&chunk[..read]);
+            if needles.iter().any(|needle| memchr::memmem::find(&window, needle).is_some()) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Keeps chunks of imports out until the transaction ends (PostgreSQL): each asks who was erased before it writes.
+async fn no_import_meanwhile(tx: &mut Link) -> Result<()> {
+    if let Link::Postgres(held) = tx {
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('hudhud: erasures', 0))")
+            .execute(&mut **held)
+            .await?;
+    }
+    Ok(())
+}
+
+/// How many erasures there were, in the sense that it changes with each. Holds off further ones until the transaction
+/// ends.
+pub(crate) async fn mark(tx: &mut Link) -> Result<i64> {
+    if let Link::Postgres(held) = tx {
+        sqlx::query("SELECT pg_advisory_xact_lock_shared(hashtextextended('hudhud: erasures', 0))")
+            .execute(&mut **held)
+            .await?;
+    }
+    Ok(on!(tx, c => sqlx::query_scalar("SELECT coalesce(max(id), 0) FROM erasures").fetch_one(c).await)?)
+}
+
+/// Replaces what the leaves of a person's consents are made of by the leaves.
+async fn seal_consents(tx: &mut Link, contact_id: i64, leaf: impl Fn(&EvidenceRow) -> Option<Vec<u8>>) -> Result<u64> {
+    let rows: Vec<EvidenceRow> = on!(tx, c => sqlx::query_as(
+        "SELECT o.contact_id, o.at, o.text_id, o.import_id, o.chunk, t.source, t.wording, o.salt, o.leaf, p.phone_key,
+                (SELECT max(value) FROM identities i WHERE i.contact_id = o.contact_id AND i.kind = 2) AS user_id
+         FROM opt_ins o LEFT JOIN consent_texts t ON t.id = o.text_id LEFT JOIN contacts p ON p.id = o.contact_id
+         WHERE o.contact_id = $1").bind(contact_id).fetch_all(c).await)?;
+    let mut sealed = 0;
+    for row in rows.iter().filter(|row| row.leaf.is_none()) {
+        sealed += on!(tx, c => sqlx::query(
+            "UPDATE opt_ins SET leaf = $4, salt = NULL WHERE contact_id = $1 AND at = $2 AND text_id = $3")
+            .bind(contact_id).bind(row.at).bind(row.text_id).bind(leaf(row))
+            .execute(c).await.map(|done| done.rows_affected()))?;
+    }
+    Ok(sealed)
+}
+
+/// What is found by the person's row alone.
+async fn sweep_within(tx: &mut Link, contact_id: i64, erased: &mut Erased) -> Result<()> {
+    // Campaigns that are planned right now count on the members of their lists; those rows go with a later sweep.
+    const MEMBERSHIPS: &str = "DELETE FROM list_members WHERE contact_id = $1 AND list_id IN (SELECT id FROM lists)
+        AND NOT EXISTS (SELECT 1 FROM campaign_lists l JOIN campaigns k ON k.id = l.campaign_id
+                        WHERE l.list_id = list_members.list_id AND k.frozen_at IS NOT NULL AND NOT k.planned)";
+    const SENDS: &str = "UPDATE sends SET wamid = NULL, wamid_hash = NULL
+        WHERE campaign_id IN (SELECT id FROM campaigns) AND contact_id = $1 AND wamid IS NOT NULL";
+    const ATTEMPTS: &str = "UPDATE past_attempts SET wamid = NULL, wamid_hash = NULL
+        WHERE campaign_id IN (SELECT id FROM campaigns) AND contact_id = $1 AND wamid IS NOT NULL";
+    const ENTRIES: [&str; 2] = [
+        "UPDATE ledger SET detail = '', salt = x'' WHERE contact_id = $1 AND detail <> '' AND kind <> 'erasure'",
+        "UPDATE ledger SET detail = '', salt = ''::bytea WHERE contact_id = $1 AND detail <> '' AND kind <> 'erasure'",
+    ];
+    erased.memberships += run(tx, MEMBERSHIPS, contact_id).await?;
+    erased.sends += run(tx, SENDS, contact_id).await? + run(tx, ATTEMPTS, contact_id).await?;
+    erased.replies += run(tx, "DELETE FROM inbound WHERE contact_id = $1", contact_id).await?;
+    erased.others += run(tx, "DELETE FROM reviews WHERE contact_id = $1", contact_id).await?;
+    erased.others += run(
+        tx,
+        "DELETE FROM import_changes WHERE import_id IN (SELECT id FROM imports) AND contact_id = $1",
+        contact_id,
+    )
+    .await?;
+    let entries = tx.pick(ENTRIES[0], ENTRIES[1]);
+    erased.entries += run(tx, entries, contact_id).await?;
+    Ok(())
+}
+
+async fn run(tx: &mut Link, sql: &'static str, contact_id: i64) -> Result<u64> {
+    Ok(on!(tx, c => sqlx::query(sql).bind(contact_id).execute(c).await.map(|done| done.rows_affected()))?)
+}
+
+/// What is found by a name in a text or body: rows of moments, never many.
+async fn forget_name(tx: &mut Link, name: &str) -> Result<u64> {
+    let statements = [
+        tx.pick(
+            "DELETE FROM parked_statuses WHERE recipient = $1 OR instr(event, $1) > 0",
+            "DELETE FROM parked_statuses WHERE recipient = $1 OR strpos(event, $1) > 0",
+        ),
+        tx.pick("DELETE FROM reviews WHERE instr(stop, $1) > 0", "DELETE FROM reviews WHERE strpos(stop, $1) > 0"),
+        tx.pick(
+            "DELETE FROM idempotency WHERE instr(answer, CAST($1 AS BLOB)) > 0",
+            "DELETE FROM idempotency WHERE position(convert_to($1, 'UTF8') IN answer) > 0",
+        ),
+        tx.pick(
+            "UPDATE inbox SET body = NULL WHERE error IS NOT NULL AND instr(body, CAST($1 AS BLOB)) > 0",
+            "UPDATE inbox SET body = NULL WHERE error IS NOT NULL AND position(convert_to($1, 'UTF8') IN body) > 0",
+        ),
+    ];
+    let mut gone = 0;
+    for sql in statements {
+        gone += on!(&mut *tx, c => sqlx::query(sql).bind(name).execute(c).await.map(|done| done.rows_affected()))?;
+    }
+    Ok(gone)
+}
+
+/// Takes detail and salt of these entries away.
+async fn blank(tx: &mut Link, entries: &[i64]) -> Result<u64> {
+    let sql = tx.pick(
+        "UPDATE ledger SET detail = '', salt = x'' WHERE id IN (SELECT value FROM json_each($1)) AND detail <> ''",
+        "UPDATE ledger SET detail = '', salt = ''::bytea
+         WHERE id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint)) AND detail <> ''",
+    );
+    let json = serde_json::to_string(entries)?;
+    Ok(on!(tx, c => sqlx::query(sql).bind(json).execute(c).await.map(|done| done.rows_affected()))?)
+}
