@@ -6,7 +6,7 @@
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sqlx::migrate::MigrateError;
@@ -53,6 +53,8 @@ pub enum Priority {
 pub(crate) struct Turns {
     writer: Arc<Mutex<()>>,
     urgent_waiting: AtomicUsize,
+    /// How often urgent work did not get the writer at once.
+    urgent_waits: AtomicU64,
     calm: Notify,
 }
 
@@ -72,6 +74,10 @@ impl Turns {
         self.urgent_waiting.fetch_add(1, Ordering::SeqCst);
         // Dropping the future while it waits must not leave the counter up.
         let waiting = Waiting(self);
+        if let Ok(guard) = Arc::clone(&self.writer).try_lock_owned() {
+            return guard;
+        }
+        self.urgent_waits.fetch_add(1, Ordering::Relaxed);
         let guard = Arc::clone(&self.writer).lock_owned().await;
         drop(waiting);
         guard
@@ -283,7 +289,8 @@ impl Store {
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_lazy_with(options.pragma("query_only", "ON"));
+            // They take turns, so that each comes to hold the same pages; the system keeps the others.
+            .connect_lazy_with(options.pragma("query_only", "ON").pragma("cache_size", "-8192"));
         Ok(Self { db: Db::Sqlite { read, write, turns: Arc::default() } })
     }
 
@@ -332,6 +339,16 @@ impl Store {
                 Link::Postgres(Held::Inside(transaction, Stopwatch::since(asked, priority)))
             }
         })
+    }
+
+    /// How often urgent work had to wait for SQLite's one writer so far; always 0 on PostgreSQL, where nobody waits.
+    /// Whoever writes much makes their transactions short while this grows.
+    #[must_use]
+    pub fn urgent_waits(&self) -> u64 {
+        match &self.db {
+            Db::Sqlite { turns, .. } => turns.urgent_waits.load(Ordering::Relaxed),
+            Db::Postgres(_) => 0,
+        }
     }
 
     /// Whether this is the embedded database, of which one process at a time is the writer.
