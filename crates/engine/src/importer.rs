@@ -1,17 +1,18 @@
 //! Import: a file of people becomes contacts on a list, with the evidence of their consent, or reasoned rejects.
 //!
-//! Three run side by side: `upload` hands the bytes over as they come, `rows` (on a thread of its own) frames and
-//! reads them, and `run` gathers people, puts them into the order of their numbers, and writes them in chunks, each in
-//! one short transaction with its evidence. Memory does not grow with the file but for the set of the phone keys seen,
-//! which finds the repeats.
+//! Four run side by side: `upload` hands the bytes over as they come, `rows` (on a thread of its own) frames and reads
+//! them, `gather` puts people into the order of their numbers, and `run` writes them in chunks, each in one short transaction with its evidence. Memory does not grow with the file but for what `seen` remembers to find
+//! repeats, and that is bounded.
 
 mod archive;
 mod encoding;
 mod found;
+mod gather;
 mod header;
 mod lines;
 mod rows;
 mod run;
+mod seen;
 mod sheet;
 mod source;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -253,12 +254,14 @@ where
     checked.reading.spool.clone_from(&app.data_dir);
     let began = app.clock.boot_us();
     let (blocks_in, blocks) = mpsc::channel(4);
-    // Room for as many people as are gathered, so that the one core reads while the other writes.
-    let (said_in, said) = mpsc::channel(run::MOST_GATHERED / rows::PEOPLE);
+    // So that the one core goes on reading while the other sorts.
+    let (said_in, said) = mpsc::channel(8);
+    let (gathered_in, gathered) = mpsc::channel(1);
     let reading = checked.reading.clone();
     let reader_thread = tokio::task::spawn_blocking(move || rows::read(upload::Pipe::new(blocks), &reading, &said_in));
     let mut run = Run::new(app, &checked, progress);
-    let (fed, written) = tokio::join!(upload::feed(&mut reader, blocks_in), run.write(said));
+    let (fed, (), written) =
+        tokio::join!(upload::feed(&mut reader, blocks_in), gather::gather(said, gathered_in), run.write(gathered));
     let read = reader_thread.await.map_err(anyhow::Error::from)?;
     let outcome = match (written, fed) {
         (Err(fault), _) => Err(fault),

@@ -5,7 +5,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -60,6 +60,8 @@ pub enum Priority {
 pub(crate) struct Turns {
     writer: Arc<Mutex<()>>,
     urgent_waiting: AtomicUsize,
+    /// How often urgent work did not get the writer at once.
+    urgent_waits: AtomicU64,
     calm: Notify,
     /// Told of each transaction.
     written: watch::Sender<()>,
@@ -81,6 +83,10 @@ impl Turns {
         self.urgent_waiting.fetch_add(1, Ordering::SeqCst);
         // Dropping the future while it waits must not leave the counter up.
         let waiting = Waiting(self);
+        if let Ok(guard) = Arc::clone(&self.writer).try_lock_owned() {
+            return guard;
+        }
+        self.urgent_waits.fetch_add(1, Ordering::Relaxed);
         let guard = Arc::clone(&self.writer).lock_owned().await;
         drop(waiting);
         guard
@@ -295,7 +301,8 @@ impl Store {
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_lazy_with(options.clone().pragma("query_only", "ON"));
+            // They take turns, so that each comes to hold the same pages; the system keeps the others.
+            .connect_lazy_with(options.clone().pragma("query_only", "ON").pragma("cache_size", "-8192"));
         let turns = Arc::<Turns>::default();
         tokio::spawn(wal::copy_back(options, turns.written.subscribe()));
         Ok(Self { db: Db::Sqlite { read, write, turns }, blind: Arc::default() })
@@ -355,6 +362,16 @@ impl Store {
                 Link::Postgres(Held::Inside(transaction, Stopwatch::since(asked, priority)))
             }
         })
+    }
+
+    /// How often urgent work had to wait for SQLite's one writer so far; always 0 on PostgreSQL, where nobody waits.
+    /// Whoever writes much makes their transactions short while this grows.
+    #[must_use]
+    pub fn urgent_waits(&self) -> u64 {
+        match &self.db {
+            Db::Sqlite { turns, .. } => turns.urgent_waits.load(Ordering::Relaxed),
+            Db::Postgres(_) => 0,
+        }
     }
 
     /// Whether this is the embedded database, of which one process at a time is the writer.

@@ -74,7 +74,6 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::fixture::{NOW, Shop, exec, stop_of};
     use crate::testing::{Database, on_both_databases};
 

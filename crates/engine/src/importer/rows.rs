@@ -2,7 +2,7 @@
 //! them.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
@@ -19,13 +19,14 @@ use super::encoding::{self, Decoded};
 use super::found::Found;
 use super::header;
 use super::lines::{Frames, LONGEST_ROW};
+use super::seen::{Before, Seen};
 use super::sheet;
 use super::source::{Kind, Refused, Source};
 use super::table::{Framed, Shape, Table};
 use crate::fault::{Fault, Result};
 
 /// People in one parcel.
-pub(super) const PEOPLE: usize = 1_000;
+const PEOPLE: usize = 1_000;
 /// Bytes of rejects in one parcel.
 const REJECTS: usize = 256 * 1024;
 /// Rows in one parcel, whatever became of them, so that progress is seen in a file of repeats.
@@ -84,6 +85,8 @@ pub(super) struct Parcel {
     pub(super) rows: i64,
     pub(super) duplicates: i64,
     pub(super) rejected: i64,
+    /// The file is so long that who came first was forgotten: see [`super::seen`].
+    pub(super) forgot: bool,
 }
 
 /// The delimiter that a person named.
@@ -237,23 +240,13 @@ struct Sorting {
     tongue: Tongue,
     /// Where the phone number stands.
     phone: Option<usize>,
-    seen: HashSet<u64>,
-    /// User ids that came by, with the number beside them.
-    user_ids: HashMap<String, Option<u64>>,
+    seen: Seen,
     people: Vec<Arriving>,
     rejects: csv::Writer<Vec<u8>>,
     rows: i64,
     duplicates: i64,
     rejected: i64,
     rows_sent: i64,
-}
-
-/// Who a row speaks of.
-enum Who {
-    New,
-    Repeated,
-    /// Somebody whose user id has another number in an earlier row.
-    Contradicted,
 }
 
 impl Sorting {
@@ -263,8 +256,7 @@ impl Sorting {
             mapping,
             width,
             tongue,
-            seen: HashSet::new(),
-            user_ids: HashMap::new(),
+            seen: Seen::default(),
             people: Vec::with_capacity(PEOPLE),
             rejects: csv::Writer::from_writer(Vec::new()),
             rows: 0,
@@ -297,10 +289,10 @@ impl Sorting {
             return self.reject(row, Some(data), &unreadable);
         }
         match parse_row(&self.mapping, rules, data) {
-            Ok(contact) => match self.who(&contact) {
-                Who::New => self.people.push(arriving(contact)),
-                Who::Repeated => self.duplicates += 1,
-                Who::Contradicted => {
+            Ok(contact) => match self.seen.note(key_of(&contact), contact.user_id.as_deref()) {
+                Before::No => self.people.push(arriving(contact)),
+                Before::Yes => self.duplicates += 1,
+                Before::WithAnotherNumber => {
                     let column = self.mapping.column_of(Field::UserId).unwrap_or_default().to_owned();
                     let user_id = contact.user_id.unwrap_or_default();
                     let error = RowError::new(&column, &user_id, "user-id-of-two-numbers", Vec::new());
@@ -310,23 +302,6 @@ impl Sorting {
             Err(errors) => return self.reject(row, Some(data), &errors),
         }
         Ok(())
-    }
-
-    /// Whether this person came before in the file, by the number or by the user id.
-    fn who(&mut self, contact: &NewContact) -> Who {
-        let key = contact.phone.map(domain::phone::PhoneNumber::key);
-        if let Some(user_id) = &contact.user_id {
-            match (self.user_ids.get(user_id), key) {
-                (Some(Some(before)), Some(key)) if *before != key => return Who::Contradicted,
-                (Some(_), None) => return Who::Repeated,
-                // A number for somebody of whom only the user id was known: more than a repeat.
-                _ => drop(self.user_ids.insert(user_id.clone(), key)),
-            }
-        }
-        match key {
-            Some(key) if !self.seen.insert(key) => Who::Repeated,
-            _ => Who::New,
-        }
     }
 
     /// Cells that are not in UTF-8, and cells in which an earlier conversion lost letters.
@@ -353,8 +328,10 @@ impl Sorting {
             _ => String::from_utf8_lossy(&row.text),
         };
         let own = self.mapping.headers().len();
-        // A row whose cells cannot be told stands whole in the first column.
-        let mut record: Vec<&str> = cells.map_or_else(|| vec![&*text], |cells| cells[..cells.len().min(own)].to_vec());
+        // A row whose cells cannot be told, or of which nobody knows under which headers they belong, stands whole in the
+        // first column: cut to the header's length it would be taken for a good one when it comes back.
+        let ragged = errors.iter().any(|error| matches!(error.code, "row-too-few-cells" | "row-too-many-cells"));
+        let mut record: Vec<&str> = cells.filter(|_| !ragged).map_or_else(|| vec![&*text], <[&str]>::to_vec);
         record.resize(own, "");
         let shortened: String = text.chars().take(LONGEST_VALUE).collect();
         let (column, value, code) = match errors.first() {
@@ -384,14 +361,19 @@ impl Sorting {
             rows: self.rows,
             duplicates: self.duplicates,
             rejected: self.rejected,
+            forgot: self.seen.forgot(),
         })
     }
+}
+
+fn key_of(contact: &NewContact) -> Option<u64> {
+    contact.phone.map(domain::phone::PhoneNumber::key)
 }
 
 fn arriving(contact: NewContact) -> Arriving {
     Arriving {
         // At most fifteen digits, so both fit.
-        phone_key: contact.phone.map(|phone| phone.key().cast_signed()),
+        phone_key: key_of(&contact).map(u64::cast_signed),
         phone: contact.phone.map(|phone| phone.e164().cast_signed()),
         user_id: contact.user_id,
         name: contact.name,

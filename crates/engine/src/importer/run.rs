@@ -14,8 +14,9 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
+use super::gather::{Batch, Next};
 use super::header;
-use super::rows::{Begun, Parcel, REASON_COLUMNS, Said};
+use super::rows::{Begun, REASON_COLUMNS};
 use super::{Checked, Found, Progress};
 use crate::App;
 use crate::fault::{Fault, FaultKind, Result};
@@ -24,19 +25,21 @@ use crate::imports::{ImportSummary, RejectedRow, rejects_path};
 use crate::ledger::{commitment, tree};
 use crate::presence::Presence;
 
-/// People written in one transaction: some 15 ms of work for SQLite's one writer.
+/// People written in one transaction while others wait for the database: some 15 ms of work for SQLite's one writer.
 const CHUNK: usize = 2_000;
-/// People gathered at first, so that the database has something to do at once; then twice as many each time.
-const FIRST_GATHERED: usize = 4_096;
-/// The most people gathered. In the order of their numbers a chunk of them meets few pages of an index, which in the
-/// order of a file it would meet nearly all.
-pub(super) const MOST_GATHERED: usize = 32_768;
+/// The same while nobody does. Each transaction ends with waiting for the disk.
+const CALM_CHUNK: usize = 8_000;
+/// After so many transactions for which nobody waited, nobody is expected to.
+const CALM: u32 = 16;
 /// How often an import shows that it lives.
 const BEAT: Duration = Duration::from_secs(2);
 /// Texts of consent whose ids are remembered.
 const TEXTS: usize = 10_000;
 /// A dry run shows so many of the rows that it rejects.
 const SHOWN_REJECTS: usize = 50;
+/// What is said of a file that is longer than its repeats can be looked for.
+const FORGOT: &str = "The file has so many people that repeats far apart from each other were not counted as such: they \
+                      are accepted, are one person all the same, and the later row's columns hold.";
 /// How long a chunk waits for a database that is away, each time: half a minute in all.
 const WAITS: [Duration; 7] = [
     Duration::from_millis(200),
@@ -56,14 +59,10 @@ pub(super) struct Run<'a, P> {
     target: Option<ImportTarget>,
     counts: ImportCounts,
     chunks: i64,
-    /// People who were read and are not written yet.
-    gathered: Vec<Arriving>,
-    /// So many are gathered before they are written.
-    enough: usize,
-    /// Repeats and rejects of the rows read so far.
-    passed_over: (i64, i64),
-    /// Rows read so far, by the thread that reads them.
-    read: i64,
+    /// How often urgent work has waited for a bulk transaction, and how many of ours it has not waited for since.
+    calm: (u64, u32),
+    /// Repeats were not looked for in the whole file.
+    forgot: bool,
     /// Ids of texts of consent.
     texts: HashMap<ConsentText, i64>,
     /// Some of the last chunk's people were known.
@@ -93,10 +92,8 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
             target: None,
             counts: ImportCounts::default(),
             chunks: 0,
-            gathered: Vec::new(),
-            enough: FIRST_GATHERED,
-            passed_over: (0, 0),
-            read: 0,
+            calm: (0, 0),
+            forgot: false,
             texts: HashMap::new(),
             met_known: true,
             presence: None,
@@ -112,31 +109,25 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
         self.counts
     }
 
-    /// Writes what the reading thread says, until it has said all. On an error the channel closes, and so the thread
-    /// and the upload end too.
-    pub(super) async fn write(&mut self, mut said: mpsc::Receiver<Said>) -> Result<()> {
-        while let Some(said) = self.hear(&mut said).await {
-            match said {
-                Said::Unusable(reason) => return Err(Fault::invalid(reason)),
-                Said::Header(begun) => self.begin(*begun).await?,
-                Said::Parcel(parcel) => {
-                    self.gather(parcel).await?;
-                    if self.gathered.len() >= self.enough {
-                        self.write_gathered().await?;
-                        self.enough = (self.enough * 2).min(MOST_GATHERED);
-                    }
-                }
+    /// Writes what is gathered, until there is no more. On an error the channel closes, and so the gathering, the thread
+    /// that reads and the upload end too.
+    pub(super) async fn write(&mut self, mut gathered: mpsc::Receiver<Next>) -> Result<()> {
+        while let Some(next) = self.hear(&mut gathered).await {
+            match next {
+                Next::Unusable(reason) => return Err(Fault::invalid(reason)),
+                Next::Begin(begun) => self.begin(*begun).await?,
+                Next::Batch(batch) => self.write_batch(batch).await?,
             }
         }
-        self.write_gathered().await
+        Ok(())
     }
 
-    /// The next the reading thread says. A file that is slow to come must not let the import look dead.
-    async fn hear(&self, said: &mut mpsc::Receiver<Said>) -> Option<Said> {
+    /// What is to be done next. A file that is slow to come must not let the import look dead.
+    async fn hear(&self, gathered: &mut mpsc::Receiver<Next>) -> Option<Next> {
         loop {
-            let Some(target) = self.target else { return said.recv().await };
+            let Some(target) = self.target else { return gathered.recv().await };
             tokio::select! {
-                said = said.recv() => return said,
+                next = gathered.recv() => return next,
                 () = self.app.clock.sleep(BEAT) => {
                     // Should it have been given up, or the database be away, the next chunk finds out.
                     if let Err(error) = self.app.store.beat_import(target.import_id).await {
@@ -179,52 +170,60 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
         };
         self.target = Some(ImportTarget { import_id, list_id });
         self.presence = Some(presence);
-        let reading = serde_json::to_string(&self.found).map_err(anyhow::Error::from)?;
-        self.app.store.note_reading(import_id, &reading).await?;
+        self.note_found().await?;
         let path = rejects_path(&self.app.data_dir, import_id);
         let file = create_private(&path, &begun.rejects).await.map_err(|error| no_rejects(&error))?;
         self.rejects = Some(Rejects { path, file });
         Ok(())
     }
 
-    async fn gather(&mut self, parcel: Parcel) -> Result<()> {
-        if let Some(rejects) = &mut self.rejects {
-            rejects.file.write_all(&parcel.rejects).await.map_err(|error| no_rejects(&error))?;
-        } else {
-            let room = SHOWN_REJECTS.saturating_sub(self.shown.len());
-            self.shown.extend(first_rejects(&parcel.rejects, room));
-        }
-        self.gathered.extend(parcel.people);
-        self.passed_over = (parcel.duplicates, parcel.rejected);
-        self.read = parcel.rows;
-        Ok(())
+    /// Keeps how the file is read.
+    async fn note_found(&self) -> Result<()> {
+        let Some(target) = self.target else { return Ok(()) };
+        let reading = serde_json::to_string(&self.found).map_err(anyhow::Error::from)?;
+        Ok(self.app.store.note_reading(target.import_id, &reading).await?)
     }
 
-    /// Writes whoever is gathered, in the order of their numbers. A row counts when what became of it is written.
-    async fn write_gathered(&mut self) -> Result<()> {
-        let mut people = std::mem::take(&mut self.gathered);
-        let people = tokio::task::spawn_blocking(move || {
-            people.sort_unstable_by(|one, other| one.place().cmp(&other.place()));
-            people
-        });
-        let people = people.await.map_err(anyhow::Error::from)?;
-        for chunk in people.chunks(CHUNK) {
+    /// Writes a batch. A row counts when what became of it is written.
+    async fn write_batch(&mut self, batch: Batch) -> Result<()> {
+        if let Some(rejects) = &mut self.rejects {
+            rejects.file.write_all(&batch.rejects).await.map_err(|error| no_rejects(&error))?;
+        } else {
+            let room = SHOWN_REJECTS.saturating_sub(self.shown.len());
+            self.shown.extend(first_rejects(&batch.rejects, room));
+        }
+        if batch.forgot && !std::mem::replace(&mut self.forgot, true) {
+            self.found.remarks.push(FORGOT.to_owned());
+            self.note_found().await?;
+        }
+        let mut rest = &batch.people[..];
+        while !rest.is_empty() {
+            let (chunk, later) = rest.split_at(self.chunk_size().min(rest.len()));
             let mut counts = self.counts;
             counts.accepted += i64::try_from(chunk.len()).unwrap_or(i64::MAX);
             counts.rows = counts.accepted + counts.duplicates + counts.rejected;
             self.keep(chunk, counts).await?;
+            rest = later;
         }
-        (self.counts.duplicates, self.counts.rejected) = self.passed_over;
+        (self.counts.duplicates, self.counts.rejected) = (batch.duplicates, batch.rejected);
         self.counts.rows = self.counts.accepted + self.counts.duplicates + self.counts.rejected;
-        if self.counts.rows != self.read {
+        if self.counts.rows != batch.rows {
             return Err(Fault::internal(anyhow::anyhow!(
                 "{} rows were read, and {} counted",
-                self.read,
+                batch.rows,
                 self.counts.rows
             )));
         }
         self.tell();
         Ok(())
+    }
+
+    /// How many people the next transaction takes. On SQLite whatever is urgent waits for it.
+    fn chunk_size(&mut self) -> usize {
+        let waited = self.app.store.urgent_waits();
+        let (before, calm) = self.calm;
+        self.calm = (waited, if waited == before { calm.saturating_add(1) } else { 0 });
+        if self.calm.1 > CALM { CALM_CHUNK } else { CHUNK }
     }
 
     fn tell(&mut self) {
