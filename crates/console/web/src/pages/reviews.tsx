@@ -16,9 +16,9 @@ import { useStopSource } from '../ui/words.tsx';
 export function Reviews() {
   const { t } = useTranslation();
   const source = useStopSource();
-  const sees = useMay('look_at_persons');
-  const stops = useMay('opt_out');
-  const audits = useMay('audit');
+  const sees = useMay('read_messages');
+  const stops = sees;
+  const audits = sees;
   const campaigns = new Map((useCampaigns(50).data ?? []).map(({ id, name }) => [id, name]));
   const [ruling, setRuling] = useState<{ review: Review; as: 'confirm' | 'dismiss' } | null>(null);
   const pages = useInfiniteQuery({
