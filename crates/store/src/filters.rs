@@ -344,10 +344,12 @@ impl Setting<'_> {
         let number = self.bind(Value::Number(number));
         let longest = domain::filter::LONGEST_NUMBER;
         if self.is_embedded {
-            let digits = format!("CASE WHEN substr({cell}, 1, 1) = '-' THEN substr({cell}, 2) ELSE {cell} END");
+            // Nearly every number is one of digits alone.
             format!(
-                "CASE WHEN length({cell}) <= {longest} AND ({digits}) GLOB '[0-9]*' AND ({digits}) GLOB '*[0-9]'
-                        AND ({digits}) NOT GLOB '*[^0-9.]*' AND ({digits}) NOT GLOB '*.*.*'
+                "CASE WHEN {cell} = '' OR length({cell}) > {longest} THEN FALSE
+                      WHEN {cell} NOT GLOB '*[^0-9]*'
+                        OR (rtrim({cell}, '0123456789.') IN ('', '-') AND {cell} NOT GLOB '*.*.*'
+                            AND ltrim({cell}, '-') GLOB '[0-9]*' AND {cell} GLOB '*[0-9]')
                       THEN CAST({cell} AS REAL) {sign} {number} ELSE FALSE END"
             )
         } else {

@@ -31,7 +31,7 @@ pub struct CampaignUse {
 /// What has used an import since.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportUses {
-    /// Campaigns, in the order in which they were made.
+    /// Campaigns, in the order in which they were launched.
     pub campaigns: Vec<CampaignUse>,
     /// Later imports that met its people.
     pub imports: Vec<i64>,
@@ -115,12 +115,14 @@ impl Store {
     /// As every read.
     pub async fn uses_of_import(&self, import: &ImportRow, half_undone: bool) -> Result<ImportUses> {
         let mut link = self.read().await?;
+        // An audience is frozen as of its start or of a moment before.
         let since: Vec<(i64, String, bool, bool, bool)> = on!(&mut link, c => sqlx::query_as(
             "SELECT c.id, c.name, c.planned,
                     EXISTS (SELECT 1 FROM campaign_lists l WHERE l.campaign_id = c.id AND l.list_id = $1) AS names_it,
                     EXISTS (SELECT 1 FROM campaign_lists l
                             WHERE l.campaign_id = c.id AND l.list_id = $1 AND l.included) AS is_for_it
-             FROM campaigns c WHERE c.frozen_at >= $2 ORDER BY c.id")
+             FROM campaigns c WHERE c.started_at >= $2 AND c.frozen_at >= $2
+             ORDER BY c.started_at, c.id")
             .bind(import.list_id).bind(import.started_at).fetch_all(c).await)?;
         let mut campaigns = Vec::new();
         for (id, name, planned, names_it, is_for_it) in since {
@@ -146,17 +148,20 @@ impl Store {
                 break;
             }
         }
-        let mut imports: Vec<i64> = Vec::new();
+        // Who changed what it had written.
+        let mut imports: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(
+            "SELECT DISTINCT import_id FROM import_changes WHERE before_import = $1 ORDER BY import_id LIMIT $2")
+            .bind(import.id).bind(NAMED as i64).fetch_all(c).await)?;
+        // SQLite keeps to the order of a CROSS JOIN: the people whom it made, and then what there is of each.
         for sql in [
-            // Who changed what it had written.
-            "SELECT DISTINCT import_id FROM import_changes WHERE before_import = $1 ORDER BY import_id LIMIT $3",
-            // Who consented once more, of the people whom it made.
-            "SELECT DISTINCT o.import_id FROM contacts p JOIN opt_ins o ON o.contact_id = p.id
-             WHERE p.id > $2 AND p.import_id = $1 AND o.import_id <> $1 ORDER BY o.import_id LIMIT $3",
+            // Who consented once more.
+            "SELECT DISTINCT o.import_id FROM contacts p CROSS JOIN opt_ins o
+             WHERE p.id > $2 AND p.import_id = $1 AND o.contact_id = p.id AND o.import_id <> $1
+             ORDER BY o.import_id LIMIT $3",
             // Which of them are on another list.
-            "SELECT DISTINCT m.import_id FROM lists l CROSS JOIN contacts p
-             JOIN list_members m ON m.list_id = l.id AND m.contact_id = p.id
-             WHERE p.id > $2 AND p.import_id = $1 AND m.import_id <> $1 ORDER BY m.import_id LIMIT $3",
+            "SELECT DISTINCT m.import_id FROM contacts p CROSS JOIN lists l CROSS JOIN list_members m
+             WHERE p.id > $2 AND p.import_id = $1 AND m.list_id = l.id AND m.contact_id = p.id AND m.import_id <> $1
+             ORDER BY m.import_id LIMIT $3",
         ] {
             let found: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(sql)
                 .bind(import.id).bind(import.contacts_before).bind(NAMED as i64).fetch_all(c).await)?;
@@ -347,6 +352,10 @@ impl Store {
         let wrote: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(
             "SELECT DISTINCT contact_id FROM inbound WHERE contact_id > $1 ORDER BY contact_id")
             .bind(import.contacts_before).fetch_all(c).await)?;
+        let campaigns: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(
+            "SELECT id FROM campaigns WHERE started_at >= $1 AND frozen_at >= $1")
+            .bind(import.started_at).fetch_all(c).await)?;
+        let campaigns = serde_json::to_string(&campaigns)?;
         drop(link);
         let (mut removed, mut stayed, mut after) = (0, 0, import.contacts_before);
         loop {
@@ -362,15 +371,23 @@ impl Store {
             let silent: Vec<i64> = people.into_iter().filter(|id| wrote.binary_search(id).is_err()).collect();
             let json = serde_json::to_string(&silent)?;
             let mut tx = self.write(Priority::Bulk).await?;
+            // Each person is looked up in each campaign, by the key: see `filters`.
+            let since = tx.pick(
+                "IN (SELECT value FROM json_each($3))",
+                "= ANY (ARRAY(SELECT (jsonb_array_elements_text($3::jsonb))::bigint))",
+            );
             let free = of_people(
                 &tx,
-                "SELECT c.id FROM contacts c WHERE NOT EXISTS (SELECT 1 FROM suppressions s WHERE s.contact_id = c.id)
-                   AND NOT EXISTS (SELECT 1 FROM campaigns g JOIN sends s ON s.campaign_id = g.id AND s.contact_id = c.id
-                                   WHERE g.frozen_at >= $3)
-                   AND c.import_id = $1 AND c.id",
+                &format!(
+                    "SELECT c.id FROM contacts c
+                     WHERE (SELECT p.contact_id FROM suppressions p WHERE p.contact_id = c.id LIMIT 1) IS NULL
+                       AND (SELECT s.contact_id FROM sends s
+                            WHERE s.campaign_id {since} AND s.contact_id = c.id LIMIT 1) IS NULL
+                       AND c.import_id = $1 AND c.id"
+                ),
             );
             let free: Vec<i64> = on!(&mut tx, c => sqlx::query_scalar(free)
-                .bind(import.id).bind(&json).bind(import.started_at).fetch_all(c).await)?;
+                .bind(import.id).bind(&json).bind(&campaigns).fetch_all(c).await)?;
             let json = serde_json::to_string(&free)?;
             let names = of_people(&tx, "DELETE FROM identities WHERE $1 = $1 AND contact_id");
             on!(&mut tx, c => sqlx::query(names).bind(import.id).bind(&json).execute(c).await.map(drop))?;

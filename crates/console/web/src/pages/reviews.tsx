@@ -11,11 +11,9 @@ import { useCampaigns, useMay } from '../queries.ts';
 import { Confirm, said } from '../ui/act.tsx';
 import { LongTable } from '../ui/long.tsx';
 import { AsOf, Awaited, Card, Empty, Name, Notice, Page, Phone, State, Time } from '../ui/parts.tsx';
-import { useStopSource } from '../ui/words.tsx';
 
 export function Reviews() {
   const { t } = useTranslation();
-  const source = useStopSource();
   const sees = useMay('read_messages');
   const stops = sees;
   const audits = sees;
@@ -43,7 +41,7 @@ export function Reviews() {
                     <Table.Td style={{ minInlineSize: 200, maxInlineSize: 420 }}><blockquote className="quote" dir="auto">{row.said}</blockquote>{row.campaign_id != null && <div className="tiny dim"><Link to="/campaigns/$campaign" params={{ campaign: String(row.campaign_id) }}><Name>{campaigns.get(row.campaign_id) ?? String(row.campaign_id)}</Name></Link></div>}</Table.Td>
                     <Table.Td><Phone number={row.person} /></Table.Td>
                     <Table.Td><State tone={row.asks === 'start' ? 'accent' : 'warn'} icon={row.asks === 'start' ? 'play' : 'doubt'}>{t(`reviews.means.${row.asks}`, { defaultValue: row.asks })}</State></Table.Td>
-                    <Table.Td className="small">{source(row.source)}</Table.Td>
+                    <Table.Td className="small">{t(`reviews.how.${row.source}`, { defaultValue: row.source })}</Table.Td>
                     <Table.Td className="small"><Time at={row.at} /></Table.Td>
                     <Table.Td><div className="acts-cell">
                       {stops && row.asks !== 'start' && <Button size="xs" onClick={() => setRuling({ review: row, as: 'confirm' })}>{t('reviews.confirm')}</Button>}

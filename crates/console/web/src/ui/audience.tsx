@@ -99,7 +99,7 @@ function Count({ plan }: { plan: Chosen }) {
           <p className="headline">{t('count.people', { count: count.remaining })}</p>
           <dl className="pairs small">
             <dt>{t('audience.of')}</dt><dd><Num>{count.people}</Num></dd>
-            {rows.map(([reason, people]) => <div key={reason} className="contents"><dt>{t(`audience.out.${reason}`)}</dt><dd>−<Num>{people}</Num></dd></div>)}
+            {rows.map(([reason, people]) => <div key={reason} className="contents"><dt>{t(`audience.out.${reason}`)}</dt><dd><bdi dir="ltr">−<Num>{people}</Num></bdi></dd></div>)}
           </dl>
           {count.warnings.map((words) => <div key={words} style={{ marginBlockStart: 10 }}><Notice tone="warn"><p><Said>{words}</Said></p></Notice></div>)}
         </div>
