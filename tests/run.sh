@@ -67,6 +67,9 @@ PY
   [ "$status" -eq 0 ] && [ "$f" -eq 0 ]
 }
 
+# Asks the built server whatever its description allows and more, for 40 seconds.
+fuzz() { python3 tests/fuzz_api.py "$target/release/hudhud" "$target/release/simulator" --seconds 40; }
+
 docs() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet; }
 
 # Compiled in the release profile, as the executables are, so that dependencies are compiled once; all in one selection,
@@ -92,6 +95,7 @@ step "licences and unused dependencies" python3 tests/dependencies.py
 step "fixtures are as their generator makes them" python3 fixtures/make.py --check
 step "console and executables: deploy/build.sh" deploy/build.sh
 step "tests of the crates, and stories with the built executables" tests
+step "the API's answers to anything: tests/fuzz_api.py" fuzz
 if [ -f crates/console/web/package.json ]; then step "console" console_tests; fi
 
 printf '\n== closing\n'

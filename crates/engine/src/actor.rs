@@ -26,6 +26,12 @@ impl Actor {
         Self(format!("key:{name}"))
     }
 
+    /// A user who signed in, by their address.
+    #[must_use]
+    pub fn user(email: &str) -> Self {
+        Self(format!("user:{email}"))
+    }
+
     /// The name in full.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use store::Store;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::inbox::Inbox;
@@ -56,6 +57,8 @@ pub struct App {
     pub install: String,
     /// Wakes the planning and feeding of this process, if they wait: something was launched or resumed. A hint.
     pub scheduler_wake: Notify,
+    /// Cancelled as the process begins to end: answers that would go on for ever end with it.
+    pub ending: CancellationToken,
     /// Keeps webhook bodies in groups.
     pub inbox: Inbox,
     /// Whose secrets vouch for webhooks.
@@ -82,6 +85,7 @@ impl App {
             redis,
             install,
             scheduler_wake,
+            ending: CancellationToken::new(),
             inbox,
             vouchers,
             words,

@@ -6,6 +6,7 @@
 //!
 //! Must not know: SQL text, axum, Meta's error codes.
 
+pub mod access;
 pub mod accounts;
 pub mod actor;
 pub mod app;

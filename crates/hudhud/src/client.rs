@@ -290,6 +290,7 @@ fn refused(status: StatusCode, text: &[u8]) -> Problem {
         kept: String::new(),
         action: "Check that the URL leads to Hudhud, and what stands in between.".to_owned(),
         request_id: String::new(),
+        retry_after: None,
         document: None,
     })
 }

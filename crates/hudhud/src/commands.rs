@@ -2,6 +2,7 @@
 
 mod account;
 mod apikey;
+mod audit;
 mod campaign;
 mod doctor;
 mod file_hints;
@@ -15,6 +16,7 @@ mod person;
 mod queue;
 mod setup;
 mod template;
+pub(crate) mod user;
 mod wait;
 mod words;
 
@@ -87,9 +89,14 @@ pub enum Command {
     Person(person::Person),
     /// Depth, age, pace and limit of each business number
     Queue,
+    /// People who sign in to the console
+    #[command(subcommand)]
+    User(user::User),
     /// Keys for the HTTP API
     #[command(subcommand)]
     Apikey(apikey::ApiKey),
+    /// Who did what, the newest first
+    Audit(audit::Audit),
     /// Print the HTTP API's description (OpenAPI 3.1)
     Openapi,
 }
@@ -127,7 +134,9 @@ impl Command {
             Self::Ledger(command) => command.run(&session).await,
             Self::Person(command) => command.run(&session).await,
             Self::Queue => queue::run(&session).await,
+            Self::User(command) => command.run(&session).await,
             Self::Apikey(command) => command.run(&session).await,
+            Self::Audit(command) => command.run(&session).await,
             Self::Openapi => setup::openapi(&session),
         }
     }

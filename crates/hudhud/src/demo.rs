@@ -55,9 +55,9 @@ pub(crate) async fn run(args: DemoArgs, session: Session) -> anyhow::Result<Exit
     let exit = if books.agree() { Exit::Done } else { Exit::Failed };
     if !args.exit {
         session.out.remark(&format!(
-            "\nThe demo goes on at {} (API description: {}/api/openapi.json).\nData directory: {}\nEnd it with Ctrl-C; the \
-             directory is removed then.",
-            stage.url(),
+            "\nThe console is open on this data. This link signs you in, once:\n  {}\n(API description: \
+             {}/api/openapi.json · data directory: {})\nEnd the demo with Ctrl-C; the directory is removed then.",
+            stage.sign_in_link().await?,
             stage.url(),
             stage.data_dir().display()
         ));

@@ -1,19 +1,22 @@
 //! The HTTP API: one router for the network, the control socket and this very process.
 //!
 //! Layers, from the outside in: the request's id, its span and the security headers · panics become problems · the
-//! route's measure · sign-in and permission, by the one table in `routes` · answers from memory (Idempotency-Key) ·
-//! the handler, which turns JSON into a verb of the engine and its result into JSON.
+//! route's measure · sign-in, rate and permission, by the one table in `routes`, and the audit log · answers from memory
+//! (Idempotency-Key) · the handler, which turns JSON into a verb of the engine and its result into JSON.
 
 #![expect(clippy::result_large_err, reason = "a problem is made at most once for each request")]
 
 pub mod access;
 mod accounts;
 mod apikeys;
+mod audit;
 mod campaigns;
+mod events;
 mod extract;
 mod idempotency;
 mod imports;
 mod ledger;
+mod limits;
 mod lists;
 mod me;
 mod numbers;
@@ -26,33 +29,42 @@ mod queue;
 mod reviews;
 mod routes;
 mod sends;
+mod session;
+mod sessions;
 mod streamed;
 mod surround;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod users;
+#[cfg(test)]
+mod walk;
 mod webhook;
 mod webhook_log;
 mod words;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRef, MatchedPath, Request, State};
-use axum::http::{HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
 use axum::{Extension, Router};
 use bytes::Bytes;
-use engine::App;
+use engine::{Actor, App};
 use tokio::net::UnixListener;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes as paths;
 
 use access::Caller;
+use events::Streams;
+use limits::Limits;
 use problem::{Kind, Problem};
 use routes::Need;
+use surround::Address;
 
 pub use idempotency::IDEMPOTENCY_KEY;
 pub use numbers::{RateWord, WantedRate};
@@ -66,6 +78,7 @@ pub(crate) use {
     persons::EraseBody,
     reviews::RulingBody,
     sends::{SettleAllBody, SettleBody},
+    users::{NewUserBody, RoleBody, enter_page, welcome_page},
     words::{NewWordBody, TextBody},
 };
 
@@ -97,6 +110,7 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 struct Api {
     app: Arc<App>,
     description: Description,
+    streams: Streams,
 }
 
 #[derive(Clone)]
@@ -122,6 +136,10 @@ fn described() -> OpenApiRouter<Api> {
         .merge(persons::routes())
         .merge(queue::routes())
         .merge(apikeys::routes())
+        .merge(sessions::routes())
+        .merge(users::routes())
+        .merge(audit::routes())
+        .merge(events::routes())
         // After the rest: a layer covers what is there already.
         .layer(DefaultBodyLimit::max(idempotency::JSON_LIMIT))
         .routes(paths!(imports::create))
@@ -139,11 +157,13 @@ fn webhook_routes() -> OpenApiRouter<Api> {
 /// The API and the console, for requests that come in by this door.
 pub fn router(app: &Arc<App>, door: Door) -> Router {
     let (router, description) = described().split_for_parts();
+    let operations = openapi::names(description.clone());
     let description = Description(openapi::finish(description));
-    let api = Api { app: Arc::clone(app), description };
+    let api = Api { app: Arc::clone(app), description, streams: Streams::default() };
+    let gate = Arc::new(Gate { app: Arc::clone(app), operations, limits: Limits::default(), begun: Instant::now() });
     let router = router
         .layer(from_fn_with_state(Arc::clone(app), idempotency::replay))
-        .layer(from_fn_with_state(Arc::clone(app), admit))
+        .layer(from_fn_with_state(gate, admit))
         .layer(from_fn(surround::measure))
         .with_state(api)
         .fallback(elsewhere);
@@ -171,25 +191,88 @@ async fn known_by_socket(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Lets a request through to its handler when its caller may do it, by the table of routes.
-async fn admit(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+/// What stands between a request and its handler.
+struct Gate {
+    app: Arc<App>,
+    operations: audit::Operations,
+    limits: Limits,
+    begun: Instant,
+}
+
+impl Gate {
+    /// Refuses whoever asks more than their bucket gives.
+    fn pace(&self, who: &str, bucket: limits::Bucket) -> Result<(), Problem> {
+        match self.limits.take(who, bucket, self.begun.elapsed()) {
+            None => Ok(()),
+            Some(wait) => {
+                let seconds = (wait.as_secs_f64().ceil() as u64).max(1);
+                let detail = format!("This is more than one caller may ask; the next request is taken in {seconds} s.");
+                Err(Problem::new(Kind::TooMany, detail, "Wait that long, and ask less often.").retry_after(seconds))
+            }
+        }
+    }
+
+    /// Who asks over the network: by a key, or the cookie of a session.
+    async fn caller(&self, method: &Method, headers: &HeaderMap, address: &str) -> Result<Caller, Problem> {
+        let found = if headers.contains_key(header::AUTHORIZATION) {
+            apikeys::caller(&self.app, headers).await
+        } else {
+            self.by_session(method, headers).await
+        };
+        match found {
+            Ok(caller) => self.pace(caller.actor.as_str(), limits::CALLER).map(|()| caller),
+            // Guessing keys is as slow as guessing passwords.
+            Err(refused) if refused.is(Kind::Unauthorized) => self.pace(address, limits::STRANGER).and(Err(refused)),
+            Err(refused) => Err(refused),
+        }
+    }
+
+    async fn by_session(&self, method: &Method, headers: &HeaderMap) -> Result<Caller, Problem> {
+        let token = session::token(headers).ok_or_else(access::not_signed_in)?;
+        let found = engine::access::sessions::find(&self.app, &token).await?;
+        let found = found.ok_or_else(access::not_signed_in)?;
+        session::same_site(method, headers, true)?;
+        // A newer version's role, or a foreign hand: no role of ours is a safe guess.
+        let role = access::Role::named(&found.role).ok_or_else(access::not_signed_in)?;
+        Ok(Caller { actor: Actor::user(&found.email), role, session: Some(Arc::new(found)) })
+    }
+}
+
+/// Lets a request through to its handler when its caller may do it, by the table of routes; and writes down what the
+/// audit log keeps.
+async fn admit(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default();
     let Some(need) = routes::need(request.method(), &path) else {
         return no_such_method(request.method(), &path);
     };
-    if let Need::Permission(permission) = need {
-        let caller = match request.extensions().get::<Caller>() {
-            Some(local) => Ok(local.clone()),
-            None => apikeys::caller(&app, request.headers()).await,
-        };
-        match caller.and_then(|caller| caller.require(permission).map(|()| caller)) {
-            Ok(caller) => {
-                request.extensions_mut().insert(caller);
-            }
-            Err(problem) => return problem.into_response(),
+    let Address(address) = request.extensions().get::<Address>().cloned().unwrap_or_default();
+    let local = request.extensions().get::<Caller>().cloned();
+    let needed = match need {
+        Need::Nothing if path.starts_with("/api/v1/") => {
+            // Signing in: nobody's page but ours may do it, and nobody may try for long.
+            let paced = if local.is_some() { Ok(()) } else { gate.pace(&address, limits::STRANGER) };
+            let proceed = paced.and_then(|()| session::same_site(request.method(), request.headers(), false));
+            return match proceed {
+                Ok(()) => audit::keep(&gate.app, &gate.operations, &path, None, request, Ok(next)).await,
+                Err(problem) => problem.into_response(),
+            };
         }
-    }
-    next.run(request).await
+        Need::Nothing => return next.run(request).await,
+        Need::SignIn => None,
+        Need::Permission(permission) => Some(permission),
+    };
+    let (method, headers) = (request.method().clone(), request.headers().clone());
+    let caller = match local {
+        Some(local) => Ok(local),
+        None => gate.caller(&method, &headers, &address).await,
+    };
+    let caller = match caller {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    let proceed = needed.map_or(Ok(()), |permission| caller.require(permission)).map(|()| next);
+    request.extensions_mut().insert(caller.clone());
+    audit::keep(&gate.app, &gate.operations, &path, Some(&caller), request, proceed).await
 }
 
 fn no_such_method(method: &Method, path: &str) -> Response {

@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use engine::{App, high_water, host, scheduler, worker};
+use engine::access::users;
+use engine::{Actor, App, high_water, host, scheduler, worker};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Health};
 use crate::cli::Session;
+use crate::commands::user::console_url;
 use crate::exit::Exit;
 use crate::http::{self, Door};
 use crate::lock::{self, DirLock, Held, Who};
@@ -106,6 +108,9 @@ pub async fn run(args: ServeArgs, session: Session) -> anyhow::Result<Exit> {
             "version": env!("CARGO_PKG_VERSION"),
         }))?;
     }
+    if running.listening.is_some() {
+        offer_first_link(&session, &running).await;
+    }
     let ended = tokio::select! {
         failed = running.failed() => Err(failed),
         signal = signals.next() => {
@@ -121,6 +126,24 @@ pub async fn run(args: ServeArgs, session: Session) -> anyhow::Result<Exit> {
         }
     }
     ended
+}
+
+/// Says how to become the first user, while nobody can sign in. Beside the log and not in it: logs are sent elsewhere
+/// and kept, and the link opens everything.
+async fn offer_first_link(session: &Session, running: &Running) {
+    match users::first_link(&running.app, &Actor::system()).await {
+        Ok(Some(link)) => {
+            let mut settings = session.settings.clone();
+            settings.listen = running.listening.unwrap_or(settings.listen);
+            let (url, page) = (console_url(&settings), http::welcome_page(&link));
+            session.out.remark(&format!(
+                "Nobody can sign in yet. Open this link within a day to become the first user; it opens once:\n  \
+                 {url}{page}\nhudhud user link makes a new one."
+            ));
+        }
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "no link for the first user was made; hudhud user link makes one"),
+    }
 }
 
 /// Starts the roles in order.
@@ -190,8 +213,9 @@ pub async fn start(
     }
     if let Some(listener) = api {
         let (router, stop) = (http::router(&app, Door::Network), stop.clone());
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         tasks.spawn(async move {
-            axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.context("the API")
+            axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await.context("the API")
         });
     }
     // Commands find whoever holds the data directory by its socket, whatever its roles.
@@ -251,6 +275,7 @@ impl Running {
     pub async fn stop(mut self) {
         let deadline = Instant::now() + DRAIN;
         self.health.draining();
+        self.app.ending.cancel();
         self.stop.cancel();
         // Requests and sends under way end side by side: an upload that takes long must not eat the sends' time.
         let drained = async { while self.tasks.join_next().await.is_some() {} };

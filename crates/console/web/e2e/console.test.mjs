@@ -28,6 +28,7 @@ const button = (page, name) => page.getByRole('button', { name, exact: true });
 
 test('somebody with a key gets from nothing to a delivered message by what the pages say', { timeout: 300_000 }, async () => {
   const page = await openPage(browser, hudhud.url);
+  await button(page, 'Use an API key instead').click();
   await page.getByLabel('API key').fill('hudhud_mistyped');
   await button(page, 'Sign in').click();
   await page.getByText('This key opens nothing here.').waitFor();
@@ -178,7 +179,7 @@ test('in Arabic the page runs from right to left, and a phone number from left t
   await page.context().close();
 });
 
-const PAGES = ['/', '/campaigns', '/campaigns/1', '/campaigns/new?list=Spring%20fair&template=eid_offer&language=en', '/lists', '/lists/import', '/templates', '/queue', '/in-doubt', '/failed', '/webhooks', '/opt-outs', '/reviews', '/words', '/ledger', '/accounts', '/keys', '/nowhere'];
+const PAGES = ['/', '/campaigns', '/campaigns/1', '/campaigns/new?list=Spring%20fair&template=eid_offer&language=en', '/lists', '/lists/import', '/templates', '/queue', '/in-doubt', '/failed', '/webhooks', '/opt-outs', '/reviews', '/words', '/ledger', '/accounts', '/keys', '/users', '/audit', '/you', '/nowhere'];
 
 /** Pages that have every kind of surface and text between them: enough for the other theme's colours. */
 const KINDS = ['/', '/campaigns/1', '/lists', '/queue', '/opt-outs', '/ledger', '/accounts'];

@@ -79,6 +79,8 @@ export async function startHudhud(settings = {}) {
     await new Promise((done) => setTimeout(done, 100));
   }
   const key = (role, name = role) => JSON.parse(execFileSync(hudhud, ['apikey', 'create', name, '--role', role, '--json'], { env, cwd: dir, encoding: 'utf8' })).key;
+  /** A link of `hudhud user …`, as the page that it opens. */
+  const link = (...words) => new URL(JSON.parse(execFileSync(hudhud, ['user', ...words, '--json'], { env, cwd: dir, encoding: 'utf8' })).link);
   const adminKey = key('admin', 'console');
   const request = async (method, path, body, type = 'application/json') => {
     const answer = await fetch(`${url}${path}`, {
@@ -92,7 +94,7 @@ export async function startHudhud(settings = {}) {
   const simulated = async (method, path, body) => (await fetch(`http://${said.control}${path}`, { method, body: body && JSON.stringify(body) })).json();
   const front = process.env.CONSOLE_DIST ? await startFront(listen) : null;
   return {
-    url: front?.url ?? url, key, adminKey, request, simulated,
+    url: front?.url ?? url, key, link, adminKey, request, simulated,
     /** An account with its numbers and templates. */
     async connect() {
       await request('POST', '/api/v1/accounts', { name: 'shop', waba_id: WABA, ...SECRETS });

@@ -27,7 +27,7 @@ try {
   const pages = [
     ['home', '/'], ['campaigns', '/campaigns'], ['campaign-running', `/campaigns/${running}`, 6_500], ['campaign-finished', `/campaigns/${finished}`], ['campaign-paused', `/campaigns/${paused}`], ['campaign-draft', `/campaigns/${draft}`], ['campaign-recurring', `/campaigns/${recurring}`],
     ['lists', '/lists'], ['templates', '/templates'], ['board', '/queue', 6_500], ['in-doubt', '/in-doubt'], ['failed', '/failed'], ['webhooks', '/webhooks'], ['reviews', '/reviews'], ['words', '/words'], ['ledger', '/ledger'], ['opt-outs', '/opt-outs'],
-    ['accounts', '/accounts'], ['keys', '/keys'], ['missing', '/nowhere'],
+    ['accounts', '/accounts'], ['keys', '/keys'], ['users', '/users'], ['audit', '/audit'], ['missing', '/nowhere'],
   ];
   const all = async (page, shoot) => {
     for (const [name, path, wait] of pages) await shoot(name, path, wait);

@@ -4,28 +4,33 @@ import './app.css';
 import { DirectionProvider, MantineProvider, useDirection } from '@mantine/core';
 import { QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
-import { StrictMode, useEffect } from 'react';
+import { lazy, StrictMode, Suspense, useEffect, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { useTranslation } from 'react-i18next';
 
-import { directionOf, startLanguages } from './i18n.ts';
+import { directionOf, startLanguages, withWords } from './i18n.ts';
 import { SignIn } from './pages/signin.tsx';
 import { type Language, usePreferences } from './prefs.ts';
 import { client } from './queries.ts';
 import { router } from './router.tsx';
-import { useIsSignedIn } from './session.ts';
+import { findSession, linkAsked, useIsSignedIn } from './session.ts';
 import { theme, variables } from './theme.ts';
 import { Told } from './ui/told.tsx';
+
+/** Fetched by who follows a link, once in their life. */
+const Welcome = lazy(() => withWords(import('./pages/welcome.tsx')).then((page) => ({ default: page.Welcome })));
 
 function Themed() {
   const { theme: wanted } = usePreferences();
   const signedIn = useIsSignedIn();
+  // A link comes first, also for somebody who is signed in: it may be another user's.
+  const [link, setLink] = useState(linkAsked);
   const scheme = wanted === 'auto' ? undefined : wanted;
   return (
     <MantineProvider theme={theme} cssVariablesResolver={variables} defaultColorScheme="auto" forceColorScheme={scheme}>
       <Turned />
       <Told />
-      {signedIn ? <RouterProvider router={router} /> : <SignIn />}
+      {link ? <Suspense><Welcome link={link} done={() => setLink(null)} /></Suspense> : signedIn ? <RouterProvider router={router} /> : <SignIn />}
     </MantineProvider>
   );
 }
@@ -40,7 +45,7 @@ function Turned() {
   return null;
 }
 
-await startLanguages();
+await Promise.all([startLanguages(), findSession()]);
 createRoot(document.getElementById('root') as HTMLElement).render(
   <StrictMode>
     <DirectionProvider initialDirection={document.documentElement.dir === 'rtl' ? 'rtl' : 'ltr'}>

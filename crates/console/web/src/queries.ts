@@ -87,7 +87,7 @@ export function useDoubtCount(): UseQueryResult<number> {
 
 /** Messages that somebody should read, only as far as a badge needs to count them. */
 export function useReviewCount(): UseQueryResult<number> {
-  const allowed = useMay('look_at_persons');
+  const allowed = useMay('read_messages');
   return useQuery({
     queryKey: ['reviews', 'count'],
     queryFn: async () => (await answer(api.GET('/api/v1/optouts/reviews', { params: { query: { limit: 100 } } }))).items.length,

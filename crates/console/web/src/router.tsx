@@ -49,10 +49,13 @@ const webhooks = createRoute({
   component: lazyRouteComponent(() => withWords(import('./pages/webhooks.tsx')), 'Webhooks'),
 });
 const accounts = createRoute({ ...page('/accounts'), component: lazyRouteComponent(() => withWords(import('./pages/accounts.tsx')), 'Accounts') });
+const users = createRoute({ ...page('/users'), component: lazyRouteComponent(() => withWords(import('./pages/users.tsx')), 'Users') });
+const audit = createRoute({ ...page('/audit'), component: lazyRouteComponent(() => withWords(import('./pages/audit.tsx')), 'Audit') });
+const you = createRoute({ ...page('/you'), component: lazyRouteComponent(() => withWords(import('./pages/you.tsx')), 'You') });
 const keys = createRoute({ ...page('/keys'), component: lazyRouteComponent(() => withWords(import('./pages/keys.tsx')), 'Keys') });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, campaigns, wizard, campaign, lists, importing, templates, queue, doubt, failed, webhooks, optouts, reviews, phrases, ledger, accounts, keys]),
+  routeTree: root.addChildren([home, campaigns, wizard, campaign, lists, importing, templates, queue, doubt, failed, webhooks, optouts, reviews, phrases, ledger, accounts, keys, users, audit, you]),
   defaultPreload: 'intent',
   scrollRestoration: true,
 });

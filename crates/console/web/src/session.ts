@@ -1,5 +1,5 @@
-// Who is signed in. The one module that knows how: an API key, kept for this tab alone. When Hudhud has sessions and
-// users, only this file changes.
+// Who is signed in, and how. A user's session is in a cookie that no script can read; an API key is kept for this tab
+// alone. The one module that knows which of the two it is.
 import { useSyncExternalStore } from 'react';
 
 const PLACE = 'hudhud.key';
@@ -11,6 +11,7 @@ let key: string | null = (() => {
     return null;
   }
 })();
+let inside = key !== null;
 /** Whether the last session ended because the server refused it, which the sign-in page should say. */
 let refused = false;
 const listeners = new Set<() => void>();
@@ -19,35 +20,52 @@ function changed(): void {
   for (const listener of listeners) listener();
 }
 
-export function signIn(entered: string): void {
+function keep(entered: string | null): void {
   key = entered;
-  refused = false;
   try {
-    sessionStorage.setItem(PLACE, entered);
+    if (entered === null) sessionStorage.removeItem(PLACE);
+    else sessionStorage.setItem(PLACE, entered);
   } catch {
     // Without storage the session ends when the page is loaded again.
   }
+}
+
+/** Whether the browser holds the cookie of a session that is not over: only the server can tell. */
+export async function findSession(): Promise<void> {
+  if (inside) return;
+  const answer = await fetch('/api/v1/me').catch(() => null);
+  inside = answer?.ok ?? false;
+}
+
+/** With a key; or, without one, by a cookie that the server has just set. */
+export function signIn(entered: string | null): void {
+  keep(entered);
+  inside = true;
+  refused = false;
   changed();
 }
 
-export function signOut(because?: 'refused'): void {
-  key = null;
+/** Ends the session here, after it was ended on the server or by it. */
+export function signedOut(because?: 'refused'): void {
+  keep(null);
+  inside = false;
   refused = because === 'refused';
-  try {
-    sessionStorage.removeItem(PLACE);
-  } catch {
-    // Nothing was kept.
-  }
   changed();
 }
 
-/** What a request must carry. */
+/** Signs out: the server forgets a session, this tab forgets a key. */
+export async function signOut(everywhere = false): Promise<void> {
+  if (key === null) await fetch(`/api/v1/sessions${everywhere ? '' : '/current'}`, { method: 'DELETE' }).catch(() => null);
+  signedOut();
+}
+
+/** What a request must carry. A cookie goes along by itself. */
 export function credentials(): Record<string, string> {
   return key === null ? {} : { authorization: `Bearer ${key}` };
 }
 
 export function useIsSignedIn(): boolean {
-  return useSyncExternalStore(subscribe, () => key !== null);
+  return useSyncExternalStore(subscribe, () => inside);
 }
 
 export function wasRefused(): boolean {
@@ -57,4 +75,13 @@ export function wasRefused(): boolean {
 function subscribe(listener: () => void): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
+}
+
+export interface AskedLink { way: 'welcome' | 'enter'; token: string }
+
+/** The link that this page was opened by. Its token stands after the `#`, which is sent to no server. */
+export function linkAsked(): AskedLink | null {
+  const way = window.location.pathname.slice(1);
+  if (way !== 'welcome' && way !== 'enter') return null;
+  return { way, token: window.location.hash.slice(1) };
 }

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use engine::App;
+use engine::access::users;
 use serde_json::{Value, json};
 use simulator::{CodeShare, Simulator, Span};
 use tokio::time::Instant;
 
 use crate::client::ApiClient;
+use crate::http::{self, access::Role};
 use crate::serve::{self, Running};
 use crate::settings::{RedisAt, Settings};
 use crate::telemetry;
@@ -94,6 +96,12 @@ impl Stage {
 
     pub(super) fn url(&self) -> String {
         format!("http://{}", self.listening)
+    }
+
+    /// A link that signs its first visitor in as an admin of this demo.
+    pub(super) async fn sign_in_link(&self) -> anyhow::Result<String> {
+        let link = users::demo_link(&self.app, "demo@localhost", Role::Admin.as_str()).await?;
+        Ok(format!("{}{}", self.url(), http::enter_page(&link)))
     }
 
     /// Messages of the demo's number within the last second.

@@ -1,8 +1,15 @@
 //! Who is asking, and what they may do.
 //!
-//! A caller over the network shows an API key. A caller on this machine is recognised by the door it comes through:
-//! the control socket in the data directory, whose peer the kernel names, or this very process. No header makes anyone
-//! a local caller.
+//! A caller over the network shows an API key, or the cookie of a session (`session`). A caller on this machine is
+//! recognised by the door it comes through: the control socket in the data directory, whose peer the kernel names, or
+//! this very process. No header makes anyone a local caller.
+//!
+//! [`Role::may`] is the one table of who may do what; `routes` says which route needs what. The console reads both
+//! through the API. Three lines are drawn on purpose: who uploads people does not launch to them, who runs the machine
+//! does not read what people write, and a suppression is lifted by compliance alone (an admin, who gives the roles
+//! out, may take any of them).
+
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -50,15 +57,19 @@ pub enum Permission {
     Operate,
     /// Put a person on the opt-out list.
     OptOut,
-    /// Verify the ledger.
+    /// Read what people wrote to us, and rule on what they meant.
+    ReadMessages,
+    /// Take a person off the opt-out list, together with a second person.
+    LiftOptOuts,
+    /// Verify the ledger, read the audit log.
     Audit,
-    /// Accounts and their tokens, API keys.
+    /// Accounts and their tokens, users, API keys.
     Administer,
 }
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Look,
         Self::LookAtPersons,
         Self::ManageLists,
@@ -67,6 +78,8 @@ impl Permission {
         Self::StopCampaigns,
         Self::Operate,
         Self::OptOut,
+        Self::ReadMessages,
+        Self::LiftOptOuts,
         Self::Audit,
         Self::Administer,
     ];
@@ -81,7 +94,8 @@ impl Role {
     #[must_use]
     pub fn may(self, permission: Permission) -> bool {
         use Permission::{
-            Audit, DraftCampaigns, Look, LookAtPersons, ManageLists, Operate, OptOut, RunCampaigns, StopCampaigns,
+            Audit, DraftCampaigns, LiftOptOuts, Look, LookAtPersons, ManageLists, Operate, OptOut, ReadMessages,
+            RunCampaigns, StopCampaigns,
         };
         match self {
             Self::Admin => true,
@@ -92,7 +106,9 @@ impl Role {
             Self::Operator => {
                 matches!(permission, Look | LookAtPersons | RunCampaigns | StopCampaigns | Operate | OptOut)
             }
-            Self::Compliance => matches!(permission, Look | LookAtPersons | StopCampaigns | OptOut | Audit),
+            Self::Compliance => {
+                matches!(permission, Look | LookAtPersons | StopCampaigns | OptOut | ReadMessages | LiftOptOuts | Audit)
+            }
             Self::Viewer => matches!(permission, Look),
         }
     }
@@ -117,13 +133,16 @@ impl Role {
     }
 }
 
-/// Who is asking. Made by the door (local callers) or from an API key; a handler that takes it needs no other proof.
+/// Who is asking. Made by the door (local callers), from an API key or from a session; a handler that takes it needs no
+/// other proof.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Their name in the ledger: `cli:amr`, `key:ci`.
+    /// Their name in the ledger: `cli:amr`, `key:ci`, `user:mona@example.com`.
     pub actor: Actor,
     /// What they are.
     pub role: Role,
+    /// Their session, where they came by one.
+    pub(super) session: Option<Arc<store::Session>>,
 }
 
 impl Caller {
@@ -132,7 +151,15 @@ impl Caller {
     pub fn local(uid: u32) -> Self {
         let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok().flatten();
         let name = user.map_or_else(|| format!("uid-{uid}"), |user| user.name);
-        Self { actor: Actor::cli(&name), role: Role::Admin }
+        Self { actor: Actor::cli(&name), role: Role::Admin, session: None }
+    }
+
+    /// Their session, or a refusal: keys and commands have none.
+    pub(super) fn session(&self) -> Result<&store::Session, Problem> {
+        self.session.as_deref().ok_or_else(|| {
+            let detail = format!("{} has no session: it came by a key or on this machine.", self.actor);
+            Problem::new(Kind::WrongState, detail, "Sign in with a password and a code for this.")
+        })
     }
 
     /// Refuses unless the caller's role has the permission.
@@ -160,7 +187,7 @@ pub(super) fn not_signed_in() -> Problem {
     Problem::new(
         Kind::Unauthorized,
         "This needs a sign-in.",
-        "Send Authorization: Bearer KEY; an admin makes keys with: hudhud apikey create NAME --role ROLE",
+        "Sign in, or send Authorization: Bearer KEY; an admin makes keys with: hudhud apikey create NAME --role ROLE",
     )
 }
 
@@ -171,23 +198,11 @@ mod tests {
     #[test]
     fn only_an_admin_administers_and_a_viewer_only_looks() {
         use Permission::*;
-        let all = [
-            Look,
-            LookAtPersons,
-            ManageLists,
-            DraftCampaigns,
-            RunCampaigns,
-            StopCampaigns,
-            Operate,
-            OptOut,
-            Audit,
-            Administer,
-        ];
         for role in Role::ALL {
             assert_eq!(role.may(Administer), role == Role::Admin, "{role:?}");
             assert!(role.may(Look), "{role:?}");
         }
-        for permission in all {
+        for permission in Permission::ALL {
             assert_eq!(Role::Viewer.may(permission), permission == Look, "{permission:?}");
             assert!(Role::Admin.may(permission));
         }
@@ -197,6 +212,20 @@ mod tests {
     fn who_drafts_does_not_launch_unless_they_are_a_launcher() {
         assert!(Role::Marketer.may(Permission::DraftCampaigns) && !Role::Marketer.may(Permission::RunCampaigns));
         assert!(Role::Launcher.may(Permission::RunCampaigns) && !Role::Launcher.may(Permission::LookAtPersons));
+    }
+
+    #[test]
+    fn only_compliance_lifts_and_reads_what_people_write_beside_the_admin() {
+        for permission in [Permission::LiftOptOuts, Permission::ReadMessages, Permission::Audit] {
+            let who: Vec<Role> = Role::ALL.into_iter().filter(|role| role.may(permission)).collect();
+            assert_eq!(who, [Role::Admin, Role::Compliance], "{permission:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_but_an_admin_both_uploads_and_launches() {
+        let both = |role: &Role| role.may(Permission::ManageLists) && role.may(Permission::RunCampaigns);
+        assert_eq!(Role::ALL.into_iter().filter(both).collect::<Vec<_>>(), [Role::Admin]);
     }
 
     #[test]

@@ -144,7 +144,7 @@ pub(super) async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Pro
     if let Err(error) = app.store.note_api_key_use(&known, app.clock.now_ms()).await {
         tracing::warn!(%error, key = %known.name, "the use of an API key was not noted");
     }
-    Ok(Caller { actor: engine::Actor::key(&known.name), role })
+    Ok(Caller { actor: engine::Actor::key(&known.name), role, session: None })
 }
 
 fn hash(key: &str) -> [u8; 32] {

@@ -5,7 +5,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr, Required,
     ResponseBuilder, SecurityRequirement, Type,
@@ -14,6 +14,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::Description;
 use super::access::Permission;
+use super::audit::Operations;
 use super::problem::{PROBLEM_JSON, Problem};
 use super::routes::{self, Need};
 
@@ -34,11 +35,15 @@ pub(super) fn finish(mut document: OpenApi) -> Bytes {
     components.schemas.insert(Problem::name().into_owned(), Problem::schema());
     let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     components.add_security_scheme("apikey", scheme);
+    let cookie = ApiKeyValue::with_description("__Host-hudhud", "A session of the console, signed in to by a user");
+    components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
             name_by_resource(operation);
-            if let Some(Need::Permission(permission)) = routes::need(&method, path) {
-                require(operation, permission);
+            match routes::need(&method, path) {
+                Some(Need::Permission(permission)) => require(operation, Some(permission)),
+                Some(Need::SignIn) => require(operation, None),
+                Some(Need::Nothing) | None => operation.security = Some(Vec::new()),
             }
             if routes::answers_from_memory(&method, path) {
                 operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
@@ -59,13 +64,29 @@ fn name_by_resource(operation: &mut Operation) {
     }
 }
 
-fn require(operation: &mut Operation, permission: Permission) {
-    operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>("apikey", [])]);
-    let note = format!("Needs the permission {permission:?}.");
+fn require(operation: &mut Operation, permission: Option<Permission>) {
+    let by = |scheme: &str| SecurityRequirement::new::<_, [&str; 0], &str>(scheme, []);
+    operation.security = Some(vec![by("apikey"), by("session")]);
+    let note = match permission {
+        Some(permission) => format!("Needs the permission {permission:?}."),
+        None => "Needs a sign-in, whatever the role.".to_owned(),
+    };
     operation.description = Some(match operation.description.take() {
         Some(text) if !text.is_empty() => format!("{text}\n\n{note}"),
         _ => note,
     });
+}
+
+/// The name of each operation, as the document gives it.
+pub(super) fn names(mut document: OpenApi) -> Operations {
+    let mut names = Operations::new();
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            name_by_resource(operation);
+            names.insert((method, path.clone()), operation.operation_id.clone().unwrap_or_default());
+        }
+    }
+    names
 }
 
 fn idempotency_key() -> utoipa::openapi::path::Parameter {

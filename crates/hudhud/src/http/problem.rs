@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::{Fault, FaultKind};
@@ -54,6 +54,9 @@ pub struct Problem {
     /// Names this request in the log.
     #[serde(default)]
     pub request_id: String,
+    /// Seconds after which to try again, where that is known; `Retry-After` says the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
     /// What the refusal rests on, where there is more to read: a refused launch brings its preflight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -85,6 +88,8 @@ pub enum Kind {
     KeyReused,
     /// The body is larger than this path takes.
     TooLarge,
+    /// More requests than one caller may make, or too many failed sign-ins.
+    TooMany,
     /// The preflight refuses the launch.
     PreflightRefused,
     /// Database, Redis or the Graph API cannot be reached just now.
@@ -96,7 +101,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Invalid,
         Self::Unreadable,
         Self::Unauthorized,
@@ -108,6 +113,7 @@ impl Kind {
         Self::Underway,
         Self::KeyReused,
         Self::TooLarge,
+        Self::TooMany,
         Self::PreflightRefused,
         Self::Unavailable,
         Self::LedgerBroken,
@@ -136,6 +142,7 @@ impl Kind {
                 ("idempotency-key-reused", "Idempotency key reused", StatusCode::UNPROCESSABLE_ENTITY, 1)
             }
             Self::TooLarge => ("too-large", "Too large", StatusCode::PAYLOAD_TOO_LARGE, 1),
+            Self::TooMany => ("too-many", "Too many requests", StatusCode::TOO_MANY_REQUESTS, 8),
             Self::PreflightRefused => ("preflight-refused", "Preflight refused", StatusCode::UNPROCESSABLE_ENTITY, 4),
             Self::Unavailable => ("unavailable", "Unavailable just now", StatusCode::SERVICE_UNAVAILABLE, 8),
             Self::LedgerBroken => ("ledger-broken", "Ledger broken", StatusCode::INTERNAL_SERVER_ERROR, 9),
@@ -156,8 +163,16 @@ impl Problem {
             kept: NOTHING_CHANGED.to_owned(),
             action: action.into(),
             request_id: String::new(),
+            retry_after: None,
             document: None,
         }
+    }
+
+    /// Says after how many seconds to try again.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     /// The exit code of a command that meets this problem.
@@ -230,6 +245,12 @@ impl From<JsonRejection> for Problem {
     }
 }
 
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        Self::of_rejection(rejection.status(), rejection.body_text())
+    }
+}
+
 impl From<QueryRejection> for Problem {
     fn from(rejection: QueryRejection) -> Self {
         Self::of_rejection(rejection.status(), rejection.body_text())
@@ -254,6 +275,9 @@ impl IntoResponse for Problem {
             StatusCode::SERVICE_UNAVAILABLE => headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2")),
             _ => None,
         };
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
         answer.extensions_mut().insert(self);
         answer
     }

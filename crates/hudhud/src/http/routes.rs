@@ -6,27 +6,47 @@
 use axum::http::Method;
 
 use super::access::Permission::{
-    self, Administer, Audit, DraftCampaigns, Look, LookAtPersons, ManageLists, Operate, OptOut, RunCampaigns,
-    StopCampaigns,
+    self, Administer, Audit, DraftCampaigns, LiftOptOuts, Look, LookAtPersons, ManageLists, Operate, OptOut,
+    ReadMessages, RunCampaigns, StopCampaigns,
 };
 
 /// What a route asks of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
-    /// No sign-in: the console's page, the API's description, Meta's webhooks (signed in their own way).
+    /// No sign-in: the API's description, signing in itself, Meta's webhooks (signed in their own way).
     Nothing,
+    /// Any caller.
+    SignIn,
     /// A caller whose role has this.
     Permission(Permission),
 }
 
-use Need::{Nothing, Permission as Needs};
+use Need::{Nothing, Permission as Needs, SignIn};
 
 /// Method, path as in the OpenAPI document, need.
 pub(super) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::GET, "/api/openapi.json", Nothing),
     (Method::GET, "/webhooks/whatsapp", Nothing),
     (Method::POST, "/webhooks/whatsapp", Nothing),
-    (Method::GET, "/api/v1/me", Needs(Look)),
+    (Method::POST, "/api/v1/sessions", Nothing),
+    (Method::POST, "/api/v1/sessions/look", Nothing),
+    (Method::POST, "/api/v1/sessions/welcome", Nothing),
+    (Method::POST, "/api/v1/sessions/enter", Nothing),
+    (Method::GET, "/api/v1/sessions", SignIn),
+    (Method::DELETE, "/api/v1/sessions", SignIn),
+    (Method::DELETE, "/api/v1/sessions/current", SignIn),
+    (Method::GET, "/api/v1/me", SignIn),
+    (Method::POST, "/api/v1/me/password", SignIn),
+    (Method::POST, "/api/v1/me/recovery-codes", SignIn),
+    (Method::GET, "/api/v1/roles", SignIn),
+    (Method::GET, "/api/v1/users", Needs(Administer)),
+    (Method::POST, "/api/v1/users", Needs(Administer)),
+    (Method::POST, "/api/v1/users/first-link", Needs(Administer)),
+    (Method::POST, "/api/v1/users/{user}/link", Needs(Administer)),
+    (Method::POST, "/api/v1/users/{user}/role", Needs(Administer)),
+    (Method::DELETE, "/api/v1/users/{user}", Needs(Administer)),
+    (Method::GET, "/api/v1/audit", Needs(Audit)),
+    (Method::GET, "/api/v1/events", Needs(Look)),
     (Method::GET, "/api/v1/accounts", Needs(Look)),
     (Method::POST, "/api/v1/accounts", Needs(Administer)),
     (Method::POST, "/api/v1/accounts/sync", Needs(Operate)),
@@ -70,13 +90,13 @@ pub(super) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::POST, "/api/v1/optouts/check", Needs(LookAtPersons)),
     (Method::POST, "/api/v1/optouts/import", Needs(OptOut)),
     (Method::GET, "/api/v1/optouts/export", Needs(LookAtPersons)),
-    (Method::GET, "/api/v1/optouts/lifts", Needs(Audit)),
-    (Method::POST, "/api/v1/optouts/lifts", Needs(Audit)),
-    (Method::POST, "/api/v1/optouts/lifts/{lift}/approve", Needs(Audit)),
-    (Method::POST, "/api/v1/optouts/lifts/{lift}/refuse", Needs(Audit)),
-    (Method::GET, "/api/v1/optouts/reviews", Needs(LookAtPersons)),
-    (Method::POST, "/api/v1/optouts/reviews/{review}/confirm", Needs(OptOut)),
-    (Method::POST, "/api/v1/optouts/reviews/{review}/dismiss", Needs(Audit)),
+    (Method::GET, "/api/v1/optouts/lifts", Needs(LiftOptOuts)),
+    (Method::POST, "/api/v1/optouts/lifts", Needs(LiftOptOuts)),
+    (Method::POST, "/api/v1/optouts/lifts/{lift}/approve", Needs(LiftOptOuts)),
+    (Method::POST, "/api/v1/optouts/lifts/{lift}/refuse", Needs(LiftOptOuts)),
+    (Method::GET, "/api/v1/optouts/reviews", Needs(ReadMessages)),
+    (Method::POST, "/api/v1/optouts/reviews/{review}/confirm", Needs(ReadMessages)),
+    (Method::POST, "/api/v1/optouts/reviews/{review}/dismiss", Needs(ReadMessages)),
     (Method::GET, "/api/v1/words", Needs(Look)),
     (Method::POST, "/api/v1/words", Needs(Audit)),
     (Method::POST, "/api/v1/words/read", Needs(Look)),
@@ -104,10 +124,12 @@ const ONLY_LOOKING: &[&str] = &[
     "/api/v1/campaigns/{campaign}/preflight",
     "/api/v1/optouts/check",
     "/api/v1/words/read",
+    "/api/v1/lists/count",
     "/api/v1/ledger/verify",
     "/api/v1/ledger/prove",
     "/api/v1/ledger/prove/document",
     "/api/v1/persons/export",
+    "/api/v1/sessions/look",
     "/webhooks/whatsapp",
 ];
 
@@ -118,7 +140,31 @@ pub(super) fn need(method: &Method, path: &str) -> Option<Need> {
     ROUTES.iter().find(|(m, p, _)| m == method && *p == path).map(|(_, _, need)| *need)
 }
 
-/// Whether a repetition with the same Idempotency-Key gets the first answer again.
+/// Reads that the audit log keeps as well: who took people's data out, or looked a person up.
+const TAKEN_OUT: &[(Method, &str)] = &[
+    (Method::GET, "/api/v1/imports/{import}/rejects"),
+    (Method::GET, "/api/v1/campaigns/{campaign}/export"),
+    (Method::GET, "/api/v1/ledger/export"),
+    (Method::GET, "/api/v1/optouts/export"),
+    (Method::POST, "/api/v1/optouts/check"),
+    (Method::GET, "/api/v1/ledger/exclusions/{campaign}/export"),
+    (Method::POST, "/api/v1/ledger/prove"),
+    (Method::POST, "/api/v1/ledger/prove/document"),
+    (Method::POST, "/api/v1/persons/export"),
+];
+
+/// Whether the audit log keeps what is done there: whatever changes something, and whatever takes people's data out.
+pub(super) fn is_audited(method: &Method, path: &str) -> bool {
+    if TAKEN_OUT.iter().any(|(m, p)| m == method && *p == path) {
+        return true;
+    }
+    let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    changes && path.starts_with("/api/v1/") && !ONLY_LOOKING.contains(&path)
+}
+
+/// Whether a repetition with the same Idempotency-Key gets the first answer again. Nobody's key is kept for whoever has
+/// yet to sign in: each attempt is one of its own.
 pub(super) fn answers_from_memory(method: &Method, path: &str) -> bool {
-    *method == Method::POST && !ONLY_LOOKING.contains(&path)
+    let is_known = !matches!(need(method, path), Some(Need::Nothing) | None);
+    *method == Method::POST && is_known && !ONLY_LOOKING.contains(&path)
 }

@@ -1,10 +1,12 @@
 //! What surrounds every request: its id, its span in the log, its measure, the headers that browsers obey, and panics.
 
 use std::any::Any;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -38,8 +40,56 @@ fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
     problem.into_response()
 }
 
-async fn name_and_finish(request: Request, next: Next) -> Response {
+/// A request's id.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RequestId(pub(super) String);
+
+/// Where a request came from: an address, or `local` for commands on this machine.
+///
+/// A proxy on this machine says for whom it asks in `X-Forwarded-For`; what it added itself stands last. Nobody else is
+/// believed. Of an IPv6 address the network counts: everybody has a whole one.
+#[derive(Clone, Debug)]
+pub(super) struct Address(pub(super) String);
+
+impl Default for Address {
+    fn default() -> Self {
+        Self("local".to_owned())
+    }
+}
+
+impl Address {
+    fn of(request: &Request) -> Self {
+        let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() else {
+            return Self::default();
+        };
+        let peer = peer.ip().to_canonical();
+        let told = request.headers().get_all("x-forwarded-for").iter().next_back();
+        let told = told.filter(|_| peer.is_loopback()).and_then(|told| told.to_str().ok());
+        let told = told.and_then(|told| told.rsplit(',').next()?.trim().parse::<IpAddr>().ok());
+        match told.map_or(peer, |told| told.to_canonical()) {
+            IpAddr::V4(address) => Self(address.to_string()),
+            IpAddr::V6(address) if address.is_loopback() => Self(address.to_string()),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Self(format!("{}/64", std::net::Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0)))
+            }
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Address {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    }
+}
+
+async fn name_and_finish(mut request: Request, next: Next) -> Response {
     let id = named(request.headers()).unwrap_or_else(|| format!("{:016x}", rand::random::<u64>()));
+    let address = Address::of(&request);
+    request.extensions_mut().insert(address);
+    request.extensions_mut().insert(RequestId(id.clone()));
     let span =
         tracing::info_span!("request", request_id = %id, method = %request.method(), path = request.uri().path());
     let mut answer = next.run(request).instrument(span).await;
@@ -111,4 +161,28 @@ pub(super) async fn measure(request: Request, next: Next) -> Response {
         "status" => status.to_string())
     .record(took);
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_on_this_machine_is_believed_and_nobody_else() {
+        let from = |peer: &str, forwarded: &str| {
+            let mut request = Request::new(axum::body::Body::empty());
+            request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer.parse().unwrap()));
+            if !forwarded.is_empty() {
+                request.headers_mut().insert("x-forwarded-for", forwarded.parse().unwrap());
+            }
+            Address::of(&request).0
+        };
+        assert_eq!(from("192.0.2.7:9", ""), "192.0.2.7");
+        assert_eq!(from("192.0.2.7:9", "198.51.100.1"), "192.0.2.7");
+        assert_eq!(from("127.0.0.1:9", "203.0.113.9, 198.51.100.1"), "198.51.100.1");
+        assert_eq!(from("127.0.0.1:9", "rubbish"), "127.0.0.1");
+        assert_eq!(from("[2001:db8:1:2:3:4:5:6]:9", ""), "2001:db8:1:2::/64");
+        assert_eq!(from("[::ffff:192.0.2.7]:9", ""), "192.0.2.7");
+        assert_eq!(Address::of(&Request::new(axum::body::Body::empty())).0, "local");
+    }
 }

@@ -15,21 +15,21 @@ use super::{Door, router, routes};
 use crate::settings::{Settings, Sources};
 use crate::wiring;
 
-struct Api {
-    app: Arc<App>,
-    network: Router,
-    local: Router,
+pub(super) struct Api {
+    pub(super) app: Arc<App>,
+    pub(super) network: Router,
+    pub(super) local: Router,
     _dir: tempfile::TempDir,
 }
 
-struct Answered {
-    status: StatusCode,
-    headers: axum::http::HeaderMap,
-    body: Value,
+pub(super) struct Answered {
+    pub(super) status: StatusCode,
+    pub(super) headers: axum::http::HeaderMap,
+    pub(super) body: Value,
 }
 
 impl Api {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let env = vec![("HUDHUD_DATA_DIR".into(), dir.path().as_os_str().to_owned())];
         let settings = Settings::load(&Sources { env, ..Sources::none() }).unwrap();
@@ -38,7 +38,7 @@ impl Api {
         Self { network: router(&app, Door::Network), local: router(&app, Door::Process), app, _dir: dir }
     }
 
-    async fn key(&self, role: Role) -> String {
+    pub(super) async fn key(&self, role: Role) -> String {
         let body = json!({"name": format!("{role:?}"), "role": role});
         let made = ask(&self.local, post("/api/v1/apikeys", &body)).await;
         assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
@@ -46,33 +46,42 @@ impl Api {
     }
 }
 
-async fn ask(router: &Router, request: Request<Body>) -> Answered {
+pub(super) async fn ask(router: &Router, request: Request<Body>) -> Answered {
     let answer = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = answer.into_parts();
+    let is_stream = parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
+    let body = if is_stream { Body::empty() } else { body };
     let text = to_bytes(body, 1 << 22).await.unwrap();
     let body = serde_json::from_slice(&text).unwrap_or(Value::String(String::from_utf8_lossy(&text).into_owned()));
     Answered { status: parts.status, headers: parts.headers, body }
 }
 
-fn get(path: &str) -> Request<Body> {
+pub(super) fn get(path: &str) -> Request<Body> {
     Request::get(path).body(Body::empty()).unwrap()
 }
 
-fn post(path: &str, body: &Value) -> Request<Body> {
+pub(super) fn post(path: &str, body: &Value) -> Request<Body> {
     Request::post(path).header(header::CONTENT_TYPE, "application/json").body(Body::from(body.to_string())).unwrap()
 }
 
-fn with(mut request: Request<Body>, name: &'static str, value: &str) -> Request<Body> {
+pub(super) fn with(mut request: Request<Body>, name: &'static str, value: &str) -> Request<Body> {
     request.headers_mut().insert(name, value.parse().unwrap());
     request
 }
 
-fn bearer(request: Request<Body>, key: &str) -> Request<Body> {
+/// As if from an address of its own.
+pub(super) fn from(mut request: Request<Body>, n: usize) -> Request<Body> {
+    let address = std::net::Ipv4Addr::from(0xc633_6400 + u32::try_from(n).unwrap());
+    request.extensions_mut().insert(axum::extract::ConnectInfo(std::net::SocketAddr::from((address, 9))));
+    request
+}
+
+pub(super) fn bearer(request: Request<Body>, key: &str) -> Request<Body> {
     with(request, "authorization", &format!("Bearer {key}"))
 }
 
 /// Checks what is true of every problem, and gives its kind.
-fn problem(answered: &Answered) -> &str {
+pub(super) fn problem(answered: &Answered) -> &str {
     assert_eq!(answered.headers[header::CONTENT_TYPE], PROBLEM_JSON);
     for field in ["type", "title", "detail", "kept", "action", "request_id"] {
         assert!(!answered.body[field].as_str().unwrap().is_empty(), "{field} of {}", answered.body);
@@ -85,9 +94,10 @@ fn problem(answered: &Answered) -> &str {
 #[tokio::test]
 async fn everything_but_the_open_doors_needs_a_sign_in_over_the_network() {
     let api = Api::new().await;
-    for (method, path, need) in routes::ROUTES {
+    for (n, (method, path, need)) in routes::ROUTES.iter().enumerate() {
         let path = path.replace("{campaign}", "1").replace(['{', '}'], "");
         let request = Request::builder().method(method).uri(&path).body(Body::empty()).unwrap();
+        let request = from(request, n);
         let answered = ask(&api.network, request).await;
         if *need == routes::Need::Nothing {
             assert_ne!(problem_or_fine(&answered), Some("unauthorized"), "{method} {path}");

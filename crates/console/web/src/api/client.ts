@@ -2,12 +2,13 @@
 // holds against its own description.
 import createClient, { type Middleware } from 'openapi-fetch';
 
-import { credentials, signOut } from '../session.ts';
+import { credentials, signedOut } from '../session.ts';
 import type { components, paths } from './schema.d.ts';
 
 type Schemas = components['schemas'];
 export type Problem = Omit<Schemas['Problem'], 'document' | 'request_id'> & { document?: unknown; request_id?: string };
 export type Account = Schemas['AccountView'];
+export type AuditRow = Schemas['AuditView'];
 export type BusinessNumber = Schemas['NumberView'];
 export type Campaign = Schemas['CampaignView'];
 export type Counts = Schemas['Counts'];
@@ -17,6 +18,7 @@ export type ImportRecord = Schemas['ImportView'];
 export type Key = Schemas['KeyView'];
 export type LedgerCheck = Schemas['LedgerCheck'];
 export type LedgerHead = Schemas['HeadView'];
+export type LinkFor = Schemas['LinkView'];
 export type List = Schemas['ListView'];
 export type Me = Schemas['Me'];
 export type NewCampaign = Schemas['NewCampaign'];
@@ -26,7 +28,9 @@ export type Preflight = Schemas['Preflight'];
 export type QueueRow = Schemas['QueueRow'];
 export type Review = Schemas['ReviewView'];
 export type Role = Schemas['Role'];
+export type Session = Schemas['SessionView'];
 export type Template = Schemas['TemplateView'];
+export type User = Schemas['UserView'];
 export type Verdict = Schemas['OptOutView'];
 export type WebhookEvent = Schemas['WebhookView'];
 export type Word = Schemas['WordView'];
@@ -66,7 +70,7 @@ const signed: Middleware = {
     if (request.method === 'POST') request.headers.set('idempotency-key', requestName());
   },
   onResponse({ response }) {
-    if (response.status === 401) signOut('refused');
+    if (response.status === 401) signedOut('refused');
   },
   onError() {
     return noAnswer();
@@ -96,7 +100,7 @@ export function asRefusal(error: unknown, status: number): Refusal {
 export async function download(path: string, name: string): Promise<void> {
   const response = await fetch(path, { headers: credentials() }).catch(() => null);
   if (response === null) throw noAnswer();
-  if (response.status === 401) signOut('refused');
+  if (response.status === 401) signedOut('refused');
   if (!response.ok) throw asRefusal(await response.json().catch(() => null), response.status);
   const url = URL.createObjectURL(await response.blob());
   const link = document.createElement('a');
@@ -118,7 +122,7 @@ export function upload<T>(path: string, file: Blob, onProgress: (share: number) 
     request.setRequestHeader('idempotency-key', requestName());
     request.upload.onprogress = (event) => onProgress(event.total > 0 ? event.loaded / event.total : 0);
     request.onload = () => {
-      if (request.status === 401) signOut('refused');
+      if (request.status === 401) signedOut('refused');
       if (request.status >= 200 && request.status < 300) resolve(request.response as T);
       else reject(asRefusal(request.response, request.status));
     };

@@ -14,9 +14,9 @@ import { AsOf, Awaited, Card, Empty, Name, Notice, Page, Phone, State, Time } fr
 
 export function Reviews() {
   const { t } = useTranslation();
-  const sees = useMay('look_at_persons');
-  const stops = useMay('opt_out');
-  const audits = useMay('audit');
+  const sees = useMay('read_messages');
+  const stops = sees;
+  const audits = sees;
   const campaigns = new Map((useCampaigns(50).data ?? []).map(({ id, name }) => [id, name]));
   const [ruling, setRuling] = useState<{ review: Review; as: 'confirm' | 'dismiss' } | null>(null);
   const pages = useInfiniteQuery({

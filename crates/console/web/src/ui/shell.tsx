@@ -41,7 +41,7 @@ const PLACES: { group?: string; places: Place[] }[] = [
     group: 'consent',
     places: [
       { to: '/opt-outs', icon: 'stop', words: 'optouts', needs: 'look_at_persons' },
-      { to: '/reviews', icon: 'reply', words: 'reviews', needs: 'look_at_persons' },
+      { to: '/reviews', icon: 'reply', words: 'reviews', needs: 'read_messages' },
       { to: '/words', icon: 'edit', words: 'phrases' },
       { to: '/ledger', icon: 'ledger', words: 'ledger', needs: 'audit' },
     ],
@@ -50,7 +50,9 @@ const PLACES: { group?: string; places: Place[] }[] = [
     group: 'admin',
     places: [
       { to: '/accounts', icon: 'account', words: 'accounts' },
+      { to: '/users', icon: 'people', words: 'users', needs: 'administer' },
       { to: '/keys', icon: 'key', words: 'keys', needs: 'administer' },
+      { to: '/audit', icon: 'ledger', words: 'audit', needs: 'audit' },
     ],
   },
 ];
@@ -244,8 +246,9 @@ function Who() {
         <ActionIcon variant="subtle" color="gray" c="var(--mantine-color-text)" size="lg" aria-label={t('shell.you')}><Icon name="key" /></ActionIcon>
       </Menu.Target>
       <Menu.Dropdown>
-        {me && <Menu.Label><bdi dir="ltr">{me.actor}</bdi> · {t(`role.${me.role}`)}</Menu.Label>}
-        <Menu.Item leftSection={<Icon name="leave" size={16} />} onClick={() => signOut()}>{t('shell.signOut')}</Menu.Item>
+        {me && <Menu.Label>{me.name && <><bdi>{me.name}</bdi> · </>}<bdi dir="ltr">{me.actor}</bdi> · {t(`role.${me.role}`)}</Menu.Label>}
+        {me?.actor.startsWith('user:') && <Menu.Item component={Link} to="/you" leftSection={<Icon name="account" size={16} />}>{t('nav.you')}</Menu.Item>}
+        <Menu.Item leftSection={<Icon name="leave" size={16} />} onClick={() => void signOut()}>{t('shell.signOut')}</Menu.Item>
       </Menu.Dropdown>
     </Menu>
   );
