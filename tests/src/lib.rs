@@ -27,7 +27,7 @@ mod wait;
 mod world;
 
 pub use books::{Books, Recipient};
-pub use command::Answer;
+pub use command::{Answer, Started};
 pub use executables::{Executable, executable};
 pub use people::{people_csv, phone};
 pub use postgres::Cluster;

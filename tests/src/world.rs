@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::books::Books;
-use crate::command::{self, Answer};
+use crate::command::{self, Answer, Started};
 use crate::executables::{Executable, executable, tethered};
 use crate::people::people_csv;
 use crate::ports;
@@ -395,6 +395,12 @@ impl World {
         let mut environment = self.environment_of(name);
         environment.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         command::hudhud(args, &environment, self.dir.path()).await
+    }
+
+    /// Starts `hudhud ARGS --json` in the data directory of `main`, with an open standard input.
+    #[must_use]
+    pub fn start(&self, args: &[&str]) -> Started {
+        command::start(args, &self.environment_of("main"), self.dir.path(), std::process::Stdio::piped())
     }
 
     /// Stores the simulator's account, reads its numbers and templates, and sets the numbers' rates.

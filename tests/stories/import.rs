@@ -23,17 +23,17 @@ const KINDS: [(&str, &str, &str); 10] = [
 ];
 
 #[derive(Default)]
-struct Expected {
-    rows: u64,
-    accepted: u64,
-    duplicates: u64,
-    rejected: u64,
+pub(crate) struct Expected {
+    pub(crate) rows: u64,
+    pub(crate) accepted: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) rejected: u64,
     /// Line of the file → code.
-    reasons: BTreeMap<u64, &'static str>,
+    pub(crate) reasons: BTreeMap<u64, &'static str>,
 }
 
 /// One bad row in a hundred, of the ten kinds in turn; one duplicate in two hundred, spelt otherwise.
-fn file(rows: u32) -> (String, Expected) {
+pub(crate) fn file(rows: u32) -> (String, Expected) {
     let mut csv = String::from("phone,name,opted_in_at\n");
     let mut expected = Expected::default();
     for n in 0..rows {
@@ -98,7 +98,7 @@ async fn every_row_of_a_large_file_is_accepted_a_duplicate_or_rejected_for_the_r
 }
 
 /// The line and code of each rejected row. Each has its column, value and reason in words, too.
-fn reasons(file: &str) -> BTreeMap<u64, &'static str> {
+pub(crate) fn reasons(file: &str) -> BTreeMap<u64, &'static str> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(file).expect("the rejects file");
     let header = reader.headers().expect("a header").clone();
     let column =

@@ -14,6 +14,7 @@ mod database;
 mod doubt;
 mod graph;
 mod import;
+mod import_broken_off;
 mod kills;
 mod lanes;
 mod lists;

@@ -1,11 +1,18 @@
 //! Rows a second of an import and the memory it takes; beside what the databases' own tools need for the same file.
 //!
-//! `cargo bench -p e2e --bench import [ROWS] [sqlite|postgres|both] [beside]` with `HUDHUD_BIN` and `SIMULATOR_BIN`
-//! naming release builds. One million rows unless told otherwise: written to a file, imported through a running
-//! `serve`, imported once more, then read by `sqlite3 .import` and by COPY into a plain table. `beside`: a campaign
-//! sends from the same database at 80 messages a second while the file is imported, and its share of them is told.
+//! `cargo bench -p e2e --bench import [ROWS] [sqlite|postgres|both] [beside|xlsx|stdin]` with `HUDHUD_BIN` and
+//! `SIMULATOR_BIN` naming release builds. One million rows unless told otherwise: written to a file, imported through a
+//! running `serve`, imported once more, then read by `sqlite3 .import` and by COPY into a plain table.
+//!
+//! - `beside`: a campaign sends from the same database at 80 messages a second while the file is imported, and its share
+//!   of them is told.
+//! - `xlsx`: the file is a workbook; 200,000 rows unless told otherwise.
+//! - `stdin`: the number is of megabytes, 2,000 unless told otherwise, which come through a pipe; the memory is told
+//!   along the way. With `dry` they are only read.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+mod files;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -14,16 +21,20 @@ use std::time::{Duration, Instant};
 
 use e2e::{Database, NUMBER, Serve, Setup, World, now_us};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 
+/// What each import is told.
+const ORDER: [&str; 6] =
+    ["--list", "bench", "--opt-in-source", "checkout box, shop.example", "--opt-in-at", "2026-03-25T10:00:00Z"];
 /// Messages a second of the campaign beside an import.
 const RATE: u32 = 80;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    let number = |text: &String| text.parse::<u64>().ok();
-    let rows = arguments.iter().find_map(number).unwrap_or(1_000_000);
-    assert!((1..=5_000_000).contains(&rows), "between one row and five million");
+    let number = arguments.iter().find_map(|text| text.parse::<u64>().ok());
     let has = |word: &str| arguments.iter().any(|argument| argument == word);
+    let rows = number.unwrap_or(if has("xlsx") { 200_000 } else { 1_000_000 });
+    assert!((1..=5_000_000).contains(&rows), "between one row and five million");
     let databases: &[Database] = match (has("sqlite"), has("postgres")) {
         (true, false) => &[Database::Sqlite],
         (false, true) => &[Database::DurablePostgres],
@@ -31,15 +42,19 @@ fn main() {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime").block_on(async {
-        println!(
-            "{:<10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8}",
-            "database", "rows", "first s", "rows/s", "again s", "rows/s", "tool s", "ratio", "peak MB"
-        );
+        if !has("stdin") {
+            println!(
+                "{:<10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8}",
+                "database", "rows", "first s", "rows/s", "again s", "rows/s", "tool s", "ratio", "peak MB", "again MB"
+            );
+        }
         for database in databases {
             if has("beside") {
                 beside_a_campaign(*database, rows).await;
+            } else if has("stdin") {
+                through_a_pipe(*database, number.unwrap_or(2_000) * 1_000_000, has("dry")).await;
             } else {
-                alone(*database, rows).await;
+                alone(*database, rows, has("xlsx")).await;
             }
         }
     });
@@ -51,17 +66,19 @@ async fn world(database: Database) -> (World, Serve) {
     World::with_serve(Setup::on(database).simulating(quiet)).await
 }
 
-async fn alone(database: Database, rows: u64) {
+async fn alone(database: Database, rows: u64, workbook: bool) {
     let (world, mut serve) = world(database).await;
-    let file = people_file(world.dir(), rows);
+    let file = if workbook { files::xlsx(world.dir(), rows) } else { files::csv(world.dir(), rows) };
     let (first, summary) = import(&world, &file).await;
     assert_eq!(summary["created"], rows, "{summary}");
+    let peak = peak_megabytes(serve.pid().as_raw());
     let (again, summary) = import(&world, &file).await;
     assert_eq!((&summary["created"], &summary["updated"]), (&json!(0), &json!(0)), "{summary}");
     serve.expect_running();
-    let peak = peak_megabytes(serve.pid().as_raw());
+    let peak_again = peak_megabytes(serve.pid().as_raw());
     drop(serve);
     let tool = match world.database_url() {
+        _ if workbook => None,
         None => sqlite_import(world.dir(), &file),
         Some(url) => copy(url, &file),
     };
@@ -73,13 +90,52 @@ async fn alone(database: Database, rows: u64) {
         None => ("none".to_owned(), String::new()),
     };
     println!(
-        "{:<10} {rows:>9} {:>9.2} {:>9.0} {:>9.2} {:>9.0} {tool:>9} {ratio:>8} {peak:>8.0}",
+        "{:<10} {rows:>9} {:>9.2} {:>9.0} {:>9.2} {:>9.0} {tool:>9} {ratio:>8} {peak:>8.0} {peak_again:>8.0}",
         name(database),
         first.as_secs_f64(),
         per_second(first),
         again.as_secs_f64(),
         per_second(again),
     );
+}
+
+/// So many bytes of a file that nobody ever had as a whole; the memory of `serve` at each tenth of it.
+async fn through_a_pipe(database: Database, bytes: u64, dry: bool) {
+    let (world, mut serve) = world(database).await;
+    let pid = serve.pid().as_raw();
+    println!(
+        "{}: {} MB through standard input; idle {:.0} MB",
+        name(database),
+        bytes / 1_000_000,
+        megabytes(pid, "VmRSS:")
+    );
+    let order = [&ORDER[..], if dry { &["--dry-run"] } else { &[] }].concat();
+    let began = Instant::now();
+    let mut command = world.start(&[&["import", "-"], &order[..]].concat());
+    let of_the_command = i32::try_from(command.pid()).expect("a process's id");
+    let mut pipe = command.stdin();
+    let (mut row, mut written, mut told) = (0, 0_u64, 0);
+    while written < bytes {
+        let piece = files::piece(&mut row);
+        pipe.write_all(piece.as_bytes()).await.expect("the command reads on");
+        written += piece.len() as u64;
+        if written * 10 / bytes > told {
+            told = written * 10 / bytes;
+            println!(
+                "{:>5} MB {row:>9} rows {:>7.1} s: serve {:>4.0} MB, command {:>3.0} MB",
+                written / 1_000_000,
+                began.elapsed().as_secs_f64(),
+                megabytes(pid, "VmRSS:"),
+                megabytes(of_the_command, "VmRSS:"),
+            );
+        }
+    }
+    drop(pipe);
+    let summary = command.answer().await.ok();
+    assert_eq!((&summary["rows"], &summary["accepted"]), (&json!(row), &json!(row)), "{summary}");
+    serve.expect_running();
+    let peak = peak_megabytes(pid);
+    println!("{row} rows in {:.1} s, peak {peak:.0} MB; {}", began.elapsed().as_secs_f64(), summary["remarks"]);
 }
 
 /// A paced campaign on the same database, before and while the file is imported: its share of what it may send.
@@ -89,7 +145,7 @@ async fn beside_a_campaign(database: Database, rows: u64) {
     // As many as it can send while all of this goes on.
     world.import("all", 0..RATE * 120).await;
     let _ = world.create("paced", "all", &[]).await;
-    let file = people_file(world.dir(), rows);
+    let file = files::csv(world.dir(), rows);
     let _ = world.hudhud(&["campaign", "launch", "paced", "--yes"]).await.ok();
     tokio::time::sleep(Duration::from_secs(4)).await;
     let calm = (now_us(), tokio::time::sleep(Duration::from_secs(6)).await, now_us());
@@ -123,28 +179,8 @@ fn name(database: Database) -> &'static str {
 /// Imports the file through the running `serve`, as a person would; how long the command took, and what it said.
 async fn import(world: &World, file: &str) -> (Duration, Value) {
     let began = Instant::now();
-    let order = ["import", file, "--list", "bench", "--opt-in-source", "checkout box, shop.example"];
-    let summary = world.hudhud(&[&order[..], &["--opt-in-at", "2026-03-25T10:00:00Z"]].concat()).await.ok();
+    let summary = world.hudhud(&[&["import", file], &ORDER[..]].concat()).await.ok();
     (began.elapsed(), summary)
-}
-
-/// A file of five columns; the numbers in no order, as they are in life.
-fn people_file(dir: &Path, rows: u64) -> String {
-    /// A prime above the most rows: multiplying by anything modulo it names each row once.
-    const PRIME: u64 = 99_999_989;
-    const NAMES: [&str; 8] = ["Mona Salem", "أحمد علي", "Layla", "خالد", "منى سالم", "Lucía Ruiz", "João", "Hélène"];
-    const CITIES: [&str; 5] = ["Cairo", "الجيزة", "Alexandria", "Aswan", "المنصورة"];
-    let path = dir.join("people.csv");
-    let mut file = std::io::BufWriter::new(std::fs::File::create(&path).expect("a file of people"));
-    file.write_all(b"phone,name,language,city,points\n").expect("the disk has room");
-    for n in 0..rows {
-        let shuffled = usize::try_from(n * 48_271_337 % PRIME).expect("a small number");
-        let (name, city) = (NAMES[shuffled % NAMES.len()], CITIES[shuffled % CITIES.len()]);
-        let language = if shuffled.is_multiple_of(2) { "ar" } else { "en" };
-        writeln!(file, "+2010{shuffled:08},{name},{language},{city},{}", shuffled % 5_000).expect("the disk has room");
-    }
-    file.into_inner().expect("the disk has room").sync_all().expect("a file on the disk");
-    path.display().to_string()
 }
 
 /// What SQLite's own shell needs for the same file, into one plain table of texts, as durably.
@@ -178,9 +214,14 @@ fn copy(url: &str, file: &str) -> Option<Duration> {
     copied.then(|| began.elapsed())
 }
 
-/// The most memory that a process ever had, from `/proc`.
+/// The most memory that a process ever had.
 fn peak_megabytes(pid: i32) -> f64 {
+    megabytes(pid, "VmHWM:")
+}
+
+/// A line of a process's status, from `/proc`.
+fn megabytes(pid: i32, line: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-    peak.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
+    let size = status.lines().find_map(|text| text.strip_prefix(line)).expect("such a line");
+    size.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
 }
