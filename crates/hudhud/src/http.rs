@@ -242,6 +242,7 @@ impl Gate {
 /// audit log keeps.
 async fn admit(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default();
+    let path = routes::meant(request.method(), path);
     let Some(need) = routes::need(request.method(), &path) else {
         return no_such_method(request.method(), &path);
     };

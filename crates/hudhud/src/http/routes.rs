@@ -133,6 +133,12 @@ const ONLY_LOOKING: &[&str] = &[
     "/webhooks/whatsapp",
 ];
 
+/// Which route of the table is meant: a list may be called "count", and its page is that of a list.
+pub(super) fn meant(method: &Method, path: String) -> String {
+    let is_a_list = path == "/api/v1/lists/count" && *method != Method::POST;
+    if is_a_list { "/api/v1/lists/{list}".to_owned() } else { path }
+}
+
 /// What the route needs; `None` when it is not in the table.
 pub(super) fn need(method: &Method, path: &str) -> Option<Need> {
     // axum answers HEAD by the handler of GET.

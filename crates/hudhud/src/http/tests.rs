@@ -250,7 +250,8 @@ async fn people_of_lists_are_counted_and_a_list_called_count_keeps_its_page() {
     let bad = count(json!({"lists": ["eid"], "filter": "city >"})).await;
     assert_eq!(problem(&bad), "invalid");
     assert!(bad.body["detail"].as_str().unwrap().contains("at 7: expected a value"), "{}", bad.body);
-    assert_eq!(ask(&api.local, get("/api/v1/lists/count")).await.body["members"], 2);
+    let named = ask(&api.local, get("/api/v1/lists/count")).await;
+    assert_eq!(named.body["members"], 2, "{} {}", named.status, named.body);
     let gone = ask(&api.local, Request::delete("/api/v1/lists/count").body(Body::empty()).unwrap()).await;
     assert_eq!(gone.status, StatusCode::NO_CONTENT);
 }
