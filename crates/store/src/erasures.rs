@@ -395,3 +395,60 @@ async fn blank(tx: &mut Link, entries: &[i64]) -> Result<u64> {
     let json = serde_json::to_string(entries)?;
     Ok(on!(tx, c => sqlx::query(sql).bind(json).execute(c).await.map(|done| done.rows_affected()))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{NOW, Shop, ids, made, sends};
+    use crate::suppressions::Stop;
+    use crate::testing::{Database, entry, on_both_databases};
+
+    fn erasure<'a>(contact_ids: &'a [i64], names: &'a [String]) -> Erasure<'a> {
+        Erasure { contact_ids, names, at: NOW, actor: "cli:nour", evidence: entry("erasure", 1) }
+    }
+
+    on_both_databases! {
+        async fn whoever_is_erased_while_a_campaign_runs_gets_nothing_of_it_and_the_counts_still_sum(db: Database) {
+            db.store.blind_with(&[7; 32]);
+            let shop = Shop::open(&db.store, 1).await;
+            let campaign = shop.campaign_to(6).await;
+            let lane = shop.lane().await;
+            let batch = lane.batch(campaign, 10).await;
+            assert_eq!(ids(&made(lane.try_claim(&batch, 2, NOW).await)), [1, 2]);
+            let phone = Some((15_550_000_004, 15_550_000_004));
+            let stopped = db.store.stop(&Stop { phone, source: "erasure", scope: "all", ..crate::fixture::stop() }).await.unwrap();
+            assert_eq!(stopped.contact_ids, [4]);
+            let names = ["15550000004".to_owned()];
+            db.store.erase(&erasure(&[4], &names), |_| None).await.unwrap();
+            assert_eq!(ids(&made(lane.try_claim(&batch, 10, NOW + 1).await)), [3, 5, 6]);
+            let skipped: Vec<i64> = sends(&db.store).await.iter().filter(|send| send.state == 8).map(|send| send.contact_id).collect();
+            assert_eq!(skipped, [4]);
+            crate::fixture::assert_tallied(&db.store, campaign).await;
+            // A campaign that is made now does not meet them at all: they are on no list any more.
+            let again = shop.campaign("later", &[1]).await;
+            assert_eq!(sends(&db.store).await.iter().filter(|send| send.campaign_id == again).count(), 5);
+            // Nobody's word and no status gives the shell a name again.
+            let name = crate::Identity { kind: 2, value: "US.1".into(), contact_id: 4 };
+            db.store.learn_identities(&[name]).await.unwrap();
+            assert!(db.store.names_of(4).await.unwrap().is_empty());
+            assert_eq!(db.store.people_named(Some(15_550_000_004), None).await.unwrap(), [4]);
+        }
+
+        async fn an_answer_that_comes_after_the_erasure_is_swept_away(db: Database) {
+            db.store.blind_with(&[7; 32]);
+            let shop = Shop::open(&db.store, 1).await;
+            let campaign = shop.campaign_to(2).await;
+            db.store.stop(&crate::fixture::stop_of(1)).await.unwrap();
+            let names = ["15550000001".to_owned()];
+            db.store.erase(&erasure(&[1], &names), |_| None).await.unwrap();
+            crate::fixture::exec(&db.store, format!("UPDATE sends SET wamid = 'w', wamid_hash = 1 WHERE campaign_id = {campaign}")).await;
+            assert!(db.store.erasures_to_sweep(NOW, NOW, 10).await.unwrap().is_empty(), "just erased");
+            let due = db.store.erasures_to_sweep(NOW + 60_000, NOW + 120_000, 10).await.unwrap();
+            assert_eq!(due.iter().map(|row| row.contact_id).collect::<Vec<_>>(), [1]);
+            assert_eq!(db.store.sweep_erased(1, NOW + 120_000).await.unwrap(), 1);
+            assert_eq!(db.store.sweep_erased(1, NOW + 120_000).await.unwrap(), 0);
+            let left: Vec<i64> = sends(&db.store).await.iter().filter(|send| send.wamid.is_some()).map(|send| send.contact_id).collect();
+            assert_eq!(left, [2]);
+        }
+    }
+}
