@@ -72,11 +72,12 @@ fuzz() { python3 tests/fuzz_api.py "$target/release/hudhud" "$target/release/sim
 
 docs() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet; }
 
-# Compiled in the release profile, as the executables are, so that dependencies are compiled once; all in one selection,
-# so that their features are the same. The stories run the executables that were built for users, not the tests' own.
-tests() {
+# Without optimisation, which would take longer than it saves: each of these executables has the whole of the engine in it.
+crate_tests() { counted cargo test --locked --workspace --exclude e2e --no-fail-fast; }
+# The stories run the executables that were built for users, and are compiled as those are.
+stories() {
   HUDHUD_BIN=$target/release/hudhud SIMULATOR_BIN=$target/release/simulator \
-    counted cargo test --release --locked --workspace --no-fail-fast
+    counted cargo test --release --locked -p e2e --no-fail-fast
 }
 console_tests() {
   # The Node that built it; where there is none, there is no console to test.
@@ -94,7 +95,8 @@ step "documentation without warnings" docs
 step "licences and unused dependencies" python3 tests/dependencies.py
 step "fixtures are as their generator makes them" python3 fixtures/make.py --check
 step "console and executables: deploy/build.sh" deploy/build.sh
-step "tests of the crates, and stories with the built executables" tests
+step "tests of the crates" crate_tests
+step "stories with the built executables" stories
 step "the API's answers to anything: tests/fuzz_api.py" fuzz
 if [ -f crates/console/web/package.json ]; then step "console" console_tests; fi
 
