@@ -92,6 +92,20 @@ class Fuzz:
             schema = self.document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
         return schema
 
+    def merged(self, schema):
+        """The schema with the fields of all that it consists of (`allOf`, at any depth)."""
+        schema = self.resolved(schema)
+        if "allOf" not in schema:
+            return schema
+        whole = {**schema, "properties": dict(schema.get("properties", {})), "required": list(schema.get("required", []))}
+        del whole["allOf"]
+        for part in map(self.merged, schema["allOf"]):
+            whole["properties"].update(part.get("properties", {}))
+            whole["required"].extend(part.get("required", []))
+            for word, said in part.items():
+                whole.setdefault(word, said)
+        return whole
+
     def value(self, schema, name="", depth=0):
         """Something as described; known names and ids where the field is called like them."""
         schema = self.resolved(schema)
@@ -204,15 +218,11 @@ class Fuzz:
         """What of the value is not as described; `None` if nothing is."""
         if depth > 40:
             return None
-        schema = self.resolved(schema)
+        schema = self.merged(schema)
         for word in ("oneOf", "anyOf"):
             if word in schema:
                 found = [self.mismatch(value, part, where, depth + 1) for part in schema[word]]
                 return None if None in found else found[0]
-        for part in schema.get("allOf", []):
-            found = self.mismatch(value, part, where, depth + 1)
-            if found:
-                return found
         if "enum" in schema and value not in schema["enum"]:
             return f"{where} is {value!r}, not one of {schema['enum']}"
         kinds = schema.get("type")
@@ -270,7 +280,8 @@ class Fuzz:
             return None
         if kind not in content:
             return f"{kind!r} is described as none of {list(content)}"
-        if not kind.endswith("json"):
+        # A line of JSON each is no JSON.
+        if kind not in ("application/json", "application/problem+json"):
             return None
         try:
             value = json.loads(body)
@@ -287,7 +298,7 @@ class Fuzz:
         items = items.get("items", [items]) if isinstance(items, dict) else items
         pools = {
             "lists": [("list", "name")], "campaigns": [("campaign", "id"), ("campaign", "name")],
-            "imports": [("import", "id")], "numbers": [("number", "phone_number_id")],
+            "imports": [("import", "import_id")], "numbers": [("number", "phone_number_id")],
             "templates": [("template", "name"), ("name", "name"), ("language", "language")],
             "accounts": [("account", "name")], "users": [("user", "id")], "lifts": [("lift", "id")],
             "reviews": [("review", "id")], "in-doubt": [("send", "id")], "words": [("phrase", "phrase")],

@@ -67,8 +67,8 @@ PY
   [ "$status" -eq 0 ] && [ "$f" -eq 0 ]
 }
 
-# Asks the built server whatever its description allows and more, for 40 seconds.
-fuzz() { python3 tests/fuzz_api.py "$target/release/hudhud" "$target/release/simulator" --seconds 40; }
+# Asks the built server whatever its description allows and more, for 40 seconds; without a seed, something else each time.
+fuzz() { python3 tests/fuzz_api.py "$target/release/hudhud" "$target/release/simulator" --seconds 40 --seed 1; }
 
 docs() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet; }
 

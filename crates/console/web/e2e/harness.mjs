@@ -135,7 +135,8 @@ export async function startBrowser() {
 export async function openPage(browser, url, { preferences = {}, key, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-GB', timezoneId: 'Africa/Cairo', reducedMotion: 'reduce', ...options });
   await context.addInitScript(([kept, signedIn]) => {
-    if (!localStorage.getItem('hudhud.preferences')) localStorage.setItem('hudhud.preferences', kept);
+    // An empty page has no storage of its own.
+    if (location.protocol !== 'about:' && !localStorage.getItem('hudhud.preferences')) localStorage.setItem('hudhud.preferences', kept);
     if (signedIn && !sessionStorage.getItem('test.signed')) {
       sessionStorage.setItem('hudhud.key', signedIn);
       sessionStorage.setItem('test.signed', 'yes');

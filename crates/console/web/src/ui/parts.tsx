@@ -64,7 +64,14 @@ export function Notice({ tone = 'calm', children, live }: { tone?: Tone; childre
   return <div className={`notice ${tone}`} role={role}><Icon name={SIGNS[tone]} /><div className="say">{children}</div></div>;
 }
 
-/** The head of a page. Its heading takes the focus when the page is opened, so that a screen reader begins there. */
+/** Where the browser came in, and whether another page was opened since. */
+const entrance = window.location.pathname;
+let hasMoved = false;
+
+/**
+ * The head of a page. Its heading takes the focus when the page is opened from another one, so that a screen reader
+ * begins there; the page by which the browser came in begins at its top, with the way past the navigation.
+ */
 export function Page({ title, sub, acts, narrow, children }: {
   title: ReactNode; sub?: ReactNode; acts?: ReactNode; narrow?: boolean; children: ReactNode;
 }) {
@@ -72,8 +79,9 @@ export function Page({ title, sub, acts, narrow, children }: {
   const words = typeof title === 'string' ? title : undefined;
   const [path] = useState(() => window.location.pathname);
   useEffect(() => {
-    heading.current?.focus({ preventScroll: true });
-  }, []);
+    hasMoved ||= path !== entrance;
+    if (hasMoved) heading.current?.focus({ preventScroll: true });
+  }, [path]);
   useEffect(() => {
     document.title = words ? `${words} · Hudhud` : 'Hudhud';
   }, [words]);
