@@ -63,7 +63,7 @@ pub(crate) struct Turns {
     /// How often urgent work did not get the writer at once.
     urgent_waits: AtomicU64,
     calm: Notify,
-    /// Told of each transaction.
+    /// Told of each transaction of bulk work.
     written: watch::Sender<()>,
 }
 
@@ -273,8 +273,9 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(PATIENCE)
             .pragma("journal_size_limit", "67108864")
-            // 64 MiB: see `wal`, which copies back before that.
-            .pragma("wal_autocheckpoint", "16000")
+            // 16 MiB instead of 4: what is written again soon, as rows of sends are, is copied back less often. Beside
+            // bulk work `wal` does most of it.
+            .pragma("wal_autocheckpoint", "4000")
             .pragma("cache_size", "-16384")
             // What is deleted or replaced within a page is overwritten: it costs no page more, and erasing somebody
             // leaves little behind (`erasures`).
@@ -354,7 +355,9 @@ impl Store {
             Db::Sqlite { write, turns, .. } => {
                 let turn = turns.take(priority).await;
                 let transaction = write.begin_with("BEGIN IMMEDIATE").await?;
-                turns.written.send_replace(());
+                if priority == Priority::Bulk {
+                    turns.written.send_replace(());
+                }
                 Link::Sqlite(Held::Inside(transaction, Stopwatch::since(asked, priority)), Some(turn))
             }
             Db::Postgres(pool) => {
