@@ -3,7 +3,7 @@
 //! A commit that finds the log past its mark (`wal_autocheckpoint`) copies it back before it returns, with a sync of
 //! both files: tens of milliseconds for whichever transaction it meets. While planning and imports write much in short
 //! transactions, a connection of its own does so meanwhile, a few MiB at a time, which holds up neither readers nor the
-//! writer. Not while a campaign is sent: its many commits wait for the same disk, and an unpaced one was half as fast.
+//! writer. Not while a campaign is sent: its many commits wait for the same disk.
 
 use std::time::Duration;
 
