@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 use store::ExclusionRow;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWrite;
 use utoipa::ToSchema;
 
 use crate::campaigns::row;
 use crate::fault::{Fault, Result};
 use crate::proof::{AfterStop, why_after_stop};
 use crate::renderer::KeptTemplate;
+use crate::sheet::{Sheet, disarm};
 use crate::views::iso;
 use crate::{Actor, App, disclosures};
 
@@ -75,32 +76,24 @@ pub async fn export(
 ) -> Result<u64> {
     row(app, campaign_id).await?;
     disclosures::note(app, actor, "exclusions-export", None, &format!("campaign {campaign_id}")).await?;
-    let write = |error: std::io::Error| Fault::unavailable(format!("The export could not be written: {error}."));
-    out.write_all("\u{feff}phone,reason,found_at,at,evidence_id\r\n".as_bytes()).await.map_err(write)?;
-    let (mut after, mut rows) = (0, 0);
+    let mut sheet = Sheet::begin(out, &["phone", "reason", "found_at", "at", "evidence_id"]).await?;
+    let mut after = 0;
     loop {
         let page = app.store.exclusions(campaign_id, after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = last.contact_id;
-        let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
         for one in page.into_iter().map(view) {
-            let reason =
-                if one.reason.starts_with(['=', '+', '-', '@']) { format!("'{}", one.reason) } else { one.reason };
-            csv.write_record([
-                one.phone.map(|phone| format!("'{phone}")).unwrap_or_default(),
-                reason,
+            sheet.row([
+                one.phone.map(|phone| disarm(&phone)).unwrap_or_default(),
+                disarm(&one.reason),
                 one.found_at,
                 one.at.unwrap_or_default(),
                 one.evidence_id.map(|id| id.to_string()).unwrap_or_default(),
-            ])
-            .map_err(Fault::internal)?;
-            rows += 1;
+            ])?;
         }
-        let bytes = csv.into_inner().map_err(|error| Fault::internal(anyhow::anyhow!("{error}")))?;
-        out.write_all(&bytes).await.map_err(write)?;
+        sheet.end_page().await?;
     }
-    out.flush().await.map_err(write)?;
-    Ok(rows)
+    sheet.end().await
 }
 
 /// Whether anything was sent after a stop.

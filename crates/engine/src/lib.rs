@@ -47,6 +47,7 @@ pub mod refusals;
 pub mod renderer;
 pub mod reviews;
 pub mod scheduler;
+mod sheet;
 mod standing;
 pub mod templates;
 #[cfg(test)]

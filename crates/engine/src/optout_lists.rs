@@ -6,12 +6,13 @@ use domain::phone::Region;
 use serde::Serialize;
 use serde_json::json;
 use store::Stop;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use utoipa::ToSchema;
 
 use crate::fault::{Fault, Result};
 use crate::optout_file::{self, RejectedLine};
 use crate::optouts::{self, Person};
+use crate::sheet::{Sheet, disarm};
 use crate::{Actor, App, disclosures, evidence, webhook};
 
 /// A file is no longer than this: some three million numbers.
@@ -114,15 +115,13 @@ fn stop_of(app: &App, actor: &Actor, format: &str, (person, since): &(Person, Op
 /// When reading or writing fails; what was written until then stays.
 pub async fn export(app: &App, actor: &Actor, out: &mut (impl AsyncWrite + Unpin + Send)) -> Result<u64> {
     disclosures::note(app, actor, "optouts-export", None, "").await?;
-    let write = |error: std::io::Error| Fault::unavailable(format!("The export could not be written: {error}."));
-    let header = "\u{feff}phone,user_id,scope,since,source,campaign_id,evidence_id\r\n";
-    out.write_all(header.as_bytes()).await.map_err(write)?;
-    let (mut after, mut rows) = (None, 0);
+    let columns = ["phone", "user_id", "scope", "since", "source", "campaign_id", "evidence_id"];
+    let mut sheet = Sheet::begin(out, &columns).await?;
+    let mut after = None;
     loop {
         let page = optouts::ls(app, None, after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.id);
-        let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
         for row in page {
             let number = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
             let user_id = match row.phone {
@@ -133,23 +132,19 @@ pub async fn export(app: &App, actor: &Actor, out: &mut (impl AsyncWrite + Unpin
                     None => continue,
                 },
             };
-            csv.write_record([
-                row.phone.map(|phone| format!("'{phone}")).unwrap_or_default(),
-                user_id.unwrap_or_default(),
+            sheet.row([
+                row.phone.map(|phone| disarm(&phone)).unwrap_or_default(),
+                user_id.map(|name| disarm(&name)).unwrap_or_default(),
                 row.scope,
                 row.since,
                 row.source,
                 number(row.campaign_id),
                 number(row.evidence_id),
-            ])
-            .map_err(Fault::internal)?;
-            rows += 1;
+            ])?;
         }
-        let bytes = csv.into_inner().map_err(|error| Fault::internal(anyhow::anyhow!("{error}")))?;
-        out.write_all(&bytes).await.map_err(write)?;
+        sheet.end_page().await?;
     }
-    out.flush().await.map_err(write)?;
-    Ok(rows)
+    sheet.end().await
 }
 
 #[cfg(test)]

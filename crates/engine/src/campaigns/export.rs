@@ -1,11 +1,12 @@
 //! A campaign's sends as CSV, a row per person.
 
 use domain::send::SendState;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWrite;
 
 use crate::App;
 use crate::campaigns::row;
-use crate::fault::{Fault, Result};
+use crate::fault::Result;
+use crate::sheet::{Sheet, disarm};
 use crate::views::iso;
 
 /// Rows read at once.
@@ -18,25 +19,32 @@ const PAGE: i64 = 2_000;
 /// When there is no such campaign, or reading or writing fails; what was written until then stays.
 pub async fn export(app: &App, id: i64, out: &mut (impl AsyncWrite + Unpin + Send)) -> Result<u64> {
     row(app, id).await?;
-    let write = |error: std::io::Error| Fault::unavailable(format!("The export could not be written: {error}."));
-    out.write_all(
-        "\u{feff}phone,name,state,attempts,code,reason,wamid,accepted_at,sent_at,delivered_at,read_at,failed_at\r\n"
-            .as_bytes(),
-    )
-    .await
-    .map_err(write)?;
-    let (mut after, mut rows) = (0, 0);
+    let columns = [
+        "phone",
+        "name",
+        "state",
+        "attempts",
+        "code",
+        "reason",
+        "wamid",
+        "accepted_at",
+        "sent_at",
+        "delivered_at",
+        "read_at",
+        "failed_at",
+    ];
+    let mut sheet = Sheet::begin(out, &columns).await?;
+    let mut after = 0;
     loop {
         let page = app.store.export_page(id, after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = last.send.contact_id;
-        let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
         for line in &page {
             let send = &line.send;
             let state = SendState::try_from(send.state).map_or("unknown", SendState::as_str);
             let time = |at: Option<i64>| at.map(iso).unwrap_or_default();
-            csv.write_record([
-                line.phone.map(|digits| format!("'+{digits}")).unwrap_or_default(),
+            sheet.row([
+                line.phone.map(|digits| disarm(&format!("+{digits}"))).unwrap_or_default(),
                 disarm(line.name.as_deref().unwrap_or_default()),
                 state.to_owned(),
                 send.attempt.to_string(),
@@ -48,20 +56,11 @@ pub async fn export(app: &App, id: i64, out: &mut (impl AsyncWrite + Unpin + Sen
                 time(send.delivered_at),
                 time(send.read_at),
                 time(send.failed_at),
-            ])
-            .map_err(Fault::internal)?;
-            rows += 1;
+            ])?;
         }
-        let bytes = csv.into_inner().map_err(|error| Fault::internal(anyhow::anyhow!("{error}")))?;
-        out.write_all(&bytes).await.map_err(write)?;
+        sheet.end_page().await?;
     }
-    out.flush().await.map_err(write)?;
-    Ok(rows)
-}
-
-/// A cell that a spreadsheet would run as a formula becomes text.
-fn disarm(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+    sheet.end().await
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! People on their way from the thread that reads to the database: gathered, and put into the order of their numbers
 //! while those before them are written.
 
-use store::Arriving;
 use tokio::sync::mpsc;
 
 use super::rows::{Begun, Parcel, Said};
@@ -21,31 +20,8 @@ pub(super) enum Next {
     Begin(Box<Begun>),
     /// Or: the file cannot be imported, and why.
     Unusable(String),
-    /// Then: what came of the next rows.
-    Batch(Batch),
-}
-
-/// What came of many rows. The counts are of all rows so far.
-#[derive(Default)]
-pub(super) struct Batch {
-    /// In the order of [`Arriving::place`].
-    pub(super) people: Vec<Arriving>,
-    /// Lines of the file of rejects.
-    pub(super) rejects: Vec<u8>,
-    pub(super) rows: i64,
-    pub(super) duplicates: i64,
-    pub(super) rejected: i64,
-    /// See [`Parcel::forgot`].
-    pub(super) forgot: bool,
-}
-
-impl Batch {
-    fn add(&mut self, parcel: Parcel) {
-        self.people.extend(parcel.people);
-        self.rejects.extend(parcel.rejects);
-        (self.rows, self.duplicates, self.rejected) = (parcel.rows, parcel.duplicates, parcel.rejected);
-        self.forgot = parcel.forgot;
-    }
+    /// Then: what came of the next rows, of many parcels, with their people in the order of their keys.
+    Batch(Parcel),
 }
 
 /// Passes on what the reading thread says, its parcels in batches. Gathers no batch before the one before is taken, so
@@ -69,7 +45,7 @@ struct Parcels {
 
 impl Parcels {
     async fn next(&mut self) -> Option<Next> {
-        let mut batch: Option<Batch> = None;
+        let mut batch: Option<Parcel> = None;
         while self.held.is_none() {
             match self.said.recv().await {
                 None => break,
@@ -98,13 +74,15 @@ impl Parcels {
         sorted.await.ok().map(Next::Batch)
     }
 
-    fn is_full(&self, batch: &Batch) -> bool {
+    fn is_full(&self, batch: &Parcel) -> bool {
         batch.people.len() >= self.enough || batch.rejects.len() >= MOST_REJECTS || batch.rows - self.rows >= MOST_ROWS
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use store::Arriving;
+
     use super::*;
 
     fn parcel(rows: std::ops::Range<i64>) -> Said {

@@ -78,6 +78,7 @@ pub(super) struct Begun {
 }
 
 /// What came of some rows. The counts are of all rows so far.
+#[derive(Default)]
 pub(super) struct Parcel {
     pub(super) people: Vec<Arriving>,
     /// Lines of the file of rejects.
@@ -87,6 +88,16 @@ pub(super) struct Parcel {
     pub(super) rejected: i64,
     /// The file is so long that who came first was forgotten: see [`super::seen`].
     pub(super) forgot: bool,
+}
+
+impl Parcel {
+    /// Takes in the one after it.
+    pub(super) fn add(&mut self, next: Self) {
+        self.people.extend(next.people);
+        self.rejects.extend(next.rejects);
+        (self.rows, self.duplicates, self.rejected) = (next.rows, next.duplicates, next.rejected);
+        self.forgot = next.forgot;
+    }
 }
 
 /// The delimiter that a person named.

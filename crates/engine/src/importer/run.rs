@@ -14,9 +14,9 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
-use super::gather::{Batch, Next};
+use super::gather::Next;
 use super::header;
-use super::rows::{Begun, REASON_COLUMNS};
+use super::rows::{Begun, Parcel, REASON_COLUMNS};
 use super::{Checked, Found, Progress};
 use crate::App;
 use crate::fault::{Fault, FaultKind, Result};
@@ -185,7 +185,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
     }
 
     /// Writes a batch. A row counts when what became of it is written.
-    async fn write_batch(&mut self, batch: Batch) -> Result<()> {
+    async fn write_batch(&mut self, batch: Parcel) -> Result<()> {
         if let Some(rejects) = &mut self.rejects {
             rejects.file.write_all(&batch.rejects).await.map_err(|error| no_rejects(&error))?;
         } else {
