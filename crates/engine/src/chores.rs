@@ -166,7 +166,7 @@ async fn carry_out(app: &App, chore: Chore) -> anyhow::Result<Option<bool>> {
 }
 
 async fn check_ledger(app: &App) -> anyhow::Result<bool> {
-    let check = ledger::verify(app).await?;
+    let check = ledger::verify_aside(app).await?;
     show_check(check.ok);
     if !check.ok {
         tracing::error!(
