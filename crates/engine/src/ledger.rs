@@ -160,12 +160,7 @@ async fn check(app: &App, haste: Haste) -> Result<LedgerCheck> {
 }
 
 /// Follows the chain to its recorded end: how far it holds, and the place of the first entry that does not.
-async fn walk(
-    app: &App,
-    end: &LedgerHead,
-    consents: &mut Consents,
-    haste: Haste,
-) -> Result<(LedgerHead, Option<i64>)> {
+async fn walk(app: &App, end: &LedgerHead, consents: &mut Consents, haste: Haste) -> Result<(LedgerHead, Option<i64>)> {
     let mut good = LedgerHead::default();
     while good.seq < end.seq {
         let began = app.clock.boot_us();
