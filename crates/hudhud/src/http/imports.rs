@@ -150,8 +150,9 @@ async fn show(State(app): State<Arc<App>>, Path(import): Path<i64>) -> Result<Js
     Ok(Json(imports::show(&app, import).await?))
 }
 
-/// Takes an import back, as long as nobody has used it: the people whom it alone brought leave, the ones whom it changed
-/// are what they were. Refused, with their names, when a campaign or another import has used it since.
+/// Takes an import back, as long as no campaign has used it: the people whom it alone brought leave, the ones whom it
+/// changed are what they were, and whomever later imports brought, too, stays and is counted. Refused, with their names,
+/// when campaigns have used it since.
 #[utoipa::path(post, path = "/api/v1/imports/{import}/undo", tag = "imports",
     params(("import" = i64, Path, description = "The import's id")),
     responses((status = 200, description = "What was taken back", body = UndoneView)))]
