@@ -8,7 +8,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::counts::Counts;
 use crate::inbox::Inbox;
+use crate::lists::{CountView, ListView};
 use crate::queue::Redis;
 use crate::vault::Vault;
 use crate::vouchers::Vouchers;
@@ -65,6 +67,10 @@ pub struct App {
     pub(crate) vouchers: Vouchers,
     /// What an operator says that phrases mean.
     pub(crate) words: OwnWords,
+    /// Lists with their people, where counting them takes long.
+    pub(crate) list_counts: Counts<Vec<ListView>>,
+    /// Audiences that somebody is choosing, where counting them takes long.
+    pub(crate) audience_counts: Counts<CountView>,
 }
 
 impl App {
@@ -89,6 +95,8 @@ impl App {
             inbox,
             vouchers,
             words,
+            list_counts: Counts::default(),
+            audience_counts: Counts::default(),
         })
     }
 }

@@ -178,6 +178,15 @@ async fn check_ledger(app: &App) -> anyhow::Result<bool> {
     Ok(check.ok)
 }
 
+/// When the whole ledger was last checked by itself, epoch ms, and whether it held. `None`: not yet.
+///
+/// # Errors
+/// When the database is away.
+pub(crate) async fn last_ledger_check(app: &App) -> anyhow::Result<Option<(Millis, bool)>> {
+    let note = note(app, Chore::CheckLedger).await?;
+    Ok(note.and_then(|note| note.holds.map(|holds| (note.done, holds))))
+}
+
 fn show_check(holds: bool) {
     metrics::gauge!("hudhud_ledger_ok").set(if holds { 1.0 } else { 0.0 });
 }

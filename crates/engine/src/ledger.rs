@@ -7,6 +7,7 @@
 mod consents;
 pub mod file;
 pub mod heads;
+pub mod state;
 pub mod tree;
 
 use std::time::Duration;

@@ -402,6 +402,10 @@ async fn what_was_said_of_a_header_holds_for_the_next_file_with_it() {
     let next = run(&app, order("people"), b"Reach;WHO\n01001000002;Omar\n").await.unwrap();
     assert_eq!((next.accepted, next.found.mapping_from.as_str()), (1, "remembered"));
     assert_eq!(next.found.mapping["name"], "WHO");
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let recalled = super::recalled(&app.app, &names(&["reach", " Who"])).await.unwrap();
+    assert_eq!(recalled, [(Field::Name, "who".to_owned()), (Field::Phone, "reach".to_owned())]);
+    assert_eq!(super::recalled(&app.app, &names(&["who", "reach"])).await.unwrap(), []);
 }
 
 #[tokio::test]
