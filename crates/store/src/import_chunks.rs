@@ -80,6 +80,8 @@ pub struct Chunk<'a> {
     pub target: Option<ImportTarget>,
     /// Counts from 1 within the import.
     pub number: i64,
+    /// The number of the last chunk before it that was noted ([`ChunkEnd::Kept::noted`]); 0: none was.
+    pub after: i64,
     /// The people, in the order of [`Arriving::place`]. Each phone key and each user id at most once.
     pub people: &'a [Arriving],
     /// The id of each one's [`ConsentText`], from [`Store::consent_text_ids`]; of no meaning in a dry run.
@@ -118,7 +120,12 @@ pub enum ChunkEnd {
         /// People of this chunk and of those before of whom nothing was written, as long as that is not kept: for the
         /// next chunk, or the import's end.
         met: Vec<i64>,
+        /// How far the import came is noted with it: the chunks so far are kept as soon as one that follows is durable.
+        noted: bool,
     },
+    /// What was kept of chunks before is not there any more, since the database was restarted before it was durable.
+    /// Nothing of the chunk is kept.
+    Lost,
     /// The list was removed meanwhile. Nothing of the chunk is kept.
     ListGone,
     /// The import is not running any more: its process was taken for dead. Nothing of the chunk is kept.
@@ -153,7 +160,8 @@ struct Extra {
 
 impl Store {
     /// Takes in a chunk of an import: people, their membership of the list, the evidence of their consent, and the
-    /// counts of the import, all or nothing. When the chunk brings evidence that was not there, `entry` makes the one
+    /// counts of the import, all or nothing. On PostgreSQL it may be lost again by a crash of the server until something
+    /// that is durable follows, at the latest the import's end; the next chunk then says that it was. When the chunk brings evidence that was not there, `entry` makes the one
     /// ledger entry for it, within the same transaction.
     ///
     /// # Errors
@@ -245,7 +253,7 @@ impl Store {
         for _ in 0..TRIES {
             let survey = if look { self.survey(chunk).await? } else { Survey::default() };
             if survey.needs_nothing(chunk) && !by_user_id && !chunk.again && chunk.number % QUIET != 0 {
-                return Ok(Some(survey.end(chunk, &Extra::default(), [chunk.met, survey.met()].concat())));
+                return Ok(Some(survey.end(chunk, &Extra::default(), Some([chunk.met, survey.met()].concat()))));
             }
             match self.write_chunk(chunk, mark, &survey, entry).await {
                 // Somebody of the chunk is known, or somebody else has just written the same.
@@ -267,6 +275,11 @@ impl Store {
         if erasures::mark(&mut tx).await? != mark {
             return Ok(None);
         }
+        if let Link::Postgres(held) = &mut tx {
+            // Waiting for the disk at each chunk's end takes a seventh of an import. Whatever commits after it and does
+            // wait makes it durable, too: a campaign that sends to these people, the ledger's seal, the import's end.
+            sqlx::query("SET LOCAL synchronous_commit = off").execute(&mut **held).await?;
+        }
         if let Some(target) = chunk.target
             && !hold_list(&mut tx, target.list_id).await?
         {
@@ -286,21 +299,22 @@ impl Store {
         user_ids::take_in(&mut tx, chunk, survey, &new, &ids, &mut extra).await?;
         joining.append(&mut extra.joining);
         evidence.append(&mut extra.evidence);
-        let end = survey.end(chunk, &extra, Vec::new());
+        let end = survey.end(chunk, &extra, None);
         let (Some(target), ChunkEnd::Kept { counts, .. }) = (chunk.target, &end) else { return Ok(Some(end)) };
         fresh::members(&mut tx, target, &joining, chunk.now).await?;
         fresh::evidence(&mut tx, chunk, target, &evidence).await?;
         if !evidence.is_empty() {
             ledger::append(&mut tx, &entry(&evidence)).await?;
         }
-        match counts.note(&mut tx, target.import_id, chunk.number).await? {
+        match counts.note(&mut tx, target.import_id, chunk.number, chunk.after).await? {
             Noted::Now => {
                 let people = [chunk.met, survey.met(), &extra.met].concat();
                 met::keep(&mut tx, target.import_id, chunk.number, &people).await?;
                 tx.commit().await?;
                 Ok(Some(end))
             }
-            Noted::Before(counts) => Ok(Some(ChunkEnd::Kept { counts, met_known: true, met: Vec::new() })),
+            Noted::Before(counts) => Ok(Some(ChunkEnd::Kept { counts, met_known: true, met: Vec::new(), noted: true })),
+            Noted::Lost => Ok(Some(ChunkEnd::Lost)),
             Noted::NotRunning => Ok(Some(ChunkEnd::Interrupted)),
         }
     }

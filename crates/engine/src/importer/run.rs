@@ -59,6 +59,8 @@ pub(super) struct Run<'a, P> {
     target: Option<ImportTarget>,
     counts: ImportCounts,
     chunks: i64,
+    /// The last of them that the database has noted.
+    noted: i64,
     /// How often urgent work has waited for a bulk transaction, and how many of ours it has not waited for since.
     calm: (u64, u32),
     /// Repeats were not looked for in the whole file.
@@ -94,6 +96,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
             target: None,
             counts: ImportCounts::default(),
             chunks: 0,
+            noted: 0,
             calm: (0, 0),
             forgot: false,
             texts: HashMap::new(),
@@ -238,14 +241,21 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
         self.chunks += 1;
         let text_ids = if self.order.dry_run { vec![0; people.len()] } else { self.text_ids(people).await? };
         match self.keep_people(people, &text_ids, counts).await? {
-            ChunkEnd::Kept { counts, met_known, met } => {
+            ChunkEnd::Kept { counts, met_known, met, noted } => {
                 self.counts = counts;
                 self.met_known = met_known;
                 self.met = met;
+                if noted {
+                    self.noted = self.chunks;
+                }
                 self.tell();
                 Ok(())
             }
             ChunkEnd::Interrupted => Err(interrupted()),
+            ChunkEnd::Lost => Err(Fault::unavailable(
+                "The database was restarted and has lost the last moments of what it had taken in.",
+            )
+            .action("Import the file again: what is there already is left as it is.")),
             ChunkEnd::ListGone => Err(Fault::new(
                 FaultKind::WrongState,
                 format!("The list {} was removed while the import ran.", self.order.list),
@@ -286,6 +296,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
             let chunk = Chunk {
                 target: self.target,
                 number: self.chunks,
+                after: self.noted,
                 people,
                 text_ids,
                 look_first: self.met_known,
@@ -368,6 +379,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
                 rejects_file: rejects_file.as_deref(),
                 error: outcome.as_ref().err().map(|fault| fault.detail.as_str()),
                 met: &self.met,
+                last: self.noted,
                 now: self.app.clock.now_ms(),
             };
             let noted = self.app.store.end_import(target.import_id, &end).await;

@@ -204,6 +204,7 @@ impl World {
             let chunk = Chunk {
                 target: Some(ImportTarget { import_id, list_id }),
                 number: i64::try_from(place).unwrap() + 1,
+                after: i64::try_from(place).unwrap(),
                 people,
                 text_ids: &vec![text_id; people.len()],
                 look_first: true,

@@ -73,20 +73,20 @@ impl Survey {
         missing.map(|row| NewEvidence { index: row.index, contact_id: row.contact_id })
     }
 
-    /// The counts of the import with this chunk, and who is still to be kept as met.
-    pub(super) fn end(&self, chunk: &Chunk<'_>, extra: &Extra, met: Vec<i64>) -> ChunkEnd {
+    /// The counts of the import with this chunk; and who is still to be kept as met, where it is not noted.
+    pub(super) fn end(&self, chunk: &Chunk<'_>, extra: &Extra, met: Option<Vec<i64>>) -> ChunkEnd {
         let known = self.known + extra.known;
         let mut counts = chunk.so_far;
         counts.created += count(chunk.people.len()) - known;
         counts.updated += extra.updated;
         counts.suppressed += self.suppressed + extra.suppressed;
         counts.unchanged += count(self.met.len() + extra.met.len());
-        ChunkEnd::Kept { counts, met_known: known > 0, met }
+        ChunkEnd::Kept { counts, met_known: known > 0, noted: met.is_none(), met: met.unwrap_or_default() }
     }
 
     /// The same for a dry run, of which nothing is written.
     pub(super) fn would_end(&self, chunk: &Chunk<'_>) -> ChunkEnd {
-        self.end(chunk, &Extra { updated: self.changed, ..Extra::default() }, Vec::new())
+        self.end(chunk, &Extra { updated: self.changed, ..Extra::default() }, None)
     }
 }
 

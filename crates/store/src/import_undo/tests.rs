@@ -14,11 +14,11 @@ async fn import(store: &Store, people: &[Arriving], now: i64) -> (ImportRow, Chu
     let target: ImportTarget = target(store).await;
     exec(store, format!("UPDATE imports SET started_at = {now} WHERE id = {}", target.import_id)).await;
     let (end, _) = take_into(store, target, people, now, true).await;
-    let (counts, met) = match &end {
-        ChunkEnd::Kept { counts, met, .. } => (*counts, &met[..]),
-        _ => (ImportCounts::default(), &[][..]),
+    let (counts, met, last) = match &end {
+        ChunkEnd::Kept { counts, met, noted, .. } => (*counts, &met[..], i64::from(*noted)),
+        _ => (ImportCounts::default(), &[][..], 0),
     };
-    let ended = ImportEnd { counts, sha256: "", rejects_file: None, error: None, met, now };
+    let ended = ImportEnd { counts, sha256: "", rejects_file: None, error: None, met, last, now };
     assert!(store.end_import(target.import_id, &ended).await.unwrap());
     (store.import(target.import_id).await.unwrap().unwrap(), end)
 }
