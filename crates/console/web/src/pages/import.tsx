@@ -1,5 +1,5 @@
 // People from a file, in four steps: the file, what its columns are, a check that keeps nothing, and the import.
-import { Button, FileButton, Stepper } from '@mantine/core';
+import { Button, FileButton, Stepper, Textarea } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useSearch } from '@tanstack/react-router';
 import { type DragEvent, useEffect, useRef, useState } from 'react';
@@ -101,9 +101,24 @@ function Choosing({ before, take }: { before: ImportRecord | undefined; take: (f
         </FileButton>
         <p className="small dim">{t('import.file.kinds')}</p>
       </div>
+      <Typed take={take} />
       {wrong && <div style={{ marginBlockStart: 14 }}><Notice tone="bad" live><p>{wrong}</p></Notice></div>}
       <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('import.file.promise')}</p>
     </Card>
+  );
+}
+
+/** For whoever has no file: a few numbers, or rows out of a spreadsheet, typed or pasted. */
+function Typed({ take }: { take: (file: File) => void }) {
+  const { t } = useTranslation();
+  const [text, setText] = useState('');
+  const rows = text.split(/\r?\n/).filter((line) => line.trim() !== '');
+  return (
+    <form style={{ marginBlockStart: 20 }} onSubmit={(event) => { event.preventDefault(); take(new File([`${rows.join('\n')}\n`], `${t('import.typed.file')}.csv`, { type: 'text/csv' })); }}>
+      <Textarea className="monofield" label={t('import.typed.label')} description={t('import.typed.hint')} autosize minRows={2} maxRows={10} value={text} spellCheck={false} autoComplete="off"
+        styles={{ input: { direction: 'ltr' } }} onChange={(event) => setText(event.currentTarget.value)} />
+      {rows.length > 0 && <Button mt="sm" type="submit" variant="default">{t('import.typed.take', { count: rows.length })}</Button>}
+    </form>
   );
 }
 

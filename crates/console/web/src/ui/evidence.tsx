@@ -52,7 +52,7 @@ function What({ happening }: { happening: Happening }) {
 
 /** Names and values, without those that nothing is known of. */
 function Facts({ of }: { of: [string, ReactNode][] }) {
-  const known = of.filter(([, value]) => value !== null && value !== undefined && value !== '');
+  const known = of.filter(([, value]) => value !== null && value !== undefined && value !== '' && value !== false);
   return <dl className="pairs small">{known.map(([name, value]) => <div className="contents" key={name}><dt>{name}</dt><dd>{value}</dd></div>)}</dl>;
 }
 
