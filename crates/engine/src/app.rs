@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::inbox::Inbox;
 use crate::queue::Redis;
+use crate::scopes::Scopes;
 use crate::vault::Vault;
 use crate::vouchers::Vouchers;
 use crate::words::OwnWords;
@@ -65,6 +66,8 @@ pub struct App {
     pub(crate) vouchers: Vouchers,
     /// What an operator says that phrases mean.
     pub(crate) words: OwnWords,
+    /// How far stops reach.
+    pub(crate) scopes: Scopes,
 }
 
 impl App {
@@ -89,6 +92,7 @@ impl App {
             inbox,
             vouchers,
             words,
+            scopes: Scopes::default(),
         })
     }
 }
