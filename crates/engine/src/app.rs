@@ -8,7 +8,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::counts::Counts;
 use crate::inbox::Inbox;
+use crate::lists::{CountView, ListView};
 use crate::queue::Redis;
 use crate::scopes::Scopes;
 use crate::vault::Vault;
@@ -68,6 +70,10 @@ pub struct App {
     pub(crate) words: OwnWords,
     /// How far stops reach.
     pub(crate) scopes: Scopes,
+    /// Lists with their people, where counting them takes long.
+    pub(crate) list_counts: Counts<Vec<ListView>>,
+    /// Audiences that somebody is choosing, where counting them takes long.
+    pub(crate) audience_counts: Counts<CountView>,
 }
 
 impl App {
@@ -93,6 +99,8 @@ impl App {
             vouchers,
             words,
             scopes: Scopes::default(),
+            list_counts: Counts::default(),
+            audience_counts: Counts::default(),
         })
     }
 }

@@ -15,6 +15,7 @@ pub mod campaigns;
 pub(crate) mod chores;
 pub mod clock;
 pub mod consequences;
+pub mod counts;
 pub mod disclosures;
 pub mod evidence;
 pub mod exclusions;
@@ -53,6 +54,7 @@ mod standing;
 pub mod templates;
 #[cfg(test)]
 mod testing;
+pub mod uploads;
 pub mod vault;
 pub mod views;
 mod vouchers;

@@ -36,6 +36,7 @@ mod surround;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod uploads;
 mod users;
 #[cfg(test)]
 mod walk;
@@ -125,6 +126,7 @@ fn described() -> OpenApiRouter<Api> {
         .merge(numbers::routes())
         .merge(templates::routes())
         .merge(imports::routes())
+        .merge(uploads::routes())
         .merge(lists::routes())
         .merge(campaigns::routes())
         .merge(sends::routes())
@@ -143,6 +145,7 @@ fn described() -> OpenApiRouter<Api> {
         // After the rest: a layer covers what is there already.
         .layer(DefaultBodyLimit::max(idempotency::JSON_LIMIT))
         .routes(paths!(imports::create))
+        .routes(paths!(uploads::append))
         .routes(paths!(optouts::import))
         .layer(DefaultBodyLimit::disable())
         .merge(webhook_routes())

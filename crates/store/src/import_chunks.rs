@@ -15,6 +15,7 @@ use crate::erasures;
 use crate::error::{Error, Result};
 use crate::imports::{ImportCounts, Noted};
 use crate::ledger::{self, NewEntry};
+use crate::met;
 
 use known::Survey;
 
@@ -90,6 +91,8 @@ pub struct Chunk<'a> {
     /// The counts of the chunks before, and of all rows read so far. What this chunk creates and updates is added to
     /// them in the same transaction.
     pub so_far: ImportCounts,
+    /// Whom the chunks before met, as the last one said, and what is not kept of that yet.
+    pub met: &'a [i64],
     /// Epoch ms.
     pub now: i64,
 }
@@ -112,6 +115,9 @@ pub enum ChunkEnd {
         counts: ImportCounts,
         /// Some of its people were known before.
         met_known: bool,
+        /// People of this chunk and of those before of whom nothing was written, as long as that is not kept: for the
+        /// next chunk, or the import's end.
+        met: Vec<i64>,
     },
     /// The list was removed meanwhile. Nothing of the chunk is kept.
     ListGone,
@@ -138,7 +144,7 @@ struct Extra {
     /// Of all people with a user id: opted out, and not counted by the survey.
     suppressed: i64,
     /// Known people without a number of whom nothing is to be written.
-    unchanged: i64,
+    met: Vec<i64>,
     /// People without a number who are not on the list.
     joining: Vec<i64>,
     /// And those the evidence of whose consent is not there.
@@ -239,7 +245,7 @@ impl Store {
         for _ in 0..TRIES {
             let survey = if look { self.survey(chunk).await? } else { Survey::default() };
             if survey.needs_nothing(chunk) && !by_user_id && !chunk.again && chunk.number % QUIET != 0 {
-                return Ok(Some(survey.end(chunk, &Extra::default())));
+                return Ok(Some(survey.end(chunk, &Extra::default(), [chunk.met, survey.met()].concat())));
             }
             match self.write_chunk(chunk, mark, &survey, entry).await {
                 // Somebody of the chunk is known, or somebody else has just written the same.
@@ -280,7 +286,7 @@ impl Store {
         user_ids::take_in(&mut tx, chunk, survey, &new, &ids, &mut extra).await?;
         joining.append(&mut extra.joining);
         evidence.append(&mut extra.evidence);
-        let end = survey.end(chunk, &extra);
+        let end = survey.end(chunk, &extra, Vec::new());
         let (Some(target), ChunkEnd::Kept { counts, .. }) = (chunk.target, &end) else { return Ok(Some(end)) };
         fresh::members(&mut tx, target, &joining, chunk.now).await?;
         fresh::evidence(&mut tx, chunk, target, &evidence).await?;
@@ -289,10 +295,12 @@ impl Store {
         }
         match counts.note(&mut tx, target.import_id, chunk.number).await? {
             Noted::Now => {
+                let people = [chunk.met, survey.met(), &extra.met].concat();
+                met::keep(&mut tx, target.import_id, chunk.number, &people).await?;
                 tx.commit().await?;
                 Ok(Some(end))
             }
-            Noted::Before(counts) => Ok(Some(ChunkEnd::Kept { counts, met_known: true })),
+            Noted::Before(counts) => Ok(Some(ChunkEnd::Kept { counts, met_known: true, met: Vec::new() })),
             Noted::NotRunning => Ok(Some(ChunkEnd::Interrupted)),
         }
     }

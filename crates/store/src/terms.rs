@@ -200,11 +200,12 @@ impl Store {
     /// As every read.
     pub async fn asleep(&self, campaign_id: i64, now: i64) -> Result<Vec<Asleep>> {
         let mut link = self.read().await?;
+        // CROSS: SQLite takes the numbers first, and of the campaign only what waits on them.
         let rows: Vec<(Option<String>, i64, i64)> = on!(&mut link, c => sqlx::query_as(
             "SELECT w.reason, min(w.not_before), count(*) FROM (
-                 SELECT s.reason, s.not_before FROM campaign_numbers n
-                 JOIN sends s ON s.campaign_id = n.campaign_id AND s.number_id = n.number_id AND s.not_before > $2
-                 WHERE n.campaign_id = $1 AND s.campaign_id = $1 AND s.state = 0 AND s.not_before IS NOT NULL LIMIT $3) w
+                 SELECT s.reason, s.not_before FROM campaign_numbers n CROSS JOIN sends s
+                 WHERE n.campaign_id = $1 AND s.campaign_id = n.campaign_id AND s.number_id = n.number_id
+                   AND s.not_before > $2 AND s.state = 0 AND s.not_before IS NOT NULL LIMIT $3) w
              GROUP BY w.reason ORDER BY 2, 1")
             .bind(campaign_id).bind(now).bind(COUNTED).fetch_all(c).await)?;
         let zone = |reason: Option<String>| reason?.strip_prefix(QUIET).and_then(|name| parse_zone(name).ok());

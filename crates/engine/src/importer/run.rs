@@ -67,6 +67,8 @@ pub(super) struct Run<'a, P> {
     texts: HashMap<ConsentText, i64>,
     /// Some of the last chunk's people were known.
     met_known: bool,
+    /// Whom the last chunks met with nothing to write, as long as the database does not keep that.
+    met: Vec<i64>,
     /// Shows other processes of this machine that the import lives.
     presence: Option<Presence>,
     rejects: Option<Rejects>,
@@ -96,6 +98,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
             forgot: false,
             texts: HashMap::new(),
             met_known: true,
+            met: Vec::new(),
             presence: None,
             rejects: None,
             shown: Vec::new(),
@@ -235,9 +238,10 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
         self.chunks += 1;
         let text_ids = if self.order.dry_run { vec![0; people.len()] } else { self.text_ids(people).await? };
         match self.keep_people(people, &text_ids, counts).await? {
-            ChunkEnd::Kept { counts, met_known } => {
+            ChunkEnd::Kept { counts, met_known, met } => {
                 self.counts = counts;
                 self.met_known = met_known;
+                self.met = met;
                 self.tell();
                 Ok(())
             }
@@ -287,6 +291,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
                 look_first: self.met_known,
                 again,
                 so_far,
+                met: &self.met,
                 now: self.app.clock.now_ms(),
             };
             let written = self.app.store.take_in(&chunk, |new| self.evidence(&chunk, new, salt)).await;
@@ -362,6 +367,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
                 sha256: outcome.as_deref().unwrap_or_default(),
                 rejects_file: rejects_file.as_deref(),
                 error: outcome.as_ref().err().map(|fault| fault.detail.as_str()),
+                met: &self.met,
                 now: self.app.clock.now_ms(),
             };
             let noted = self.app.store.end_import(target.import_id, &end).await;

@@ -209,6 +209,7 @@ impl World {
                 look_first: true,
                 again: false,
                 so_far: ImportCounts::default(),
+                met: &[],
                 now,
             };
             let entry = |_: &[store::NewEvidence]| NewEntry {

@@ -181,7 +181,16 @@ CREATE TABLE import_changes (
     updated_at    BIGINT NOT NULL,
     PRIMARY KEY (import_id, contact_id)
 ) WITHOUT ROWID;
-CREATE INDEX import_changes_before ON import_changes (before_import) WHERE before_import IS NOT NULL;
+CREATE INDEX import_changes_before ON import_changes (before_import, contact_id) WHERE before_import IS NOT NULL;
+
+-- Whom an import met and wrote nothing of, since all of it was there: their ids, packed (`met`). What an undone import
+-- brought is theirs through this one, too.
+CREATE TABLE import_met (
+    import_id BIGINT NOT NULL,
+    chunk     BIGINT NOT NULL,
+    people    BLOB   NOT NULL,
+    PRIMARY KEY (import_id, chunk)
+);
 
 -- Where consent came from and in which words it was asked for: few texts, millions of consents.
 CREATE TABLE consent_texts (

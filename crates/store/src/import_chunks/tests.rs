@@ -53,7 +53,17 @@ fn shop() -> ConsentText {
 }
 
 fn chunk<'a>(target: Option<ImportTarget>, people: &'a [Arriving], text_ids: &'a [i64], now: i64) -> Chunk<'a> {
-    Chunk { target, number: 1, people, text_ids, look_first: true, again: false, so_far: ImportCounts::default(), now }
+    Chunk {
+        target,
+        number: 1,
+        people,
+        text_ids,
+        look_first: true,
+        again: false,
+        so_far: ImportCounts::default(),
+        met: &[],
+        now,
+    }
 }
 
 /// Takes people in as the only chunk of an import of their own.
@@ -107,7 +117,7 @@ on_both_databases! {
         for look_first in [true, false] {
             let again = target(&db.store).await;
             let (end, evidence) = take_into(&db.store, again, &people, NOW + 5000, look_first).await;
-            let ChunkEnd::Kept { counts, met_known } = end else { panic!("{end:?}") };
+            let ChunkEnd::Kept { counts, met_known, .. } = end else { panic!("{end:?}") };
             assert_eq!((counts.created, counts.updated, counts.unchanged, evidence.len()), (0, 0, 1500, 0));
             assert!(met_known);
         }

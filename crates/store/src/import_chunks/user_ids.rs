@@ -119,7 +119,9 @@ pub(super) async fn take_in(
         if !evident {
             extra.evidence.push(NewEvidence { index, contact_id });
         }
-        extra.unchanged += i64::from(member && evident);
+        if member && evident {
+            extra.met.push(contact_id);
+        }
     }
     Ok(())
 }

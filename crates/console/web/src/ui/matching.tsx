@@ -25,6 +25,7 @@ export function Matching({ choice, set, back, next }: { choice: Choice; set: (ch
         {choice.kind === 'blind' || choice.header.length === 0
           ? <Notice><p className="strong">{t('import.match.blind')}</p><p>{t('import.match.blindWhat')}</p></Notice>
           : <Sample choice={choice} change={change} />}
+        {choice.recalled && <div style={{ marginBlockStart: 12 }}><Notice><p>{t('import.match.recalled')}</p></Notice></div>}
         <Reading choice={choice} set={set} />
       </Card>
       <div className="columns even" style={{ marginBlockStart: 16 }}>
