@@ -12,6 +12,7 @@ use crate::counts::Counts;
 use crate::inbox::Inbox;
 use crate::lists::{CountView, ListView};
 use crate::queue::Redis;
+use crate::scopes::Scopes;
 use crate::vault::Vault;
 use crate::vouchers::Vouchers;
 use crate::words::OwnWords;
@@ -67,6 +68,8 @@ pub struct App {
     pub(crate) vouchers: Vouchers,
     /// What an operator says that phrases mean.
     pub(crate) words: OwnWords,
+    /// How far stops reach.
+    pub(crate) scopes: Scopes,
     /// Lists with their people, where counting them takes long.
     pub(crate) list_counts: Counts<Vec<ListView>>,
     /// Audiences that somebody is choosing, where counting them takes long.
@@ -95,6 +98,7 @@ impl App {
             inbox,
             vouchers,
             words,
+            scopes: Scopes::default(),
             list_counts: Counts::default(),
             audience_counts: Counts::default(),
         })

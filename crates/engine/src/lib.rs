@@ -48,6 +48,7 @@ pub mod refusals;
 pub mod renderer;
 pub mod reviews;
 pub mod scheduler;
+pub mod scopes;
 mod sheet;
 mod standing;
 pub mod templates;

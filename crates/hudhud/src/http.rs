@@ -70,12 +70,12 @@ use surround::Address;
 pub use idempotency::IDEMPOTENCY_KEY;
 pub use numbers::{RateWord, WantedRate};
 pub(crate) use {
-    accounts::{NewAccountBody, RotateBody},
+    accounts::{NewAccountBody, RotateBody, SecretBody},
     apikeys::NewKeyBody,
     campaigns::ReasonBody,
     ledger::ProveBody,
-    numbers::RateBody,
-    optouts::{NewOptOutBody, PersonBody},
+    numbers::{BrandBody, RateBody},
+    optouts::{NewOptOutBody, NewStopBody, PersonBody, ReachBody},
     persons::EraseBody,
     reviews::RulingBody,
     sends::{SettleAllBody, SettleBody},

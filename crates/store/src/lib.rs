@@ -46,6 +46,7 @@ mod planning;
 #[cfg(test)]
 mod plans;
 mod progress;
+mod reaches;
 mod reviews;
 mod sends;
 mod sessions;
@@ -60,7 +61,7 @@ mod users;
 mod wal;
 mod words;
 
-pub use accounts::{Account, NewAccount};
+pub use accounts::{Account, NewAccount, RotatedSecret};
 pub use api_keys::ApiKey;
 pub use audit::{AuditFilter, AuditRow, NewAudit};
 pub use batches::{Batch, BatchKind, Depth, Feedable};
@@ -91,6 +92,7 @@ pub use planning::{
     Audience, AudienceMarks, AudienceRow, CANCELLED, Detail, EXCLUDED_LIST, FILTERED_OUT, NO_ADDRESS, PlanChunk,
     Verdict,
 };
+pub use reaches::ReachRow;
 pub use reviews::{Decision, NewReview, ReviewRow};
 pub use sends::{Applied, ExportRow, Happening, SETTLED_BY_HAND, SendKey, SendRow, wamid_hash};
 pub use sessions::{Alive as SessionsAlive, Session};

@@ -26,7 +26,7 @@ pub struct List {
 
 const SELECT: &str = "SELECT l.id, l.name, l.created_at,
     (SELECT count(*) FROM list_members m WHERE m.list_id = l.id) AS members,
-    (SELECT count(*) FROM suppressions s JOIN list_members m ON m.contact_id = s.contact_id AND m.list_id = l.id)
+    (SELECT count(DISTINCT s.contact_id) FROM suppressions s JOIN list_members m ON m.contact_id = s.contact_id AND m.list_id = l.id)
         AS suppressed
     FROM lists l";
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::filter::Filter;
+use domain::optout::scope::Forbidding;
 use domain::send::SendState;
 use sqlx::{FromRow, Row};
 
@@ -31,7 +32,7 @@ const IS_UNREACHABLE: i64 = 4;
 const IS_FILTERED_OUT: i64 = 8;
 
 /// The first parameter of a page that is free for a filter.
-const FILTERS_FIRST: usize = 4;
+const FILTERS_FIRST: usize = 8;
 
 /// Whom a campaign's lists hold as of a moment. Lists that a campaign needs cannot be removed, so it stays right while
 /// the campaign is planned.
@@ -42,6 +43,8 @@ pub struct Audience {
     included: Vec<i64>,
     excluded: Vec<i64>,
     filter: Option<Asked>,
+    /// Which stops forbid its messages, from whichever of its numbers.
+    forbidding: Forbidding,
 }
 
 /// How much of each person a page of an audience brings.
@@ -169,10 +172,19 @@ impl Store {
             Some(filter) => Some(filters::ask(&mut link, filter, &included, frozen_at, FILTERS_FIRST).await?),
             None => None,
         };
-        Ok(Audience { frozen_at, included, excluded, filter })
+        let category: Option<String> = on!(&mut link, c => sqlx::query_scalar(
+            "SELECT t.category FROM campaigns k JOIN templates t ON t.id = k.template_id WHERE k.id = $1")
+            .bind(campaign_id).fetch_optional(c).await)?;
+        let numbers: Vec<(String, Option<String>)> = on!(&mut link, c => sqlx::query_as(
+            "SELECT n.phone_number_id, n.brand FROM campaign_numbers k JOIN numbers n ON n.id = k.number_id
+             WHERE k.campaign_id = $1").bind(campaign_id).fetch_all(c).await)?;
+        // Who stopped one of several numbers is found by that number's claim.
+        let forbidding = Forbidding::of_every(&category.unwrap_or_default(), &numbers);
+        Ok(Audience { frozen_at, included, excluded, filter, forbidding })
     }
 
-    /// Whom lists (our ids) hold as of a moment, before there is a campaign to them. A list that is both is excluded.
+    /// Whom lists (our ids) hold as of a moment, before there is a campaign to them: of marketing, as far as stops are
+    /// concerned. A list that is both is excluded.
     ///
     /// # Errors
     /// As every read.
@@ -187,7 +199,8 @@ impl Store {
             Some(filter) => Some(filters::ask(&mut self.read().await?, filter, lists, at, FILTERS_FIRST).await?),
             None => None,
         };
-        Ok(Audience { frozen_at: at, included: lists.to_vec(), excluded: excluded.to_vec(), filter })
+        let forbidding = Forbidding::of_every("MARKETING", &[]);
+        Ok(Audience { frozen_at: at, included: lists.to_vec(), excluded: excluded.to_vec(), filter, forbidding })
     }
 
     /// How many people an audience holds.
@@ -240,6 +253,9 @@ impl Store {
         macro_rules! bound {
             ($sql:expr) => {{
                 let mut query = sqlx::query($sql).bind(after).bind(audience.frozen_at).bind(limit);
+                for scope in audience.forbidding.scopes() {
+                    query = query.bind(scope.as_str());
+                }
                 for value in filter.iter().flat_map(|filter| &filter.values) {
                     query = match value {
                         Value::Text(text) => query.bind(text.as_str()),
@@ -445,7 +461,8 @@ impl Store {
     }
 }
 
-/// The people of one page: `$1` after, `$2` frozen at, `$3` how many; a filter's values follow.
+/// The people of one page: `$1` after, `$2` frozen at, `$3` how many, `$4` to `$7` the scopes of stops that forbid; a
+/// filter's values follow.
 ///
 /// Each person is looked up by a key. LATERAL, LIMIT and + 0 keep PostgreSQL from what it would rather do: reading every
 /// contact, block, excluded member or user id there is, for each page anew.
@@ -478,12 +495,15 @@ fn page_of(audience: &Audience, detail: Detail, is_embedded: bool) -> String {
     } else {
         "CROSS JOIN LATERAL (SELECT * FROM contacts WHERE id = page.contact_id LIMIT 1) c"
     };
+    // See `claims::candidates`.
+    let plus = if is_embedded { "+" } else { "" };
     let fields = if detail == Detail::Fields { ", c.name, c.language, c.attributes" } else { "" };
     let told = audience.filter.as_ref().map_or_else(String::new, |filter| format!(", {} AS told", filter.column()));
     format!(
         "SELECT c.id, c.phone{fields},
                 CAST({excluded}
-                    + CASE WHEN (SELECT p.contact_id FROM suppressions p WHERE p.contact_id = c.id LIMIT 1) IS NOT NULL
+                    + CASE WHEN (SELECT p.contact_id FROM suppressions p
+                                 WHERE p.contact_id = c.id AND {plus}p.scope IN ($4, $5, $6, $7) LIMIT 1) IS NOT NULL
                            THEN {IS_SUPPRESSED} ELSE 0 END
                     + CASE WHEN c.phone IS NULL AND (SELECT i.contact_id FROM identities i
                                WHERE i.contact_id = c.id AND i.kind + 0 = 2 LIMIT 1) IS NULL

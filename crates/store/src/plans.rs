@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use domain::campaign::CampaignEvent;
+use domain::optout::scope::Forbidding;
 use domain::send::{Current, SendEvent, Status};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Instrument, Metadata};
@@ -122,7 +123,7 @@ async fn walk(store: &Store, shop: &Shop, campaign: i64, lists: &[i64]) {
     store.stop(&Stop { phone: Some((15_550_000_002, 15_550_000_002)), ..stop() }).await.unwrap();
     let claimed = crate::fixture::ids(&crate::fixture::made(lane.try_claim(&batch, 90, NOW).await));
     lane.claim_due(campaign, NOW + 1_000_000).await;
-    store.suppressed_among(&claimed).await.unwrap();
+    store.suppressed_among(&claimed, &Forbidding::of("MARKETING", "pnid-0", None)).await.unwrap();
     store.submitting_to(&claimed).await.unwrap();
     // Outcomes.
     let told: Vec<_> = claimed

@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use domain::optout::scope::Forbidding;
 use domain::phone::{PhoneNumber, Region};
 use domain::schedule::{CronLine, QuietHours, Tz, parse_zone, zone_of_person};
 use sqlx::FromRow;
 
 use crate::claims::{ClaimOrder, ClaimedSend, candidates};
+
 use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
 
@@ -136,20 +138,25 @@ impl Hours {
 
     /// The next sends of a batch whose people are awake, and whether there are no more; whoever sleeps is put off to
     /// their morning. No more are looked at than the claim is for, or than [`PUT_OFF`] where one of those sleeps.
-    pub(crate) async fn awake(&self, tx: &mut Link, order: &ClaimOrder<'_>) -> Result<(Vec<ClaimedSend>, bool)> {
+    pub(crate) async fn awake(
+        &self,
+        tx: &mut Link,
+        order: &ClaimOrder<'_>,
+        forbidding: &Forbidding,
+    ) -> Result<(Vec<ClaimedSend>, bool)> {
         let mut mornings: HashMap<Tz, Option<i64>> = HashMap::new();
         let mut morning_of = |send: &ClaimedSend| {
             let zone = self.zone_of(send.phone, &send.attributes);
             let until = *mornings.entry(zone).or_insert_with(|| self.closed_until(zone, order.now));
             until.map(|until| (zone, until))
         };
-        let found = candidates(tx, order).await?;
+        let found = candidates(tx, order, forbidding).await?;
         if found.iter().all(|send| morning_of(send).is_none()) {
             let exhausted = found.len() < order.limit;
             return Ok((found, exhausted));
         }
         let wider = ClaimOrder { limit: order.limit.max(PUT_OFF), ..order.clone() };
-        let found = candidates(tx, &wider).await?;
+        let found = candidates(tx, &wider, forbidding).await?;
         let mut exhausted = found.len() < wider.limit;
         let mut asleep: BTreeMap<(i64, &'static str), Vec<i64>> = BTreeMap::new();
         let mut awake = Vec::new();

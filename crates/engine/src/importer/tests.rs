@@ -147,7 +147,7 @@ on_both_databases! {
             parent_user_id: None,
             quoted_wamid: None,
             campaign_id: None,
-            scope: "all",
+            scope: domain::optout::scope::Scope::All,
             source: "text",
             at: NOW,
             evidence: store::testing::entry("opt-out", NOW),

@@ -189,7 +189,7 @@ on_both_databases! {
             parent_user_id: None,
             quoted_wamid: None,
             campaign_id: None,
-            scope: "all",
+            scope: domain::optout::scope::Scope::All,
             source: "text",
             at: NOW,
             evidence: entry("opt-out", NOW),
