@@ -439,11 +439,12 @@ impl Store {
     /// People of a cancelled campaign whose sends are still planned, and up to where no fresh one is left after them.
     async fn left_to_skip(&self, campaign_id: i64, limit: i64) -> Result<(Vec<i64>, i64)> {
         let mut link = self.read().await?;
-        // Sends that were planned again may lie anywhere; they have an index. Fresh ones are passed once, in order.
+        // Sends that were planned again (0: for at once) may lie anywhere; they have an index. Fresh ones are passed once,
+        // in order.
         let mut people: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(
             "SELECT s.contact_id FROM campaign_numbers n CROSS JOIN sends s
              WHERE n.campaign_id = $1 AND s.campaign_id = n.campaign_id AND s.number_id = n.number_id
-               AND s.state = 0 AND s.not_before > 0 LIMIT $2")
+               AND s.state = 0 AND s.not_before >= 0 LIMIT $2")
             .bind(campaign_id).bind(limit).fetch_all(c).await)?;
         let passed: i64 = on!(&mut link, c => sqlx::query_scalar("SELECT skipped_through FROM campaigns WHERE id = $1")
             .bind(campaign_id).fetch_optional(c).await)?
