@@ -82,13 +82,20 @@ fn packages() -> BTreeMap<String, BTreeSet<(String, bool)>> {
     .collect()
 }
 
-/// A source file under `crates/`: its path there, and its code without comments and without its test module.
+/// A source file: its path in the directory that was read, and its code without comments and without its test module.
 struct Source {
     path: String,
     code: String,
 }
 
 fn sources() -> Vec<Source> {
+    let all = sources_in(&root().join("crates"));
+    assert!(all.len() > 50, "{} sources", all.len());
+    all
+}
+
+/// The Rust sources beneath a directory, by their paths in it.
+fn sources_in(top: &Path) -> Vec<Source> {
     fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(dir).expect("a directory of ours") {
             let path = entry.expect("an entry").path();
@@ -101,13 +108,11 @@ fn sources() -> Vec<Source> {
             }
         }
     }
-    let crates = root().join("crates");
     let mut paths = Vec::new();
-    walk(&crates, &mut paths);
-    assert!(paths.len() > 50, "{} sources", paths.len());
+    walk(top, &mut paths);
     let read = |path: PathBuf| {
         let text = std::fs::read_to_string(&path).expect("a source in UTF-8");
-        let path = path.strip_prefix(&crates).expect("it is there").display().to_string();
+        let path = path.strip_prefix(top).expect("it is there").display().to_string();
         Source { path, code: code_of(&text) }
     };
     paths.into_iter().map(read).collect()
@@ -289,11 +294,7 @@ fn nothing_is_left_to_do() {
     let own = root().join("tests");
     let mut all = sources();
     for dir in ["src", "stories"] {
-        for entry in std::fs::read_dir(own.join(dir)).expect("our own sources") {
-            let path = entry.expect("an entry").path();
-            let text = std::fs::read_to_string(&path).expect("a source");
-            all.push(Source { path: path.display().to_string(), code: code_of(&text) });
-        }
+        all.extend(sources_in(&own.join(dir)));
     }
     for source in &all {
         for left in ["todo", "unimplemented"] {
