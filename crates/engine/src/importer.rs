@@ -259,11 +259,15 @@ where
     // So that the one core goes on reading while the other sorts.
     let (said_in, said) = mpsc::channel(8);
     let (gathered_in, gathered) = mpsc::channel(1);
+    let (emptied_in, emptied) = mpsc::channel(2);
     let reading = checked.reading.clone();
     let reader_thread = tokio::task::spawn_blocking(move || rows::read(upload::Pipe::new(blocks), &reading, &said_in));
     let mut run = Run::new(app, &checked, progress);
-    let (fed, (), written) =
-        tokio::join!(upload::feed(&mut reader, blocks_in), gather::gather(said, gathered_in), run.write(gathered));
+    let (fed, (), written) = tokio::join!(
+        upload::feed(&mut reader, blocks_in),
+        gather::gather(said, gathered_in, emptied),
+        run.write(gathered, emptied_in)
+    );
     let read = reader_thread.await.map_err(anyhow::Error::from)?;
     let outcome = match (written, fed) {
         (Err(fault), _) => Err(fault),

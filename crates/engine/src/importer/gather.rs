@@ -1,9 +1,10 @@
 //! People on their way from the thread that reads to the database: gathered, and put into the order of their numbers
 //! while those before them are written.
 
+use store::Arriving;
 use tokio::sync::mpsc;
 
-use super::rows::{Begun, Parcel, Said};
+use super::rows::{Begun, PEOPLE, Parcel, Said};
 
 /// People gathered at first, so that the database has something to do at once; then twice as many each time.
 const FIRST_GATHERED: usize = 4_096;
@@ -26,8 +27,11 @@ pub(super) enum Next {
 
 /// Passes on what the reading thread says, its parcels in batches. Gathers no batch before the one before is taken, so
 /// that two are in memory at the most. Ends when there is no more, or nobody listens.
-pub(super) async fn gather(said: mpsc::Receiver<Said>, to: mpsc::Sender<Next>) {
-    let mut parcels = Parcels { said, held: None, enough: FIRST_GATHERED, rows: 0 };
+///
+/// `emptied` brings back the rooms of batches that were written. Each is some megabytes: to ask for new ones cost most of
+/// an import's page faults, and what was given up for them was the process's for a second longer.
+pub(super) async fn gather(said: mpsc::Receiver<Said>, to: mpsc::Sender<Next>, emptied: mpsc::Receiver<Vec<Arriving>>) {
+    let mut parcels = Parcels { said, emptied, held: None, enough: FIRST_GATHERED, rows: 0 };
     while let Ok(place) = to.reserve().await {
         let Some(next) = parcels.next().await else { return };
         place.send(next);
@@ -36,6 +40,7 @@ pub(super) async fn gather(said: mpsc::Receiver<Said>, to: mpsc::Sender<Next>) {
 
 struct Parcels {
     said: mpsc::Receiver<Said>,
+    emptied: mpsc::Receiver<Vec<Arriving>>,
     /// Why there is no more, while what came before is passed on.
     held: Option<String>,
     enough: usize,
@@ -52,7 +57,7 @@ impl Parcels {
                 Some(Said::Header(begun)) => return Some(Next::Begin(begun)),
                 Some(Said::Unusable(reason)) => self.held = Some(reason),
                 Some(Said::Parcel(parcel)) => {
-                    let batch = batch.get_or_insert_default();
+                    let batch = batch.get_or_insert_with(|| Parcel { people: self.room(), ..Parcel::default() });
                     batch.add(parcel);
                     if self.is_full(batch) {
                         break;
@@ -74,6 +79,13 @@ impl Parcels {
         sorted.await.ok().map(Next::Batch)
     }
 
+    /// Room for a batch: that of one before, if it is large enough.
+    fn room(&mut self) -> Vec<Arriving> {
+        let mut room = self.emptied.try_recv().unwrap_or_default();
+        room.reserve_exact(self.enough + PEOPLE);
+        room
+    }
+
     fn is_full(&self, batch: &Parcel) -> bool {
         batch.people.len() >= self.enough || batch.rejects.len() >= MOST_REJECTS || batch.rows - self.rows >= MOST_ROWS
     }
@@ -81,8 +93,6 @@ impl Parcels {
 
 #[cfg(test)]
 mod tests {
-    use store::Arriving;
-
     use super::*;
 
     fn parcel(rows: std::ops::Range<i64>) -> Said {
@@ -112,15 +122,18 @@ mod tests {
         }
         say.send(Said::Unusable("it is damaged".to_owned())).await.unwrap();
         drop(say);
-        let gathering = tokio::spawn(gather(said, to));
+        let (empty, emptied) = mpsc::channel(2);
+        let gathering = tokio::spawn(gather(said, to, emptied));
         let (mut batches, mut people) = (Vec::new(), 0);
         let reason = loop {
             match next.recv().await.unwrap() {
-                Next::Batch(batch) => {
+                Next::Batch(mut batch) => {
                     assert!(batch.people.is_sorted_by_key(|person| person.phone_key));
                     people += batch.people.len();
                     assert_eq!(batch.rows, i64::try_from(people).unwrap());
                     batches.push(batch.people.len());
+                    batch.people.clear();
+                    empty.try_send(batch.people).unwrap();
                 }
                 Next::Unusable(reason) => break reason,
                 Next::Begin(_) => unreachable!("nobody said so"),

@@ -26,7 +26,7 @@ use super::table::{Framed, Shape, Table};
 use crate::fault::{Fault, Result};
 
 /// People in one parcel.
-const PEOPLE: usize = 1_000;
+pub(super) const PEOPLE: usize = 1_000;
 /// Bytes of rejects in one parcel.
 const REJECTS: usize = 256 * 1024;
 /// Rows in one parcel, whatever became of them, so that progress is seen in a file of repeats.

@@ -117,12 +117,22 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
 
     /// Writes what is gathered, until there is no more. On an error the channel closes, and so the gathering, the thread
     /// that reads and the upload end too.
-    pub(super) async fn write(&mut self, mut gathered: mpsc::Receiver<Next>) -> Result<()> {
+    /// The rooms of batches that are written go back through `emptied`.
+    pub(super) async fn write(
+        &mut self,
+        mut gathered: mpsc::Receiver<Next>,
+        emptied: mpsc::Sender<Vec<Arriving>>,
+    ) -> Result<()> {
         while let Some(next) = self.hear(&mut gathered).await {
             match next {
                 Next::Unusable(reason) => return Err(Fault::invalid(reason)),
                 Next::Begin(begun) => self.begin(*begun).await?,
-                Next::Batch(batch) => self.write_batch(batch).await?,
+                Next::Batch(mut batch) => {
+                    self.write_batch(&batch).await?;
+                    batch.people.clear();
+                    // Nobody gathers any more: then it is not needed.
+                    let _ = emptied.try_send(batch.people);
+                }
             }
         }
         Ok(())
@@ -191,7 +201,7 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
     }
 
     /// Writes a batch. A row counts when what became of it is written.
-    async fn write_batch(&mut self, batch: Parcel) -> Result<()> {
+    async fn write_batch(&mut self, batch: &Parcel) -> Result<()> {
         if let Some(rejects) = &mut self.rejects {
             rejects.file.write_all(&batch.rejects).await.map_err(|error| no_rejects(&error))?;
         } else {
