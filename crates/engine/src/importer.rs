@@ -9,6 +9,7 @@ mod encoding;
 mod found;
 mod gather;
 mod header;
+mod late;
 mod lines;
 mod recall;
 mod rows;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use encoding_rs::Encoding;
 use serde::{Deserialize, Serialize};
 
 /// How a file was read. Part of an import's document.
@@ -31,4 +32,21 @@ pub struct Found {
     /// What was decided, in sentences for a person.
     #[serde(default)]
     pub remarks: Vec<String>,
+}
+
+impl Found {
+    /// Takes in the encoding of a file that was taken for UTF-8 by its beginning in plain ASCII. What to say of it, if it
+    /// is another one.
+    pub(super) fn correct(&mut self, encoding: &'static Encoding) -> Option<String> {
+        let name = encoding.name().to_ascii_lowercase();
+        if self.encoding.as_deref() == Some(&name) {
+            return None;
+        }
+        let remark = format!(
+            "The file begins in plain ASCII; by its first other letters it is in {name}. If names look wrong, import it \
+             again with --encoding."
+        );
+        self.encoding = Some(name);
+        Some(remark)
+    }
 }

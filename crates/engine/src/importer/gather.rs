@@ -110,7 +110,15 @@ mod tests {
             salt: [0; 16],
         });
         let (people, rejects) = (people.collect(), rows.start.to_string().into_bytes());
-        Said::Parcel(Parcel { people, rejects, rows: rows.end, duplicates: 0, rejected: 0, forgot: false })
+        Said::Parcel(Parcel {
+            people,
+            rejects,
+            rows: rows.end,
+            duplicates: 0,
+            rejected: 0,
+            forgot: false,
+            encoding: None,
+        })
     }
 
     #[tokio::test]

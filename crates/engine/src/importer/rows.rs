@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use super::encoding::{self, Decoded};
 use super::found::Found;
 use super::header;
+use super::late::{self, Late};
 use super::lines::{Frames, LONGEST_ROW};
 use super::seen::{Before, Seen};
 use super::sheet;
@@ -88,6 +89,8 @@ pub(super) struct Parcel {
     pub(super) rejected: i64,
     /// The file is so long that who came first was forgotten: see [`super::seen`].
     pub(super) forgot: bool,
+    /// The encoding of a file that began in plain ASCII, once it is found out.
+    pub(super) encoding: Option<&'static Encoding>,
 }
 
 impl Parcel {
@@ -97,6 +100,7 @@ impl Parcel {
         self.rejects.extend(next.rejects);
         (self.rows, self.duplicates, self.rejected) = (next.rows, next.duplicates, next.rejected);
         self.forgot = next.forgot;
+        self.encoding = next.encoding;
     }
 }
 
@@ -153,8 +157,8 @@ fn read_file(file: impl Read + 'static, reading: &Reading, out: &mpsc::Sender<Sa
     let source = Source::open(file)?;
     match source.kind {
         Kind::Text => {
-            let (frames, found) = text(source, reading)?;
-            read_rows(frames, found, reading, out)
+            let (frames, found, late) = text(source, reading)?;
+            read_rows(frames, found, late, reading, out)
         }
         Kind::Zip | Kind::Compound => sheet::read(source, &reading.spool, reading.sheet.as_deref(), |sheet, format| {
             let mut found = Found { format: format.to_owned(), sheet: Some(sheet.name.clone()), ..Found::default() };
@@ -165,13 +169,16 @@ fn read_file(file: impl Read + 'static, reading: &Reading, out: &mpsc::Sender<Sa
                     sheet.name
                 ));
             }
-            read_rows(sheet, found, reading, out)
+            read_rows(sheet, found, None, reading, out)
         }),
     }
 }
 
+/// A text file's rows, how it is read, and, where its beginning left that open, what will be found out.
+type Text = (Frames<Box<dyn Read>>, Found, Option<late::Told>);
+
 /// The rows of a text file, in UTF-8, cut at the right character.
-fn text(source: Source, reading: &Reading) -> std::result::Result<(Frames<Box<dyn Read>>, Found), Ended> {
+fn text(source: Source, reading: &Reading) -> std::result::Result<Text, Ended> {
     // A byte order mark is surer than anybody's word.
     let marked = Encoding::for_bom(&source.beginning).map(|(encoding, _)| encoding);
     let encoding = marked.or(reading.encoding).unwrap_or_else(|| encoding::detect(&source.beginning));
@@ -192,17 +199,22 @@ fn text(source: Source, reading: &Reading) -> std::result::Result<(Frames<Box<dy
         delimiter: Some(char::from(delimiter).to_string()),
         ..Found::default()
     };
-    let reader: Box<dyn Read> = if encoding == UTF_8 {
-        Box::new(source.into_reader())
+    let is_open = !whole && marked.or(reading.encoding).is_none() && beginning.is_ascii() && encoding == UTF_8;
+    let (reader, late): (Box<dyn Read>, _) = if is_open {
+        let (reader, told) = Late::new(source.into_reader());
+        (Box::new(reader), Some(told))
+    } else if encoding == UTF_8 {
+        (Box::new(source.into_reader()), None)
     } else {
-        Box::new(Decoded::new(source.into_reader(), encoding))
+        (Box::new(Decoded::new(source.into_reader(), encoding)), None)
     };
-    Ok((Frames::new(reader, delimiter, &beginning, whole)?, found))
+    Ok((Frames::new(reader, delimiter, &beginning, whole)?, found, late))
 }
 
 fn read_rows<T: Table>(
     mut table: T,
     mut found: Found,
+    late: Option<late::Told>,
     reading: &Reading,
     out: &mpsc::Sender<Said>,
 ) -> std::result::Result<(), Ended> {
@@ -213,7 +225,7 @@ fn read_rows<T: Table>(
     }
     let rules =
         RowRules { region: reading.region, opt_in_at: reading.opt_in_at, times: reading.times, now: reading.now };
-    let mut sorting = Sorting::new(mapping, width, reading.tongue);
+    let mut sorting = Sorting::new(mapping, width, reading.tongue, late);
     let columns = sorting.mapping.headers().iter().map(String::as_str).chain(REASON_COLUMNS);
     let mut heading = csv::Writer::from_writer(Vec::new());
     heading.write_record(columns)?;
@@ -249,6 +261,7 @@ struct Sorting {
     /// How many cells a row has, reasons of an earlier import included.
     width: usize,
     tongue: Tongue,
+    late: Option<late::Told>,
     /// Where the phone number stands.
     phone: Option<usize>,
     seen: Seen,
@@ -261,12 +274,13 @@ struct Sorting {
 }
 
 impl Sorting {
-    fn new(mapping: Mapping, width: usize, tongue: Tongue) -> Self {
+    fn new(mapping: Mapping, width: usize, tongue: Tongue, late: Option<late::Told>) -> Self {
         Self {
             phone: mapping.place_of(Field::Phone),
             mapping,
             width,
             tongue,
+            late,
             seen: Seen::default(),
             people: Vec::with_capacity(PEOPLE),
             rejects: csv::Writer::from_writer(Vec::new()),
@@ -373,6 +387,7 @@ impl Sorting {
             duplicates: self.duplicates,
             rejected: self.rejected,
             forgot: self.seen.forgot(),
+            encoding: self.late.as_ref().and_then(|told| told.get().copied()),
         })
     }
 }

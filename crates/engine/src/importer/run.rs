@@ -212,6 +212,10 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
             self.found.remarks.push(FORGOT.to_owned());
             self.note_found().await?;
         }
+        if let Some(remark) = batch.encoding.and_then(|encoding| self.found.correct(encoding)) {
+            self.found.remarks.push(remark);
+            self.note_found().await?;
+        }
         let mut rest = &batch.people[..];
         while !rest.is_empty() {
             let (chunk, later) = rest.split_at(self.chunk_size().min(rest.len()));

@@ -5,8 +5,10 @@ use std::io::{self, Cursor, Read};
 
 use flate2::read::MultiGzDecoder;
 
+use super::late::Failed;
+
 /// How much of a file is looked at before it is read; more would keep a slow upload from beginning.
-const BEGINNING: usize = 64 * 1024;
+pub(super) const BEGINNING: usize = 64 * 1024;
 /// What an archive may unpack to before its ratio is looked at.
 const HARMLESS: u64 = 64 * 1024 * 1024;
 /// Rows of people pack to a tenth, repeated ones to a hundredth. What unpacks to more than this is no file of people.
@@ -95,15 +97,6 @@ fn begin(file: &mut dyn Read) -> (Vec<u8>, Option<io::Error>) {
     let mut beginning = Vec::new();
     let failed = file.take(BEGINNING as u64).read_to_end(&mut beginning).err();
     (beginning, failed)
-}
-
-/// An error that was met while looking ahead, told when reading comes to it.
-struct Failed(Option<io::Error>);
-
-impl Read for Failed {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        self.0.take().map_or(Ok(0), Err)
-    }
 }
 
 /// What the first bytes say, or why nothing can be read from such a file.

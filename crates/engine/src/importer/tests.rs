@@ -317,6 +317,31 @@ async fn other_encodings_and_delimiters_are_read() {
 }
 
 #[tokio::test]
+async fn a_long_file_in_plain_ascii_but_for_one_late_name_is_read_in_that_names_encoding_and_says_so() {
+    let app = app(Database::sqlite().await).await;
+    let mut file = String::from("phone,name\n");
+    for n in 0..5_000 {
+        file.push_str(&format!("+20100{n:07},Ann Archer\n"));
+    }
+    let mut file = file.into_bytes();
+    file.extend(b"+201019999999,Bego\xf1a Mu\xf1oz\n");
+    for dry_run in [true, false] {
+        let summary = run(&app, ImportOrder { dry_run, ..order("people") }, &file).await.unwrap();
+        assert_eq!((summary.accepted, summary.rejected), (5_001, 0));
+        assert_eq!(summary.found.encoding.as_deref(), Some("windows-1252"));
+        assert!(summary.found.remarks[0].contains("windows-1252"), "{:?}", summary.found.remarks);
+        if let Some(import_id) = summary.import_id {
+            assert_eq!(crate::imports::show(&app, import_id).await.unwrap().summary.found, summary.found);
+        }
+    }
+    let key = domain::phone::parse("+201019999999", None).unwrap().key().cast_signed();
+    assert_eq!(app.store.contact_of_phone(key).await.unwrap().unwrap().name.as_deref(), Some("Begoña Muñoz"));
+    // Told that it is UTF-8, it is believed, and the row is told as what it then is.
+    let told = ImportOrder { encoding: Some("utf-8".to_owned()), ..order("people") };
+    assert_eq!(run(&app, told, &file).await.unwrap().rejected, 1);
+}
+
+#[tokio::test]
 async fn a_file_of_rejects_can_be_mended_and_imported() {
     let app = app(Database::sqlite().await).await;
     let summary = run(&app, order("people"), b"phone,city\n010012,Giza\n01001000001,Cairo,x\n").await.unwrap();
