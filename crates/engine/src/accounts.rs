@@ -1,5 +1,7 @@
 //! WhatsApp Business Accounts: adding them, their secrets, and reading their numbers and templates from Meta.
 
+mod inspect;
+
 use cloud_api::{AccountId, GraphError, MessagingLimit, MetaTemplate, Quality, RefusalKind, ThroughputLevel};
 use domain::template::{MetaFields, ParameterFormat, Template};
 use secrecy::{ExposeSecret, SecretString};
@@ -9,6 +11,7 @@ use store::{Account, SyncedNumber, SyncedTemplate};
 use crate::fault::{Fault, FaultKind, Result};
 use crate::vault::UnsealError;
 use crate::{App, consequences, refusals};
+pub(crate) use inspect::inspect;
 
 /// An account to be added. `Debug` shows no secret.
 #[derive(Clone, Debug)]

@@ -28,6 +28,7 @@ pub mod problem;
 mod queue;
 mod reviews;
 mod routes;
+mod rules;
 mod sends;
 mod session;
 mod sessions;
@@ -132,6 +133,7 @@ fn described() -> OpenApiRouter<Api> {
         .merge(reviews::routes())
         .merge(webhook_log::routes())
         .merge(words::routes())
+        .merge(rules::routes())
         .merge(ledger::routes())
         .merge(persons::routes())
         .merge(queue::routes())

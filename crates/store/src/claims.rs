@@ -2,12 +2,14 @@
 //! while everything that could forbid it says yes: the lane's fence, every pause, the campaign, the suppressions.
 
 use domain::campaign::CampaignState;
+use domain::frequency::FrequencyCap;
 use domain::send::SendState;
 use sqlx::FromRow;
 
 use crate::batches::{Batch, BatchKind};
 use crate::db::{Link, Priority, Store, on};
 use crate::error::Result;
+use crate::frequency::{self, FREQUENCY_CAP};
 use crate::limits;
 use crate::tallies::Deltas;
 use crate::terms::{self, Hours};
@@ -66,7 +68,7 @@ pub enum Halt {
 pub enum Claim {
     /// Nothing may go now.
     Halted(Halt),
-    /// These are submitting now. `skipped` more were suppressed; `exhausted`: the batch has nothing left and is closed.
+    /// These are submitting now. `skipped` more were suppressed or have had enough; `exhausted`: the batch has nothing left and is closed.
     Made {
         /// The claimed sends, in their order.
         sends: Vec<ClaimedSend>,
@@ -119,7 +121,7 @@ impl Store {
     /// found by the lane's next sweep.
     pub async fn claim(&self, order: &ClaimOrder<'_>) -> Result<Claim> {
         let mut tx = self.write(Priority::Urgent).await?.named("claim");
-        let (people, hours) = match permitted(&mut tx, order).await? {
+        let Permitted { people, hours, caps } = match permitted(&mut tx, order).await? {
             Ok(permitted) => permitted,
             Err(halt) => return Ok(Claim::Halted(halt)),
         };
@@ -132,11 +134,17 @@ impl Store {
             }
         };
         let (suppressed, mut sends): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|send| send.is_suppressed);
+        let suppressed: Vec<i64> = suppressed.iter().map(|send| send.contact_id).collect();
+        let capped = if caps.is_empty() || sends.is_empty() {
+            Vec::new()
+        } else {
+            frequency::take_out(&mut tx, order, &caps, &mut sends).await?
+        };
         if let Some(people) = people
             && !sends.is_empty()
             && let Some(halt) = limits::take(&mut tx, order, people, &mut sends).await?.halt(people)
         {
-            if sends.is_empty() && suppressed.is_empty() {
+            if sends.is_empty() && suppressed.is_empty() && capped.is_empty() {
                 tx.commit().await?;
                 return Ok(Claim::Halted(halt));
             }
@@ -154,14 +162,16 @@ impl Store {
             deltas.add(campaign_id, number_id, SendState::Planned as i16, "", -n);
             deltas.add(campaign_id, number_id, SendState::Submitting as i16, "", n);
         }
-        if !suppressed.is_empty() {
-            let ids: Vec<i64> = suppressed.iter().map(|send| send.contact_id).collect();
-            if !mark_skipped(&mut tx, order, &ids).await? {
+        for (ids, reason) in [(&suppressed, OPTED_OUT), (&capped, FREQUENCY_CAP)] {
+            if ids.is_empty() {
+                continue;
+            }
+            if !mark_skipped(&mut tx, order, ids, reason).await? {
                 return Ok(AGAIN);
             }
             let n = i64::try_from(ids.len()).unwrap_or(i64::MAX);
             deltas.add(campaign_id, number_id, SendState::Planned as i16, "", -n);
-            deltas.add(campaign_id, number_id, SendState::Skipped as i16, OPTED_OUT, n);
+            deltas.add(campaign_id, number_id, SendState::Skipped as i16, reason, n);
         }
         deltas.write(&mut tx).await?;
         if exhausted {
@@ -172,7 +182,7 @@ impl Store {
         for send in &mut sends {
             send.attempt += 1;
         }
-        Ok(Claim::Made { sends, skipped: suppressed.len(), exhausted })
+        Ok(Claim::Made { sends, skipped: suppressed.len() + capped.len(), exhausted })
     }
 
     /// Removes the notes of a number's claims of which no send is submitting any more, up to so many. How many it
@@ -249,25 +259,36 @@ struct Permission {
     quiet_hours: Option<String>,
     timezone: Option<String>,
     people_limit: Option<i64>,
+    house_cap: Option<String>,
+    frequency_cap: Option<String>,
+    marketing: Option<bool>,
+}
+
+/// What a claim that may be made has to keep.
+#[derive(Debug, Default, PartialEq)]
+struct Permitted {
+    /// So many people in 24 hours.
+    people: Option<i64>,
+    /// Only those for whom it is not quiet.
+    hours: Option<Hours>,
+    /// So many messages to each of them.
+    caps: Vec<FrequencyCap>,
 }
 
 /// A lease that was given back is nobody's, though its token is still the old owner's.
 const FENCE: &str = "SELECT token FROM leases WHERE name = $1 AND owner <> ''";
 
 /// Everything that may forbid a claim, in one look. On PostgreSQL the lease row is locked, so that a new owner cannot
-/// come between this look and the commit. What is permitted may be limited to so many people in 24 hours, and to those
-/// for whom it is not quiet.
-async fn permitted(
-    tx: &mut Link,
-    order: &ClaimOrder<'_>,
-) -> Result<std::result::Result<(Option<i64>, Option<Hours>), Halt>> {
+/// come between this look and the commit.
+async fn permitted(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<std::result::Result<Permitted, Halt>> {
     let lock = tx.pick(FENCE, "SELECT token FROM leases WHERE name = $1 AND owner <> '' FOR SHARE");
     let fence: Option<i64> = on!(tx, c => sqlx::query_scalar(lock).bind(order.lane).fetch_optional(c).await)?;
     let permission: Option<Permission> = on!(tx, c => sqlx::query_as(
         "SELECT $3 AS fence,
                 (SELECT value FROM meta WHERE key = 'paused_all') AS all_paused,
                 a.stopped_reason AS account_stopped, n.paused_reason AS number_paused, n.people_limit,
-                k.state AS campaign_state, k.stop_at, k.quiet_hours, k.timezone
+                k.state AS campaign_state, k.stop_at, k.quiet_hours, k.timezone, k.frequency_cap, k.marketing,
+                (SELECT value FROM meta WHERE key = 'frequency_cap') AS house_cap
          FROM numbers n JOIN accounts a ON a.id = n.account_id LEFT JOIN campaigns k ON k.id = $2 WHERE n.id = $1")
         .bind(order.batch.number_id).bind(order.batch.campaign_id).bind(fence).fetch_optional(c).await)?;
     let Some(permission) = permission else {
@@ -288,7 +309,11 @@ async fn permitted(
         Err(Halt::OfferEnded)
     } else {
         let hours = Hours::read(permission.quiet_hours.as_deref(), permission.timezone.as_deref())?;
-        Ok((permission.people_limit, hours))
+        let caps = match permission.marketing {
+            Some(true) => frequency::caps(permission.house_cap.as_deref(), permission.frequency_cap.as_deref())?,
+            _ => Vec::new(),
+        };
+        Ok(Permitted { people: permission.people_limit, hours, caps })
     })
 }
 
@@ -370,7 +395,7 @@ async fn mark_submitting(tx: &mut Link, order: &ClaimOrder<'_>, ids: &[i64]) -> 
 }
 
 /// As [`mark_submitting`]. The time and the term tell it later from a send that was skipped when it was planned.
-async fn mark_skipped(tx: &mut Link, order: &ClaimOrder<'_>, ids: &[i64]) -> Result<bool> {
+async fn mark_skipped(tx: &mut Link, order: &ClaimOrder<'_>, ids: &[i64], reason: &str) -> Result<bool> {
     let sql = tx.pick(
         "UPDATE sends SET state = 8, reason = $3, not_before = NULL, claimed_at = $4, term = $5
          WHERE campaign_id = $1 AND contact_id IN (SELECT value FROM json_each($2)) AND state = 0",
@@ -379,7 +404,7 @@ async fn mark_skipped(tx: &mut Link, order: &ClaimOrder<'_>, ids: &[i64]) -> Res
            AND state = 0",
     );
     let json = serde_json::to_string(ids)?;
-    let marked = on!(tx, c => sqlx::query(sql).bind(order.batch.campaign_id).bind(json).bind(OPTED_OUT)
+    let marked = on!(tx, c => sqlx::query(sql).bind(order.batch.campaign_id).bind(json).bind(reason)
         .bind(order.now).bind(order.token).execute(c).await.map(|done| done.rows_affected()))?;
     Ok(usize::try_from(marked).ok() == Some(ids.len()))
 }

@@ -295,7 +295,7 @@ async fn on_postgres_a_take_waits_for_a_claim_under_way() {
     let batch = lane.batch(campaign, 2).await;
     let order = lane.order(&batch, 0, 2, NOW);
     let mut tx = db.store.write(Priority::Urgent).await.unwrap();
-    assert_eq!(permitted(&mut tx, &order).await.unwrap(), Ok((None, None)));
+    assert_eq!(permitted(&mut tx, &order).await.unwrap(), Ok(Permitted::default()));
     let taking = {
         let lane = lane.clone();
         tokio::spawn(async move { Lane::take(&lane.store, lane.number, "two").await })
