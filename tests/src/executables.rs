@@ -13,7 +13,8 @@ pub enum Executable {
 }
 
 /// Finds an executable: where `HUDHUD_BIN` or `SIMULATOR_BIN` says, else the newer of the release and the debug build
-/// beside this test's own.
+/// beside this test's own. What was itself compiled with optimisation, as benchmarks are, takes the release build alone:
+/// a figure of a debug build is none.
 ///
 /// # Panics
 /// When it was not built.
@@ -31,9 +32,10 @@ pub fn executable(which: Executable) -> PathBuf {
     let own = std::env::current_exe().expect("a process knows its executable");
     // target/PROFILE/deps/stories-HASH
     let target = own.ancestors().nth(3).expect("a test lies three directories deep in the target directory");
-    let built = ["release", "debug"].map(|profile| target.join(profile).join(name));
-    let newest = built
-        .into_iter()
+    let profiles: &[&str] = if cfg!(debug_assertions) { &["release", "debug"] } else { &["release"] };
+    let newest = profiles
+        .iter()
+        .map(|profile| target.join(profile).join(name))
         .filter_map(|path| Some((std::fs::metadata(&path).ok()?.modified().ok()?, path)))
         .max_by_key(|(modified, _)| *modified);
     match newest {

@@ -12,6 +12,7 @@
 mod grammar;
 mod languages;
 mod normal;
+pub mod scope;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

@@ -1,6 +1,7 @@
 //! WhatsApp Business Accounts: adding them, their secrets, and reading their numbers and templates from Meta.
 
 mod inspect;
+mod rotation;
 
 use cloud_api::{AccountId, GraphError, MessagingLimit, MetaTemplate, Quality, RefusalKind, ThroughputLevel};
 use domain::template::{MetaFields, ParameterFormat, Template};
@@ -12,6 +13,9 @@ use crate::fault::{Fault, FaultKind, Result};
 use crate::vault::UnsealError;
 use crate::{App, consequences, refusals};
 pub(crate) use inspect::inspect;
+
+pub(crate) use rotation::app_secrets;
+pub use rotation::{begin_rotation, end_rotation};
 
 /// An account to be added. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -41,6 +45,10 @@ pub struct AccountView {
     pub waba_id: String,
     /// The business portfolio.
     pub portfolio: Option<String>,
+    /// Since when its app secret is being rotated: until that ends, the old one vouches for webhooks, too. RFC 3339.
+    #[serde(serialize_with = "crate::views::iso_or_null")]
+    #[schema(value_type = Option<String>)]
+    pub secret_rotation_since: Option<i64>,
     /// Why nothing of it is sent.
     pub stopped_reason: Option<String>,
     /// Since when, RFC 3339.
@@ -64,6 +72,7 @@ impl From<Account> for AccountView {
             name: account.name,
             waba_id: account.waba_id,
             portfolio: account.portfolio,
+            secret_rotation_since: account.secret_rotation_since,
             stopped_reason: account.stopped_reason,
             stopped_at: account.stopped_at,
             synced_at: account.synced_at,

@@ -8,8 +8,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::counts::Counts;
 use crate::inbox::Inbox;
+use crate::lists::{CountView, ListView};
 use crate::queue::Redis;
+use crate::scopes::Scopes;
 use crate::vault::Vault;
 use crate::vouchers::Vouchers;
 use crate::words::OwnWords;
@@ -65,6 +68,12 @@ pub struct App {
     pub(crate) vouchers: Vouchers,
     /// What an operator says that phrases mean.
     pub(crate) words: OwnWords,
+    /// How far stops reach.
+    pub(crate) scopes: Scopes,
+    /// Lists with their people, where counting them takes long.
+    pub(crate) list_counts: Counts<Vec<ListView>>,
+    /// Audiences that somebody is choosing, where counting them takes long.
+    pub(crate) audience_counts: Counts<CountView>,
 }
 
 impl App {
@@ -89,6 +98,9 @@ impl App {
             inbox,
             vouchers,
             words,
+            scopes: Scopes::default(),
+            list_counts: Counts::default(),
+            audience_counts: Counts::default(),
         })
     }
 }

@@ -166,7 +166,7 @@ async fn carry_out(app: &App, chore: Chore) -> anyhow::Result<Option<bool>> {
 }
 
 async fn check_ledger(app: &App) -> anyhow::Result<bool> {
-    let check = ledger::verify(app).await?;
+    let check = ledger::verify_aside(app).await?;
     show_check(check.ok);
     if !check.ok {
         tracing::error!(
@@ -176,6 +176,15 @@ async fn check_ledger(app: &App) -> anyhow::Result<bool> {
         );
     }
     Ok(check.ok)
+}
+
+/// When the whole ledger was last checked by itself, epoch ms, and whether it held. `None`: not yet.
+///
+/// # Errors
+/// When the database is away.
+pub(crate) async fn last_ledger_check(app: &App) -> anyhow::Result<Option<(Millis, bool)>> {
+    let note = note(app, Chore::CheckLedger).await?;
+    Ok(note.and_then(|note| note.holds.map(|holds| (note.done, holds))))
 }
 
 fn show_check(holds: bool) {

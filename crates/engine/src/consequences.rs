@@ -2,6 +2,7 @@
 //! suppressed. Failing to do it is logged; the next refusal tries again.
 
 use domain::campaign::{CampaignEvent, CampaignState};
+use domain::optout::scope::Way;
 use store::{Moved, Stop};
 
 use crate::campaigns;
@@ -143,8 +144,12 @@ pub(crate) async fn stop_portfolio(app: &App, number_id: i64, reason: &str) {
 
 /// Suppresses a person whom Meta says has opted out (131050).
 pub(crate) async fn suppress(app: &App, contact_id: i64, campaign_id: i64) {
-    let detail = serde_json::json!({"said": "Meta refuses marketing to this person: they stopped it", "code": 131_050});
     let stopped = async {
+        let scope = app.scopes.known(app).await?.of(Way::Meta, None);
+        let detail = serde_json::json!({
+            "source": "meta", "said": "Meta refuses marketing to this person: they stopped it", "code": 131_050,
+            "scope": scope.to_string(),
+        });
         let evidence = evidence::entry(app, "opt-out", &Actor::system(), &detail)?;
         let stop = Stop {
             contact_id: Some(contact_id),
@@ -153,7 +158,7 @@ pub(crate) async fn suppress(app: &App, contact_id: i64, campaign_id: i64) {
             parent_user_id: None,
             quoted_wamid: None,
             campaign_id: Some(campaign_id),
-            scope: "marketing",
+            scope,
             source: "meta",
             at: app.clock.now_ms(),
             evidence,

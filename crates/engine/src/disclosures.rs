@@ -34,19 +34,33 @@ pub async fn note(app: &App, actor: &Actor, what: &str, contact_id: Option<i64>,
     Ok(app.store.note_disclosure(&new).await?)
 }
 
+impl From<store::DisclosureRow> for DisclosureView {
+    fn from(row: store::DisclosureRow) -> Self {
+        Self {
+            id: row.id,
+            at: iso(row.at),
+            actor: row.actor,
+            what: row.what,
+            contact_id: row.contact_id,
+            detail: row.detail,
+        }
+    }
+}
+
 /// A page of the record after an id, oldest first.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn ls(app: &App, after: Option<i64>, limit: u32) -> Result<Vec<DisclosureView>> {
     let rows = app.store.disclosures(None, after.unwrap_or(0), i64::from(limit)).await?;
-    let view = |row: store::DisclosureRow| DisclosureView {
-        id: row.id,
-        at: iso(row.at),
-        actor: row.actor,
-        what: row.what,
-        contact_id: row.contact_id,
-        detail: row.detail,
-    };
-    Ok(rows.into_iter().map(view).collect())
+    Ok(rows.into_iter().map(DisclosureView::from).collect())
+}
+
+/// A page of the record before an id, newest first.
+///
+/// # Errors
+/// When the database is away.
+pub async fn latest(app: &App, before: Option<i64>, limit: u32) -> Result<Vec<DisclosureView>> {
+    let rows = app.store.latest_disclosures(before, i64::from(limit)).await?;
+    Ok(rows.into_iter().map(DisclosureView::from).collect())
 }

@@ -1,5 +1,6 @@
 //! What an auditor asks of campaigns: who was left out and why, and whether anything was sent after a stop.
 
+use domain::optout::scope::Forbidding;
 use serde::Serialize;
 use store::ExclusionRow;
 use tokio::io::AsyncWrite;
@@ -7,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::campaigns::row;
 use crate::fault::{Fault, Result};
-use crate::proof::{AfterStop, why_after_stop};
+use crate::proof::{AfterStop, scope_of, why_after_stop};
 use crate::renderer::KeptTemplate;
 use crate::sheet::{Sheet, disarm};
 use crate::views::iso;
@@ -31,8 +32,10 @@ pub struct ExclusionView {
     pub found_at: String,
     /// When, where the claim found it. RFC 3339.
     pub at: Option<String>,
-    /// The ledger's entry of the standing block.
+    /// The ledger's entry of the widest block that forbids the message, where one stands now.
     pub evidence_id: Option<i64>,
+    /// That block's scope: `all`, `marketing`, `brand:NAME` or `number:PHONE_NUMBER_ID`.
+    pub scope: Option<String>,
 }
 
 fn view(row: ExclusionRow) -> ExclusionView {
@@ -43,6 +46,7 @@ fn view(row: ExclusionRow) -> ExclusionView {
         found_at: if row.claimed_at.is_some() { "claim" } else { "plan" }.to_owned(),
         at: row.claimed_at.map(iso),
         evidence_id: row.evidence_id,
+        scope: row.scope,
     }
 }
 
@@ -76,7 +80,7 @@ pub async fn export(
 ) -> Result<u64> {
     row(app, campaign_id).await?;
     disclosures::note(app, actor, "exclusions-export", None, &format!("campaign {campaign_id}")).await?;
-    let mut sheet = Sheet::begin(out, &["phone", "reason", "found_at", "at", "evidence_id"]).await?;
+    let mut sheet = Sheet::begin(out, &["phone", "reason", "found_at", "at", "evidence_id", "scope"]).await?;
     let mut after = 0;
     loop {
         let page = app.store.exclusions(campaign_id, after, PAGE).await?;
@@ -89,6 +93,7 @@ pub async fn export(
                 one.found_at,
                 one.at.unwrap_or_default(),
                 one.evidence_id.map(|id| id.to_string()).unwrap_or_default(),
+                one.scope.map(|scope| disarm(&scope)).unwrap_or_default(),
             ])?;
         }
         sheet.end_page().await?;
@@ -165,8 +170,15 @@ async fn look_through(app: &App, campaign: &store::CampaignRow, report: &mut Aft
         let page = app.store.sent_after_stop(campaign.id, after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.contact_id;
-        for one in page {
-            let why = why_after_stop(one.claimed_at.unwrap_or(one.accepted_at), one.stopped_at, &template.category);
+        // Of several stops of a person the one counts that explains the message least.
+        for stops in page.chunk_by(|one, other| one.contact_id == other.contact_id) {
+            let judged = stops.iter().map(|one| {
+                let forbidding = Forbidding::of(&template.category, &one.phone_number_id, one.brand.as_deref());
+                let claimed = one.claimed_at.unwrap_or(one.accepted_at);
+                (why_after_stop(claimed, one.stopped_at, &forbidding, &scope_of(&one.detail)), one)
+            });
+            let Some((why, one)) = judged.max_by_key(|(why, _)| *why) else { continue };
+            let why = why.as_str();
             report.after_stop += 1;
             report.unexplained += i64::from(why == "unexplained");
             if report.messages.len() < NAMED {

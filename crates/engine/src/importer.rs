@@ -10,6 +10,7 @@ mod found;
 mod gather;
 mod header;
 mod lines;
+mod recall;
 mod rows;
 mod run;
 mod seen;
@@ -37,6 +38,7 @@ use crate::imports::ImportSummary;
 use crate::{Actor, App};
 
 pub use found::Found;
+pub use recall::recalled;
 
 use rows::Reading;
 use run::Run;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use domain::pacing::Micros;
 use serde::Serialize;
 use serde_json::json;
-use store::{CampaignUse, ImportRow, Owner, UndoBegun};
+use store::{CampaignUse, HandedOver, ImportRow, NewEntry, Owner, UndoBegun};
 
 use crate::fault::{Fault, Result};
 use crate::importer::Found;
+use crate::ledger::{leaves_of, tree};
 use crate::limits::grouped;
 use crate::{Actor, App, evidence, presence};
 
@@ -216,7 +217,8 @@ pub struct UndoneView {
     pub import_id: i64,
     /// People whom it alone had brought, and who are gone.
     pub removed: u64,
-    /// Such people who stay, off its list: they have opted out, wrote to us, or stand in a campaign's record as skipped.
+    /// Such people who stay, off its list: they have opted out, wrote to us, stand in a campaign's record as skipped, or
+    /// are on a list that they were put on by hand.
     pub stayed: u64,
     /// People whom it had changed, and who are what they were before.
     pub restored: u64,
@@ -224,13 +226,22 @@ pub struct UndoneView {
     pub left_list: u64,
     /// Pieces of evidence of consent that went with them; the ledger's entries stay.
     pub evidence: u64,
+    /// People whom it made or changed and who stay as they are, since later imports brought them, too.
+    pub kept_people: u64,
+    /// People who stay on its list, since later imports brought them there, too.
+    pub kept_on_list: u64,
+    /// People the evidence of whose consent stays, since later imports brought the same.
+    pub kept_evidence: u64,
+    /// Those later imports. What stayed goes when they are undone, too.
+    pub kept_for: Vec<i64>,
 }
 
-/// Takes an import back, as long as nobody has used it. Broken off, the same call goes on.
+/// Takes an import back, as long as no campaign has used it. What later imports brought, too, stays and is theirs. Broken
+/// off, the same call goes on.
 ///
 /// # Errors
-/// `NotFound`; `WrongState` while it runs or another import does, when it is undone already, and when a campaign or
-/// another import has used it since, which it names.
+/// `NotFound`; `WrongState` while it runs or another import does, when it is undone already, and when a campaign has used
+/// it since, which it names.
 pub async fn undo(app: &App, id: i64, actor: &Actor) -> Result<UndoneView> {
     let import = app.store.import(id).await?.ok_or_else(|| no_such(id))?;
     if import.state == "running" || import.state == "undone" {
@@ -252,36 +263,74 @@ pub async fn undo(app: &App, id: i64, actor: &Actor) -> Result<UndoneView> {
         app.store.give_up_undo(id).await?;
         return Err(used);
     }
-    let undone = app.store.undo_import(&import).await?;
-    let store::Undone { restored, left_list, evidence: dropped, removed, stayed } = undone;
-    let detail = json!({
-        "list": import.list_name, "file": import.file_name, "sha256": import.sha256, "removed": removed,
-        "stayed": stayed, "restored": restored, "left_list": left_list, "evidence": dropped,
-    });
+    let undone = app.store.undo_import(&import, |handed| handed_over(app, &import, handed, actor)).await?;
+    let view = UndoneView {
+        import_id: id,
+        removed: undone.removed,
+        stayed: undone.stayed,
+        restored: undone.restored,
+        left_list: undone.left_list,
+        evidence: undone.evidence,
+        kept_people: undone.kept_people,
+        kept_on_list: undone.kept_on_list,
+        kept_evidence: undone.kept_evidence,
+        kept_for: undone.kept_for,
+    };
+    let mut detail = json!(view);
+    detail["list"] = json!(import.list_name);
+    detail["file"] = json!(import.file_name);
+    detail["sha256"] = json!(import.sha256);
     let mut entry = evidence::entry(app, "import-undone", actor, &detail)?;
     entry.import_id = Some(id);
     app.store.end_undo(id, &entry).await?;
-    Ok(UndoneView { import_id: id, removed, stayed, restored, left_list, evidence: dropped })
+    Ok(view)
 }
 
-/// Refuses when somebody has used the import since, and names them and how many people that concerns.
+/// The entry of a chunk of evidence that goes over to a later import: as that of any chunk, so that it can be held
+/// against it.
+fn handed_over(app: &App, from: &ImportRow, handed: &HandedOver<'_>, actor: &Actor) -> NewEntry {
+    let leaves: Vec<_> = handed.evidence.iter().filter_map(leaves_of).map(|(leaf, _)| leaf).collect();
+    let detail = json!({
+        "list": handed.to.list_name,
+        "file": handed.to.file_name,
+        "source": handed.to.opt_in_source,
+        "wording": handed.to.opt_in_wording,
+        "chunk": handed.chunk,
+        "people": leaves.len(),
+        "first_contact": handed.evidence.iter().map(|row| row.contact_id).min(),
+        "last_contact": handed.evidence.iter().map(|row| row.contact_id).max(),
+        "from_import": from.id,
+        "root": hex::encode(tree::root(leaves)),
+    })
+    .to_string();
+    let salt: [u8; 16] = rand::random();
+    NewEntry {
+        at: app.clock.now_ms(),
+        kind: "opt-in",
+        actor: actor.0.clone(),
+        contact_id: None,
+        campaign_id: None,
+        import_id: Some(handed.to.id),
+        commitment: evidence::commitment(&salt, &detail),
+        detail,
+        salt: salt.to_vec(),
+    }
+}
+
+/// Refuses when a campaign has used the import since, and names it and how many people that concerns.
 async fn unused(app: &App, import: &ImportRow, half_undone: bool) -> Result<()> {
-    let uses = app.store.uses_of_import(import, half_undone).await?;
-    if uses.is_empty() {
+    let campaigns = app.store.uses_of_import(import, half_undone).await?;
+    if campaigns.is_empty() {
         return Ok(());
     }
-    let mut by = Vec::new();
-    if !uses.campaigns.is_empty() {
-        let campaigns: Vec<String> = uses.campaigns.iter().map(in_words).collect();
-        by.push(format!("the campaigns {}", campaigns.join(", ")));
-    }
-    if !uses.imports.is_empty() {
-        let ids: Vec<String> = uses.imports.iter().map(i64::to_string).collect();
-        by.push(format!("the imports {}", ids.join(", ")));
-    }
-    Err(Fault::wrong_state(format!("The people of import {} were used since, by {}.", import.id, by.join(" and by ")))
-        .kept("Nothing was changed.")
-        .action("Undo later imports first. Whom a campaign has written to is not taken back; opt them out instead."))
+    let campaigns: Vec<String> = campaigns.iter().map(in_words).collect();
+    let campaigns = campaigns.join(", ");
+    Err(Fault::wrong_state(format!(
+        "The people of import {} were used since, by the campaigns {campaigns}.",
+        import.id
+    ))
+    .kept("Nothing was changed.")
+    .action("Whom a campaign has written to is not taken back; opt them out instead."))
 }
 
 fn in_words(campaign: &CampaignUse) -> String {

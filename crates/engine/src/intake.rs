@@ -147,8 +147,8 @@ fn vouched(app: &App, accounts: &HashMap<i64, store::Account>, body: &Waiting, c
     }
     let Some(named) = accounts.values().find(|account| account.waba_id == change.waba_id) else { return false };
     use secrecy::ExposeSecret;
-    match (crate::accounts::app_secret(app, voucher), crate::accounts::app_secret(app, named)) {
-        (Ok(one), Ok(other)) => one.expose_secret() == other.expose_secret(),
+    match (crate::accounts::app_secrets(app, voucher), crate::accounts::app_secrets(app, named)) {
+        (Ok(one), Ok(other)) => one.iter().any(|one| other.iter().any(|it| it.expose_secret() == one.expose_secret())),
         _ => false,
     }
 }

@@ -7,7 +7,10 @@
 mod consents;
 pub mod file;
 pub mod heads;
+pub mod state;
 pub mod tree;
+
+use std::time::Duration;
 
 use ring::digest;
 use serde::Serialize;
@@ -25,6 +28,8 @@ pub use crate::evidence::{commitment, entry};
 const BATCH: i64 = 500;
 /// Entries read at once by a check.
 const PAGE: i64 = 1_000;
+/// The longest rest of a check that nobody waits for.
+const LONGEST_REST: Duration = Duration::from_secs(1);
 
 /// What a check of the ledger found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -100,10 +105,50 @@ pub async fn seal(app: &App) -> anyhow::Result<bool> {
 /// # Errors
 /// As the database's. A broken chain is no error but an answer.
 pub async fn verify(app: &App) -> Result<LedgerCheck> {
+    check(app, Haste::Awaited).await
+}
+
+/// As [`verify`], but for most of the time at rest, so that what is sent meanwhile keeps the machine: ten times as long.
+///
+/// # Errors
+/// As the database's.
+pub(crate) async fn verify_aside(app: &App) -> Result<LedgerCheck> {
+    check(app, Haste::Aside).await
+}
+
+/// How much of the machine a check may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Haste {
+    /// All of it: somebody waits for the answer.
+    Awaited,
+    /// A tenth: nobody does.
+    Aside,
+}
+
+impl Haste {
+    /// How long to rest after so much work at one go.
+    fn rest_after(self, work: Duration) -> Duration {
+        match self {
+            Self::Awaited => Duration::ZERO,
+            Self::Aside => (work * 9).min(LONGEST_REST),
+        }
+    }
+
+    /// Rests after work that began at this boot time (microseconds).
+    async fn rest(self, app: &App, began: u64) {
+        let work = Duration::from_micros(app.clock.boot_us().saturating_sub(began));
+        let rest = self.rest_after(work);
+        if !rest.is_zero() {
+            app.clock.sleep(rest).await;
+        }
+    }
+}
+
+async fn check(app: &App, haste: Haste) -> Result<LedgerCheck> {
     let end = app.store.ledger_head().await?;
     let mut consents = Consents::default();
-    let (good, broken) = walk(app, &end, &mut consents).await?;
-    let (evidence, forged) = consents.check(app).await?;
+    let (good, broken) = walk(app, &end, &mut consents, haste).await?;
+    let (evidence, forged) = consents.check(app, haste).await?;
     let first_broken = broken.into_iter().chain(forged).min();
     Ok(LedgerCheck {
         ok: first_broken.is_none(),
@@ -116,9 +161,10 @@ pub async fn verify(app: &App) -> Result<LedgerCheck> {
 }
 
 /// Follows the chain to its recorded end: how far it holds, and the place of the first entry that does not.
-async fn walk(app: &App, end: &LedgerHead, consents: &mut Consents) -> Result<(LedgerHead, Option<i64>)> {
+async fn walk(app: &App, end: &LedgerHead, consents: &mut Consents, haste: Haste) -> Result<(LedgerHead, Option<i64>)> {
     let mut good = LedgerHead::default();
     while good.seq < end.seq {
+        let began = app.clock.boot_us();
         let page = app.store.sealed_entries(good.seq, PAGE.min(end.seq - good.seq)).await?;
         if page.is_empty() {
             // Entries were cut off the end.
@@ -137,6 +183,7 @@ async fn walk(app: &App, end: &LedgerHead, consents: &mut Consents) -> Result<(L
                 }
             }
         }
+        haste.rest(app, began).await;
     }
     if good.hash != end.hash {
         // The chain was made anew up to here by somebody who could not know the recorded head, or did not change it.

@@ -68,6 +68,8 @@ pub struct NumberView {
     pub status: String,
     /// Whether staff also use it in the WhatsApp Business app.
     pub on_biz_app: bool,
+    /// The brand whose messages it sends, where somebody said so; a stop may be for one brand.
+    pub brand: Option<String>,
     /// Messages per second in force; `null` is unlimited.
     pub rate: Option<u32>,
     /// The rate a person set; `null`: none.
@@ -181,6 +183,7 @@ fn view(app: &App, number: BusinessNumber) -> NumberView {
         messaging_limit: number.messaging_limit,
         status: number.status,
         on_biz_app: number.on_biz_app,
+        brand: number.brand,
         set_rate: number.set_rate,
         paused_reason: number.paused_reason,
         paused_at: number.paused_at,
@@ -320,6 +323,7 @@ mod tests {
             messaging_limit: String::new(),
             status: "CONNECTED".to_owned(),
             on_biz_app,
+            brand: None,
             set_rate,
             paused_reason: None,
             paused_at: None,

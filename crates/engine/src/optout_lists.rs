@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::optout::scope::{Scope, Way};
 use domain::phone::Region;
 use serde::Serialize;
 use serde_json::json;
@@ -11,9 +12,10 @@ use utoipa::ToSchema;
 
 use crate::fault::{Fault, Result};
 use crate::optout_file::{self, RejectedLine};
-use crate::optouts::{self, Person};
+use crate::optouts::Person;
 use crate::sheet::{Sheet, disarm};
-use crate::{Actor, App, disclosures, evidence, webhook};
+use crate::views::iso;
+use crate::{Actor, App, disclosures, evidence, scopes, webhook};
 
 /// A file is no longer than this: some three million numbers.
 const LONGEST: u64 = 64 << 20;
@@ -43,8 +45,9 @@ pub struct OptOutImport {
     pub rejects: Vec<RejectedLine>,
 }
 
-/// Suppresses everybody whom a file names: one number a line, our own export, Twilio's or listmonk's. On return no send
-/// to any of them begins any more. Broken off half-way it can be given again.
+/// Suppresses everybody whom a file names: one number a line, our own export, Twilio's or listmonk's; for the scope that
+/// is named, else as far as imported stops reach. On return no send that it forbids begins any more. Broken off half-way
+/// it can be given again.
 ///
 /// # Errors
 /// When the file is too long or cannot be read, the region is none, or the database is away.
@@ -53,7 +56,12 @@ pub async fn import(
     actor: &Actor,
     file: impl AsyncRead + Unpin + Send,
     region: Option<&str>,
+    scope: Option<&str>,
 ) -> Result<OptOutImport> {
+    let scope = match scope {
+        Some(scope) => scopes::asked(scope)?,
+        None => app.scopes.known(app).await?.of(Way::Import, None),
+    };
     let region: Option<Region> = region
         .map(|region| region.parse().map_err(|_| Fault::invalid("The region is a country of two letters, such as EG.")))
         .transpose()?;
@@ -75,7 +83,7 @@ pub async fn import(
     };
     for people in read.people.chunks(CHUNK) {
         let stops: Vec<Stop> =
-            people.iter().map(|person| stop_of(app, actor, read.format, person)).collect::<Result<_>>()?;
+            people.iter().map(|person| stop_of(app, actor, (read.format, &scope), person)).collect::<Result<_>>()?;
         let stopped = app.store.stop_all(&stops).await?;
         let new = stopped.iter().filter(|stopped| stopped.new > 0).count();
         done.suppressed += i64::try_from(new).unwrap_or(i64::MAX);
@@ -88,9 +96,14 @@ pub async fn import(
     Ok(done)
 }
 
-fn stop_of(app: &App, actor: &Actor, format: &str, (person, since): &(Person, Option<String>)) -> Result<Stop> {
+fn stop_of(
+    app: &App,
+    actor: &Actor,
+    (format, scope): (&str, &Scope),
+    (person, since): &(Person, Option<String>),
+) -> Result<Stop> {
     let detail = json!({"source": "import", "said": "on an imported list", "format": format, "since": since,
-        "person": person.shown()});
+        "person": person.shown(), "scope": scope.to_string()});
     Ok(Stop {
         contact_id: None,
         phone: match person {
@@ -101,14 +114,14 @@ fn stop_of(app: &App, actor: &Actor, format: &str, (person, since): &(Person, Op
         parent_user_id: None,
         quoted_wamid: None,
         campaign_id: None,
-        scope: "all",
+        scope: scope.clone(),
         source: "import",
         at: app.clock.now_ms(),
         evidence: evidence::entry(app, "opt-out", actor, &detail).map_err(Fault::internal)?,
     })
 }
 
-/// Writes everybody who is suppressed as CSV (UTF-8 with BOM; cells that a spreadsheet would reckon with are text), in
+/// Writes everybody who is suppressed, a row for each scope, as CSV (UTF-8 with BOM; cells that a spreadsheet would reckon with are text), in
 /// the form that [`import`] reads. How many rows. The export is recorded.
 ///
 /// # Errors
@@ -117,26 +130,25 @@ pub async fn export(app: &App, actor: &Actor, out: &mut (impl AsyncWrite + Unpin
     disclosures::note(app, actor, "optouts-export", None, "").await?;
     let columns = ["phone", "user_id", "scope", "since", "source", "campaign_id", "evidence_id"];
     let mut sheet = Sheet::begin(out, &columns).await?;
-    let mut after = None;
+    let mut after = 0;
     loop {
-        let page = optouts::ls(app, None, after, PAGE).await?;
+        let page = app.store.suppressions(0, after, i64::from(PAGE)).await?;
         let Some(last) = page.last() else { break };
-        after = Some(last.id);
+        after = last.contact_id;
+        let nameless: Vec<i64> = page.iter().filter(|row| row.phone.is_none()).map(|row| row.contact_id).collect();
+        let names = app.store.names_among(&nameless).await?;
         for row in page {
             let number = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
-            let user_id = match row.phone {
-                Some(_) => None,
-                // Whoever was erased has no name left; the database itself keeps them blocked.
-                None => match app.store.names_of(row.id).await?.into_iter().find(|(_, name)| !store::is_blind(name)) {
-                    Some((_, name)) => Some(name),
-                    None => continue,
-                },
-            };
+            let (phone, user_id) = (crate::views::phone(row.phone), names.get(&row.contact_id));
+            // Whoever was erased has no name left; the database itself keeps them blocked.
+            if phone.is_none() && user_id.is_none() {
+                continue;
+            }
             sheet.row([
-                row.phone.map(|phone| disarm(&phone)).unwrap_or_default(),
-                user_id.map(|name| disarm(&name)).unwrap_or_default(),
-                row.scope,
-                row.since,
+                phone.map(|phone| disarm(&phone)).unwrap_or_default(),
+                user_id.map(|name| disarm(name)).unwrap_or_default(),
+                disarm(&row.scope),
+                iso(row.since),
                 row.source,
                 number(row.campaign_id),
                 number(row.evidence_id),
@@ -153,6 +165,7 @@ mod tests {
     use store::testing::Database;
 
     use super::*;
+    use crate::optouts;
     use crate::testing::app;
 
     on_both_databases! {
@@ -160,7 +173,7 @@ mod tests {
             let app = app(db).await;
             let actor = Actor::cli("nour");
             let list = "+20 100 555 0001\n01005550002\nEG.77abc\nmona\n0100 555 0001\n";
-            let done = import(&app.app, &actor, list.as_bytes(), Some("EG")).await.unwrap();
+            let done = import(&app.app, &actor, list.as_bytes(), Some("EG"), None).await.unwrap();
             assert_eq!((done.rows, done.suppressed, done.already, done.rejected), (5, 3, 1, 1));
             assert_eq!((done.format.as_str(), done.rejects[0].line), ("plain", 4));
             for person in ["+201005550001", "00201005550002", "EG.77abc"] {
@@ -172,10 +185,10 @@ mod tests {
             assert_eq!(export(&app, &actor, &mut out).await.unwrap(), 3);
             assert!(out.starts_with("\u{feff}phone,".as_bytes()));
             assert!(String::from_utf8_lossy(&out).contains("'+201005550001,"));
-            let again = import(&app.app, &actor, out.as_slice(), None).await.unwrap();
+            let again = import(&app.app, &actor, out.as_slice(), None, None).await.unwrap();
             assert_eq!((again.format.as_str(), again.suppressed, again.already, again.rejected), ("hudhud", 0, 3, 0));
             assert_eq!(app.store.disclosures(None, 0, 9).await.unwrap()[0].what, "optouts-export");
-            assert!(import(&app.app, &actor, list.as_bytes(), Some("Egypt")).await.is_err());
+            assert!(import(&app.app, &actor, list.as_bytes(), Some("Egypt"), None).await.is_err());
         }
     }
 }

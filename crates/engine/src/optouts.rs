@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::optout::scope::Way;
 use domain::phone::{self, PhoneNumber};
 use serde::Serialize;
 use serde_json::json;
@@ -10,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::fault::{Fault, Result};
 use crate::views::iso;
-use crate::{Actor, App, evidence, webhook};
+use crate::{Actor, App, evidence, scopes, webhook};
 
 /// Whom a person means: a phone number in any form, or a business-scoped user id.
 #[derive(Clone, Debug)]
@@ -81,7 +82,8 @@ pub struct OptOutView {
     pub phone: String,
     /// May not be messaged.
     pub suppressed: bool,
-    /// `all` or `marketing`; `null` when not suppressed.
+    /// What is stopped: `all`, `marketing`, `brand:NAME` or `number:PHONE_NUMBER_ID`, the widest where there are several;
+    /// `null` when not suppressed.
     pub scope: Option<String>,
     /// Since when, RFC 3339.
     pub since: Option<String>,
@@ -89,16 +91,38 @@ pub struct OptOutView {
     pub source: Option<String>,
     /// The ledger entry.
     pub evidence_id: Option<i64>,
+    /// Every stop that stands, the widest first; the fields above tell of the first.
+    pub blocks: Vec<BlockView>,
 }
 
-fn view(phone: String, found: Option<Suppression>) -> OptOutView {
+/// A stop that stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct BlockView {
+    /// `all`, `marketing`, `brand:NAME` or `number:PHONE_NUMBER_ID`.
+    pub scope: String,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// How it was said.
+    pub source: String,
+    /// The ledger entry.
+    pub evidence_id: Option<i64>,
+}
+
+fn block(of: &Suppression) -> BlockView {
+    let (scope, source) = (of.scope.clone(), of.source.clone());
+    BlockView { scope, since: iso(of.since), source, evidence_id: of.evidence_id }
+}
+
+fn view(phone: String, blocks: &[Suppression]) -> OptOutView {
+    let found = blocks.first();
     OptOutView {
         phone,
         suppressed: found.is_some(),
-        scope: found.as_ref().map(|found| found.scope.clone()),
-        since: found.as_ref().map(|found| iso(found.since)),
-        source: found.as_ref().map(|found| found.source.clone()),
+        scope: found.map(|found| found.scope.clone()),
+        since: found.map(|found| iso(found.since)),
+        source: found.map(|found| found.source.clone()),
         evidence_id: found.and_then(|found| found.evidence_id),
+        blocks: blocks.iter().map(block).collect(),
     }
 }
 
@@ -108,8 +132,8 @@ fn view(phone: String, found: Option<Suppression>) -> OptOutView {
 /// When the text is no person, or the database is away.
 pub async fn check(app: &App, person: &str) -> Result<OptOutView> {
     let person = Person::parse(person)?;
-    let found = app.store.suppression(person.key(), person.user_id()).await?;
-    Ok(view(person.shown(), found))
+    let found = app.store.blocks_of(person.key(), person.user_id()).await?;
+    Ok(view(person.shown(), &found))
 }
 
 /// As [`check`], for somebody who asks: the look is recorded.
@@ -123,12 +147,31 @@ pub async fn look_up(app: &App, actor: &Actor, person: &str) -> Result<OptOutVie
     check(app, person).await
 }
 
-/// Suppresses a person by hand. On return no send to them begins any more.
+/// Suppresses a person by hand, as far as stops by hand reach. On return no send to them begins any more.
 ///
 /// # Errors
 /// When the text is no person, the reason is empty, or the database is away.
 pub async fn add(app: &Arc<App>, actor: &Actor, person: &str, reason: &str) -> Result<OptOutView> {
+    add_within(app, actor, person, reason, None).await
+}
+
+/// As [`add`], for a scope that is named (`all`, `marketing`, `brand:NAME`, `number:PHONE_NUMBER_ID`). On return no send
+/// that it forbids begins any more.
+///
+/// # Errors
+/// As [`add`], and when it is no scope.
+pub async fn add_within(
+    app: &Arc<App>,
+    actor: &Actor,
+    person: &str,
+    reason: &str,
+    scope: Option<&str>,
+) -> Result<OptOutView> {
     let parsed = Person::parse(person)?;
+    let scope = match scope {
+        Some(scope) => scopes::asked(scope)?,
+        None => app.scopes.known(app).await?.of(Way::Manual, None),
+    };
     if reason.trim().is_empty() {
         return Err(Fault::invalid("An opt-out by hand needs a reason: it is evidence."));
     }
@@ -136,7 +179,7 @@ pub async fn add(app: &Arc<App>, actor: &Actor, person: &str, reason: &str) -> R
         Person::Phone(number) => Some(*number),
         Person::UserId(_) => None,
     };
-    let detail = json!({"said": reason.trim(), "person": parsed.shown()});
+    let detail = json!({"said": reason.trim(), "person": parsed.shown(), "scope": scope.to_string()});
     let stop = Stop {
         contact_id: None,
         phone: number.map(|number| {
@@ -146,7 +189,7 @@ pub async fn add(app: &Arc<App>, actor: &Actor, person: &str, reason: &str) -> R
         parent_user_id: None,
         quoted_wamid: None,
         campaign_id: None,
-        scope: "all",
+        scope,
         source: "manual",
         at: app.clock.now_ms(),
         evidence: evidence::entry(app, "opt-out", actor, &detail).map_err(Fault::internal)?,
@@ -166,8 +209,10 @@ pub struct OptOutRow {
     pub id: i64,
     /// The number, where there is one.
     pub phone: Option<String>,
-    /// `all` or `marketing`.
+    /// What is stopped, the widest where there are several: `all`, `marketing`, `brand:NAME`, `number:PHONE_NUMBER_ID`.
     pub scope: String,
+    /// All that is stopped, the widest first.
+    pub scopes: Vec<String>,
     /// Since when, RFC 3339.
     pub since: String,
     /// How it was said.
@@ -184,18 +229,23 @@ pub struct OptOutRow {
 /// When the database is away.
 pub async fn ls(app: &App, since: Option<i64>, after: Option<i64>, limit: u32) -> Result<Vec<OptOutRow>> {
     let rows = app.store.suppressions(since.unwrap_or(0), after.unwrap_or(0), i64::from(limit)).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| OptOutRow {
-            id: row.contact_id,
-            phone: crate::views::phone(row.phone),
-            scope: row.scope,
-            since: iso(row.since),
-            source: row.source,
-            campaign_id: row.campaign_id,
-            evidence_id: row.evidence_id,
-        })
-        .collect())
+    let mut people: Vec<OptOutRow> = Vec::new();
+    for row in rows {
+        match people.last_mut() {
+            Some(person) if person.id == row.contact_id => person.scopes.push(row.scope),
+            _ => people.push(OptOutRow {
+                id: row.contact_id,
+                phone: crate::views::phone(row.phone),
+                scopes: vec![row.scope.clone()],
+                scope: row.scope,
+                since: iso(row.since),
+                source: row.source,
+                campaign_id: row.campaign_id,
+                evidence_id: row.evidence_id,
+            }),
+        }
+    }
+    Ok(people)
 }
 
 #[cfg(test)]

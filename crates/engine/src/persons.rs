@@ -71,14 +71,18 @@ pub async fn export(app: &App, actor: &Actor, person: &str) -> Result<Value> {
     for contact_id in people {
         rows.push(held(app, contact_id).await?);
     }
-    let suppression = app.store.suppression(parsed.key(), parsed.user_id()).await?;
+    let blocks = app.store.blocks_of(parsed.key(), parsed.user_id()).await?;
+    let block = |block: &store::Suppression| {
+        json!({
+            "scope": block.scope, "since": iso(block.since), "source": block.source, "evidence_id": block.evidence_id,
+        })
+    };
     Ok(json!({
         "format": "hudhud person 1",
         "person": parsed.shown(),
         "made_at": iso(app.clock.now_ms()),
-        "suppression": suppression.map(|block| json!({
-            "scope": block.scope, "since": iso(block.since), "source": block.source, "evidence_id": block.evidence_id,
-        })),
+        "suppression": blocks.first().map(block),
+        "suppressions": blocks.iter().map(block).collect::<Vec<_>>(),
         "held": rows,
     }))
 }
@@ -204,10 +208,11 @@ pub async fn erase(app: &Arc<App>, actor: &Actor, person: &str, reason: &str) ->
         parent_user_id: None,
         quoted_wamid: None,
         campaign_id: None,
-        scope: "all",
+        scope: domain::optout::scope::Scope::All,
         source: "erasure",
         at: app.clock.now_ms(),
-        evidence: evidence::entry(app, "opt-out", actor, &json!({"source": "erasure"})).map_err(Fault::internal)?,
+        evidence: evidence::entry(app, "opt-out", actor, &json!({"source": "erasure", "scope": "all"}))
+            .map_err(Fault::internal)?,
     };
     let stopped = app.store.stop(&stop).await?;
     webhook::await_departures(app, &stopped.contact_ids).await?;

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use crate::ledger::heads::HeadView;
 
 pub use gather::prove;
-pub(crate) use gather::{said_in, why_after_stop};
+pub(crate) use gather::{said_in, scope_of, why_after_stop};
 pub use verify::{ProofCheck, verify};
 pub use words::Language;
 
@@ -65,8 +65,12 @@ pub struct ProofVerdict {
     pub erased: bool,
     /// May not be messaged.
     pub suppressed: bool,
-    /// `all` or `marketing`, where suppressed.
+    /// What is stopped, where suppressed, the widest where there are several: `all`, `marketing`, `brand:NAME`,
+    /// `number:PHONE_NUMBER_ID`.
     pub scope: Option<String>,
+    /// All that is stopped, the widest first.
+    #[serde(default)]
+    pub scopes: Vec<String>,
     /// Since when, RFC 3339.
     pub since: Option<String>,
     /// Whether evidence of a consent is held.
@@ -130,6 +134,9 @@ pub struct StopEvent {
     pub source: String,
     /// The words, or the label of the button.
     pub said: String,
+    /// What it stops; `null` where that was erased.
+    #[serde(default)]
+    pub scope: Option<String>,
     /// The campaign that it answers.
     pub campaign: Option<String>,
     /// Who recorded it.
@@ -198,7 +205,7 @@ pub struct AfterStop {
     /// How many milliseconds after.
     pub ms: i64,
     /// `on-the-wire`: it had been handed over before; `utility`: the stop was for marketing and this is none;
-    /// `unexplained`.
+    /// `other-scope`: the stop was for another brand or number; `unexplained`.
     pub why: String,
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cloud_api::webhook::{Change, ChangeKind, InboundKind, InboundMessage, PreferenceValue};
+use domain::optout::scope::Scope;
 use domain::optout::{Verdict, Words};
 use domain::phone::PhoneNumber;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,9 @@ struct Meant {
     parent_user_id: Option<String>,
     quoted_wamid: Option<String>,
     source: String,
+    /// What it stops, as it is written; `None` in what an older version kept: marketing.
+    #[serde(default)]
+    scope: Option<String>,
     proof: Value,
 }
 
@@ -72,7 +76,9 @@ async fn take_change(app: &App, words: &Words, body: &Waiting, change: &Change) 
             let phone = event.wa_id.as_deref().and_then(PhoneNumber::from_wa_id).map(keyed);
             let said = event.detail.clone().unwrap_or_else(|| "resume".to_owned());
             let proof = proof(raw, change, "user_preferences", &said, "", event.at_ms);
-            lift(app, phone, event.user_id.clone(), event.at_ms, SWITCH, &proof).await.map(drop)
+            // The switch is for the marketing of all an account's numbers, whatever this one's brand.
+            let scopes = app.scopes.known(app).await?.lifted_by_asking(change.phone_number_id.as_deref());
+            lift(app, phone, event.user_id.clone(), event.at_ms, (SWITCH, scopes), &proof).await.map(drop)
         }
         _ => Ok(()),
     }
@@ -96,9 +102,11 @@ async fn take_message(
         Verdict::Stop | Verdict::Nothing => return Ok(()),
     };
     let proof = proof(raw, change, wish.source, &wish.said, &message.id, message.at_ms);
-    let stop = inbound_stop(app, raw, change, message, &wish)?;
+    let scopes = app.scopes.known(app).await?;
+    let stop = inbound_stop(app, &scopes, raw, change, message, &wish)?;
     if asks == "start" {
-        let held = lift(app, stop.phone, stop.user_id.clone(), message.at_ms, OWN, &proof).await?;
+        let meant = scopes.lifted_by_asking(change.phone_number_id.as_deref());
+        let held = lift(app, stop.phone, stop.user_id.clone(), message.at_ms, (OWN, meant), &proof).await?;
         // Somebody else recorded the block, as from a letter: a word alone does not undo that.
         if held.is_empty() {
             return Ok(());
@@ -110,6 +118,7 @@ async fn take_message(
         parent_user_id: stop.parent_user_id,
         quoted_wamid: stop.quoted_wamid,
         source: wish.source.to_owned(),
+        scope: Some(stop.scope.to_string()),
         proof,
     };
     let review = NewReview {
@@ -136,11 +145,11 @@ async fn lift(
     phone: Option<(i64, i64)>,
     user_id: Option<String>,
     at: i64,
-    sources: &'static [&'static str],
+    (sources, scopes): (&'static [&'static str], Vec<String>),
     proof: &Value,
 ) -> anyhow::Result<Vec<i64>> {
     let evidence = evidence::entry(app, "lift", &Actor("webhook".to_owned()), proof)?;
-    let lift = Lift { phone_key: phone.map(|(key, _)| key), user_id, at, sources, evidence };
+    let lift = Lift { phone_key: phone.map(|(key, _)| key), user_id, at, sources, scopes, evidence };
     let lifted = app.store.lift(&lift).await?;
     if !lifted.contact_ids.is_empty() {
         metrics::counter!("hudhud_optouts_lifted_total").increment(1);
@@ -239,6 +248,8 @@ pub async fn decide(app: &Arc<App>, actor: &Actor, id: i64, ruling: Ruling, reas
     let meant: Meant = serde_json::from_str(&row.stop).map_err(Fault::internal)?;
     let mut detail = meant.proof.clone();
     detail["decided"] = json!({"by": actor.as_str(), "reason": reason.trim(), "review": id});
+    let scope = meant.scope.as_deref().and_then(|scope| scope.parse().ok()).unwrap_or(Scope::Marketing);
+    detail["scope"] = json!(scope.to_string());
     let stop = match ruling {
         Ruling::Dismiss => None,
         Ruling::Confirm => Some(Stop {
@@ -248,7 +259,7 @@ pub async fn decide(app: &Arc<App>, actor: &Actor, id: i64, ruling: Ruling, reas
             parent_user_id: meant.parent_user_id,
             quoted_wamid: meant.quoted_wamid,
             campaign_id: row.campaign_id,
-            scope: "marketing",
+            scope: scope.clone(),
             source: "review",
             at: row.at,
             evidence: evidence::entry(app, "opt-out", actor, &detail).map_err(Fault::internal)?,

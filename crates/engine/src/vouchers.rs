@@ -23,7 +23,7 @@ pub(crate) struct Voucher {
     pub(crate) waba_id: String,
 }
 
-/// The accounts that share an app, and so its secret.
+/// The accounts that share an app, and so its secret. While that is being rotated they share two.
 #[derive(Debug)]
 struct Shared {
     secret: SecretString,
@@ -51,6 +51,11 @@ impl Vouchers {
         Ok(vouching(&known, raw, signature))
     }
 
+    /// Has the accounts read again for the next body.
+    pub(crate) fn forget(&self) {
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// What is known, no older than `oldest`, and its age.
     async fn known(&self, app: &App, oldest: Micros) -> Result<(Arc<Vec<Shared>>, Micros)> {
         let now = app.clock.boot_us();
@@ -69,8 +74,8 @@ impl Vouchers {
 async fn read(app: &App) -> Result<Vec<Shared>> {
     let mut all: Vec<Shared> = Vec::new();
     for account in app.store.accounts().await? {
-        let secret = match accounts::app_secret(app, &account) {
-            Ok(secret) => secret,
+        let secrets = match accounts::app_secrets(app, &account) {
+            Ok(secrets) => secrets,
             // The others' webhooks must not suffer for it.
             Err(fault) => {
                 tracing::error!(account = account.id, %fault, "an account's app secret cannot be read");
@@ -78,9 +83,11 @@ async fn read(app: &App) -> Result<Vec<Shared>> {
             }
         };
         let voucher = Voucher { account_id: account.id, waba_id: account.waba_id };
-        match all.iter_mut().find(|shared| shared.secret.expose_secret() == secret.expose_secret()) {
-            Some(shared) => shared.accounts.push(voucher),
-            None => all.push(Shared { secret, accounts: vec![voucher] }),
+        for secret in secrets {
+            match all.iter_mut().find(|shared| shared.secret.expose_secret() == secret.expose_secret()) {
+                Some(shared) => shared.accounts.push(voucher.clone()),
+                None => all.push(Shared { secret, accounts: vec![voucher.clone()] }),
+            }
         }
     }
     Ok(all)

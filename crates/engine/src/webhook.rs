@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloud_api::webhook::{self, Change, ChangeKind, InboundKind, InboundMessage, PreferenceEvent, PreferenceValue};
+use domain::optout::scope::{Scope, Way};
 use domain::optout::{Verdict, Words};
 use domain::payload::{self, Intent};
 use domain::phone::PhoneNumber;
@@ -14,6 +15,7 @@ use store::{Arrival, Stop};
 
 use crate::fault::{Fault, Result};
 use crate::lane::CLAIM_VALID;
+use crate::scopes::Known;
 use crate::{Actor, App, accounts, evidence};
 
 /// How often a stop looks whether what was claimed for its person has left.
@@ -73,12 +75,13 @@ pub async fn receive(app: &Arc<App>, raw: &[u8], signature: Option<&str>) -> Res
     };
     let began = app.clock.boot_us();
     let words = app.words.known(app).await?;
+    let scopes = app.scopes.known(app).await?;
     let mut stops = Vec::new();
     for change in &changes {
         // A secret vouches for its own accounts only.
         if vouched.iter().any(|voucher| voucher.waba_id == change.waba_id)
-            && let Some(stop) =
-                stop_of(app, &words, (raw, signature.unwrap_or_default()), change).map_err(Fault::internal)?
+            && let Some(stop) = stop_of(app, (&words, &scopes), (raw, signature.unwrap_or_default()), change)
+                .map_err(Fault::internal)?
         {
             stops.push(stop);
         }
@@ -129,14 +132,19 @@ pub async fn await_departures(app: &App, people: &[i64]) -> Result<()> {
 }
 
 /// The opt-out in a change, if it holds one.
-fn stop_of(app: &App, words: &Words, raw: Signed<'_>, change: &Change) -> anyhow::Result<Option<Stop>> {
+fn stop_of(
+    app: &App,
+    (words, scopes): (&Words, &Known),
+    raw: Signed<'_>,
+    change: &Change,
+) -> anyhow::Result<Option<Stop>> {
     match &change.kind {
         ChangeKind::Inbound(message) if !message.group => {
             let wish = wish_of(words, &message.kind).filter(|wish| wish.verdict == Verdict::Stop);
-            wish.map(|wish| inbound_stop(app, raw, change, message, &wish)).transpose()
+            wish.map(|wish| inbound_stop(app, scopes, raw, change, message, &wish)).transpose()
         }
         ChangeKind::Preference(preference) if preference.value == PreferenceValue::Stop => {
-            preference_stop(app, raw, change, preference).map(Some)
+            preference_stop(app, scopes, raw, change, preference).map(Some)
         }
         _ => Ok(None),
     }
@@ -145,13 +153,16 @@ fn stop_of(app: &App, words: &Words, raw: Signed<'_>, change: &Change) -> anyhow
 /// The stop that a message's wish makes, with its evidence.
 pub(crate) fn inbound_stop(
     app: &App,
+    scopes: &Known,
     raw: Signed<'_>,
     change: &Change,
     message: &InboundMessage,
     wish: &Wish,
 ) -> anyhow::Result<Stop> {
     let phone = message.from.as_deref().or(message.wa_id.as_deref()).and_then(PhoneNumber::from_wa_id);
-    let evidence = evidence(app, raw, change, wish.source, &wish.said, &message.id, message.at_ms)?;
+    let way = if wish.source == "text" { Way::Text } else { Way::Button };
+    let scope = scopes.of(way, change.phone_number_id.as_deref());
+    let evidence = evidence(app, raw, change, (wish.source, &scope), &wish.said, &message.id, message.at_ms)?;
     Ok(Stop {
         contact_id: None,
         phone: phone.map(keyed),
@@ -159,7 +170,7 @@ pub(crate) fn inbound_stop(
         parent_user_id: message.parent_user_id.clone(),
         quoted_wamid: message.context_id.clone(),
         campaign_id: wish.campaign_id,
-        scope: "marketing",
+        scope,
         source: wish.source,
         at: message.at_ms,
         evidence,
@@ -207,9 +218,16 @@ fn by_button(words: &Words, payload: &str, label: &str) -> (Verdict, Option<i64>
     }
 }
 
-fn preference_stop(app: &App, raw: Signed<'_>, change: &Change, preference: &PreferenceEvent) -> anyhow::Result<Stop> {
+fn preference_stop(
+    app: &App,
+    scopes: &Known,
+    raw: Signed<'_>,
+    change: &Change,
+    preference: &PreferenceEvent,
+) -> anyhow::Result<Stop> {
     let said = preference.detail.clone().unwrap_or_else(|| "stop".to_owned());
-    let evidence = evidence(app, raw, change, "user_preferences", &said, "", preference.at_ms)?;
+    let scope = scopes.of(Way::UserPreferences, None);
+    let evidence = evidence(app, raw, change, ("user_preferences", &scope), &said, "", preference.at_ms)?;
     Ok(Stop {
         contact_id: None,
         phone: preference.wa_id.as_deref().and_then(PhoneNumber::from_wa_id).map(keyed),
@@ -217,7 +235,7 @@ fn preference_stop(app: &App, raw: Signed<'_>, change: &Change, preference: &Pre
         parent_user_id: preference.parent_user_id.clone(),
         quoted_wamid: None,
         campaign_id: None,
-        scope: "marketing",
+        scope,
         source: "user_preferences",
         at: preference.at_ms,
         evidence,
@@ -233,12 +251,13 @@ fn evidence(
     app: &App,
     raw: Signed<'_>,
     change: &Change,
-    source: &str,
+    (source, scope): (&str, &Scope),
     said: &str,
     wamid: &str,
     at: i64,
 ) -> anyhow::Result<store::NewEntry> {
-    let detail = proof(raw, change, source, said, wamid, at);
+    let mut detail = proof(raw, change, source, said, wamid, at);
+    detail["scope"] = json!(scope.to_string());
     evidence::entry(app, "opt-out", &Actor("webhook".to_owned()), &detail)
 }
 

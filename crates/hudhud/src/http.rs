@@ -37,6 +37,7 @@ mod surround;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod uploads;
 mod users;
 #[cfg(test)]
 mod walk;
@@ -70,12 +71,12 @@ use surround::Address;
 pub use idempotency::IDEMPOTENCY_KEY;
 pub use numbers::{RateWord, WantedRate};
 pub(crate) use {
-    accounts::{NewAccountBody, RotateBody},
+    accounts::{NewAccountBody, RotateBody, SecretBody},
     apikeys::NewKeyBody,
     campaigns::ReasonBody,
     ledger::ProveBody,
-    numbers::RateBody,
-    optouts::{NewOptOutBody, PersonBody},
+    numbers::{BrandBody, RateBody},
+    optouts::{NewOptOutBody, NewStopBody, PersonBody, ReachBody},
     persons::EraseBody,
     reviews::RulingBody,
     sends::{SettleAllBody, SettleBody},
@@ -126,6 +127,7 @@ fn described() -> OpenApiRouter<Api> {
         .merge(numbers::routes())
         .merge(templates::routes())
         .merge(imports::routes())
+        .merge(uploads::routes())
         .merge(lists::routes())
         .merge(campaigns::routes())
         .merge(sends::routes())
@@ -145,6 +147,7 @@ fn described() -> OpenApiRouter<Api> {
         // After the rest: a layer covers what is there already.
         .layer(DefaultBodyLimit::max(idempotency::JSON_LIMIT))
         .routes(paths!(imports::create))
+        .routes(paths!(uploads::append))
         .routes(paths!(optouts::import))
         .layer(DefaultBodyLimit::disable())
         .merge(webhook_routes())

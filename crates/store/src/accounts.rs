@@ -18,6 +18,10 @@ pub struct Account {
     pub access_token: Vec<u8>,
     /// Sealed. Signs the webhooks.
     pub app_secret: Vec<u8>,
+    /// Sealed. The secret before, while it is being rotated: it vouches for webhooks as well.
+    pub old_app_secret: Option<Vec<u8>>,
+    /// Since when it is being rotated, epoch ms.
+    pub secret_rotation_since: Option<i64>,
     /// Sealed. Answers the webhook's handshake.
     pub verify_token: Vec<u8>,
     /// Why nothing of this account is sent, e.g. because Meta refuses its token.
@@ -38,6 +42,23 @@ impl std::fmt::Debug for Account {
             .field("waba_id", &self.waba_id)
             .field("stopped_reason", &self.stopped_reason)
             .finish_non_exhaustive()
+    }
+}
+
+/// An account's app secrets from now on.
+#[derive(Clone)]
+pub struct RotatedSecret {
+    /// The account.
+    pub account_id: i64,
+    /// Sealed.
+    pub current: Vec<u8>,
+    /// Sealed: the one that vouches beside it, while it is being rotated.
+    pub old: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for RotatedSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RotatedSecret").field("account_id", &self.account_id).finish_non_exhaustive()
     }
 }
 
@@ -138,6 +159,21 @@ impl Store {
             .bind(name).bind(access_token).execute(c).await.map(|done| done.rows_affected()))?;
         tx.commit().await?;
         Ok(changed > 0)
+    }
+
+    /// Puts app secrets in the place of those that accounts have: all of them, or none.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn rotate_secrets(&self, rotated: &[RotatedSecret], now: i64) -> Result<()> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        for one in rotated {
+            on!(&mut tx, c => sqlx::query(
+                "UPDATE accounts SET app_secret = $2, old_app_secret = $3, secret_rotation_since = $4 WHERE id = $1")
+                .bind(one.account_id).bind(&one.current).bind(&one.old).bind(one.old.as_ref().map(|_| now))
+                .execute(c).await.map(drop))?;
+        }
+        tx.commit().await
     }
 
     /// Stops everything of an account, or lifts that stop (`None`). The first reason stays until it is lifted.

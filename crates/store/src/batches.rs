@@ -251,10 +251,12 @@ impl Store {
     /// As every read.
     pub async fn queued(&self, campaign_id: i64) -> Result<i64> {
         let mut link = self.read().await?;
+        // CROSS: SQLite takes the batches first, and of the campaign only what lies in them.
         Ok(on!(&mut link, c => sqlx::query_scalar(
-            "SELECT count(*) FROM batches b JOIN sends s ON s.campaign_id = b.campaign_id
+            "SELECT count(*) FROM batches b CROSS JOIN sends s
+             WHERE b.campaign_id = $1 AND b.kind = 0 AND s.campaign_id = b.campaign_id
                AND s.contact_id BETWEEN b.lo AND b.hi AND s.number_id = b.number_id
-             WHERE b.campaign_id = $1 AND b.kind = 0 AND s.state = 0 AND s.not_before IS NULL")
+               AND s.state = 0 AND s.not_before IS NULL")
             .bind(campaign_id).fetch_one(c).await)?)
     }
 }

@@ -3,6 +3,7 @@
 
 use domain::campaign::CampaignState;
 use domain::frequency::FrequencyCap;
+use domain::optout::scope::Forbidding;
 use domain::send::SendState;
 use sqlx::FromRow;
 
@@ -76,6 +77,8 @@ pub enum Claim {
         skipped: usize,
         /// The batch is done and deleted.
         exhausted: bool,
+        /// Which stops forbid these: what the second look asks for.
+        forbidding: Box<Forbidding>,
     },
 }
 
@@ -121,14 +124,14 @@ impl Store {
     /// found by the lane's next sweep.
     pub async fn claim(&self, order: &ClaimOrder<'_>) -> Result<Claim> {
         let mut tx = self.write(Priority::Urgent).await?.named("claim");
-        let Permitted { people, hours, caps } = match permitted(&mut tx, order).await? {
+        let Permitted { people, hours, forbidding, caps } = match permitted(&mut tx, order).await? {
             Ok(permitted) => permitted,
             Err(halt) => return Ok(Claim::Halted(halt)),
         };
         let (candidates, mut exhausted) = match hours {
-            Some(hours) => hours.awake(&mut tx, order).await?,
+            Some(hours) => hours.awake(&mut tx, order, &forbidding).await?,
             None => {
-                let candidates = candidates(&mut tx, order).await?;
+                let candidates = candidates(&mut tx, order, &forbidding).await?;
                 let exhausted = candidates.len() < order.limit;
                 (candidates, exhausted)
             }
@@ -156,7 +159,7 @@ impl Store {
         if !sends.is_empty() {
             let ids: Vec<i64> = sends.iter().map(|send| send.contact_id).collect();
             if !mark_submitting(&mut tx, order, &ids).await? {
-                return Ok(AGAIN);
+                return Ok(again(forbidding));
             }
             let n = i64::try_from(ids.len()).unwrap_or(i64::MAX);
             deltas.add(campaign_id, number_id, SendState::Planned as i16, "", -n);
@@ -167,7 +170,7 @@ impl Store {
                 continue;
             }
             if !mark_skipped(&mut tx, order, ids, reason).await? {
-                return Ok(AGAIN);
+                return Ok(again(forbidding));
             }
             let n = i64::try_from(ids.len()).unwrap_or(i64::MAX);
             deltas.add(campaign_id, number_id, SendState::Planned as i16, "", -n);
@@ -182,7 +185,8 @@ impl Store {
         for send in &mut sends {
             send.attempt += 1;
         }
-        Ok(Claim::Made { sends, skipped: suppressed.len() + capped.len(), exhausted })
+        let skipped = suppressed.len() + capped.len();
+        Ok(Claim::Made { sends, skipped, exhausted, forbidding: Box::new(forbidding) })
     }
 
     /// Removes the notes of a number's claims of which no send is submitting any more, up to so many. How many it
@@ -222,14 +226,54 @@ impl Store {
         Ok(over.len())
     }
 
-    /// Who of these people is suppressed now. Read after the claim is committed and before the POST: an opt-out that
-    /// commits later finds the send submitting, and waits for it.
+    /// Whom of these people a stop forbids to be sent what was claimed. Read after the claim is committed and before
+    /// the POST: an opt-out that commits later finds the send submitting, and waits for it.
     ///
     /// # Errors
     /// As every read.
-    pub async fn suppressed_among(&self, contact_ids: &[i64]) -> Result<Vec<i64>> {
+    pub async fn suppressed_among(&self, contact_ids: &[i64], forbidding: &Forbidding) -> Result<Vec<i64>> {
+        let [all, marketing, number, brand] = forbidding.scopes();
         let mut link = self.read().await?;
-        Ok(match &mut link {
+        let mut people: Vec<i64> = match &mut link {
+            // The plus sign keeps it at one walk over a person's blocks, in place of a look for each scope.
+            Link::Sqlite(held, _) => {
+                sqlx::query_scalar(
+                    "SELECT contact_id FROM suppressions
+                     WHERE contact_id IN (SELECT value FROM json_each($1)) AND +scope IN ($2, $3, $4, $5)",
+                )
+                .bind(serde_json::to_string(contact_ids)?)
+                .bind(all)
+                .bind(marketing)
+                .bind(number)
+                .bind(brand)
+                .fetch_all(&mut **held)
+                .await?
+            }
+            Link::Postgres(held) => {
+                sqlx::query_scalar(
+                    "SELECT contact_id FROM suppressions WHERE contact_id = ANY ($1) AND scope IN ($2, $3, $4, $5)",
+                )
+                .bind(contact_ids)
+                .bind(all)
+                .bind(marketing)
+                .bind(number)
+                .bind(brand)
+                .fetch_all(&mut **held)
+                .await?
+            }
+        };
+        people.sort_unstable();
+        people.dedup();
+        Ok(people)
+    }
+
+    /// Who of these people said stop to anything, whatever the scope.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn stopped_among(&self, contact_ids: &[i64]) -> Result<Vec<i64>> {
+        let mut link = self.read().await?;
+        let mut people: Vec<i64> = match &mut link {
             Link::Sqlite(held, _) => {
                 sqlx::query_scalar(
                     "SELECT contact_id FROM suppressions WHERE contact_id IN (SELECT value FROM json_each($1))",
@@ -244,7 +288,10 @@ impl Store {
                     .fetch_all(&mut **held)
                     .await?
             }
-        })
+        };
+        people.sort_unstable();
+        people.dedup();
+        Ok(people)
     }
 }
 
@@ -259,18 +306,23 @@ struct Permission {
     quiet_hours: Option<String>,
     timezone: Option<String>,
     people_limit: Option<i64>,
+    phone_number_id: String,
+    brand: Option<String>,
+    category: Option<String>,
     house_cap: Option<String>,
     frequency_cap: Option<String>,
     marketing: Option<bool>,
 }
 
-/// What a claim that may be made has to keep.
-#[derive(Debug, Default, PartialEq)]
+/// What a claim may take.
+#[derive(Debug, PartialEq)]
 struct Permitted {
-    /// So many people in 24 hours.
+    /// So many people in 24 hours, where that is limited.
     people: Option<i64>,
-    /// Only those for whom it is not quiet.
+    /// For whom it is not quiet.
     hours: Option<Hours>,
+    /// Nobody who said one of these stops.
+    forbidding: Forbidding,
     /// So many messages to each of them.
     caps: Vec<FrequencyCap>,
 }
@@ -279,7 +331,8 @@ struct Permitted {
 const FENCE: &str = "SELECT token FROM leases WHERE name = $1 AND owner <> ''";
 
 /// Everything that may forbid a claim, in one look. On PostgreSQL the lease row is locked, so that a new owner cannot
-/// come between this look and the commit.
+/// come between this look and the commit. The template's category is the one it has now: Meta may call it marketing in
+/// the middle of a campaign.
 async fn permitted(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<std::result::Result<Permitted, Halt>> {
     let lock = tx.pick(FENCE, "SELECT token FROM leases WHERE name = $1 AND owner <> '' FOR SHARE");
     let fence: Option<i64> = on!(tx, c => sqlx::query_scalar(lock).bind(order.lane).fetch_optional(c).await)?;
@@ -287,9 +340,10 @@ async fn permitted(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<std::result:
         "SELECT $3 AS fence,
                 (SELECT value FROM meta WHERE key = 'paused_all') AS all_paused,
                 a.stopped_reason AS account_stopped, n.paused_reason AS number_paused, n.people_limit,
-                k.state AS campaign_state, k.stop_at, k.quiet_hours, k.timezone, k.frequency_cap, k.marketing,
-                (SELECT value FROM meta WHERE key = 'frequency_cap') AS house_cap
-         FROM numbers n JOIN accounts a ON a.id = n.account_id LEFT JOIN campaigns k ON k.id = $2 WHERE n.id = $1")
+                n.phone_number_id, n.brand, t.category, k.state AS campaign_state, k.stop_at, k.quiet_hours, k.timezone,
+                k.frequency_cap, k.marketing, (SELECT value FROM meta WHERE key = 'frequency_cap') AS house_cap
+         FROM numbers n JOIN accounts a ON a.id = n.account_id LEFT JOIN campaigns k ON k.id = $2
+         LEFT JOIN templates t ON t.id = k.template_id WHERE n.id = $1")
         .bind(order.batch.number_id).bind(order.batch.campaign_id).bind(fence).fetch_optional(c).await)?;
     let Some(permission) = permission else {
         return Ok(Err(Halt::LaneLost));
@@ -313,42 +367,74 @@ async fn permitted(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<std::result:
             Some(true) => frequency::caps(permission.house_cap.as_deref(), permission.frequency_cap.as_deref())?,
             _ => Vec::new(),
         };
-        Ok(Permitted { people: permission.people_limit, hours, caps })
+        let category = permission.category.as_deref().unwrap_or_default();
+        let forbidding = Forbidding::of(category, &permission.phone_number_id, permission.brand.as_deref());
+        Ok(Permitted { people: permission.people_limit, hours, forbidding, caps })
     })
 }
 
-// kind + 0: see `audience_page`.
-pub(crate) async fn candidates(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<Vec<ClaimedSend>> {
-    const FRESH: &str = "SELECT s.contact_id, s.attempt, s.tries, c.phone, c.name, c.language,
-                c.attributes, p.contact_id IS NOT NULL AS suppressed,
-                CASE WHEN c.phone IS NULL THEN
-                    (SELECT i.value FROM identities i WHERE i.contact_id = c.id AND i.kind + 0 = 2 LIMIT 1) END AS user_id
-         FROM sends s JOIN contacts c ON c.id = s.contact_id LEFT JOIN suppressions p ON p.contact_id = s.contact_id
-         WHERE s.campaign_id = $1 AND s.number_id = $2 AND s.contact_id > $3 AND s.contact_id <= $4
-           AND s.state = 0 AND s.not_before IS NULL
-         ORDER BY s.contact_id LIMIT $5";
-    const DUE: &str = "SELECT s.contact_id, s.attempt, s.tries, c.phone, c.name, c.language,
-                c.attributes, p.contact_id IS NOT NULL AS suppressed,
-                CASE WHEN c.phone IS NULL THEN
-                    (SELECT i.value FROM identities i WHERE i.contact_id = c.id AND i.kind + 0 = 2 LIMIT 1) END AS user_id
-         FROM sends s JOIN contacts c ON c.id = s.contact_id LEFT JOIN suppressions p ON p.contact_id = s.contact_id
-         WHERE s.campaign_id = $1 AND s.number_id = $2 AND s.state = 0 AND s.not_before <= $3
-         ORDER BY s.not_before LIMIT $4";
+/// What it takes to post the sends that `$rest` picks, and whether a stop forbids each. Each person's blocks are walked
+/// over once, by their key: the plus sign says so to SQLite, LIMIT to PostgreSQL. `kind + 0`: see `audience_page`.
+macro_rules! claimable {
+    ($scope:literal, $rest:literal) => {
+        concat!(
+            "SELECT s.contact_id, s.attempt, s.tries, c.phone, c.name, c.language, c.attributes,
+                    (SELECT 1 FROM suppressions p WHERE p.contact_id = s.contact_id AND ",
+            $scope,
+            " IN ($4, $5, $6, $7) LIMIT 1) IS NOT NULL AS suppressed,
+                    CASE WHEN c.phone IS NULL THEN
+                        (SELECT i.value FROM identities i WHERE i.contact_id = c.id AND i.kind + 0 = 2 LIMIT 1) END
+                        AS user_id
+             FROM sends s JOIN contacts c ON c.id = s.contact_id
+             WHERE s.campaign_id = $1 AND s.number_id = $2 AND s.state = 0 AND ",
+            $rest,
+            " LIMIT $3"
+        )
+    };
+}
+
+/// The fresh sends of a range, for SQLite and PostgreSQL.
+const FRESH: [&str; 2] = [
+    claimable!("+p.scope", "s.contact_id > $8 AND s.contact_id <= $9 AND s.not_before IS NULL ORDER BY s.contact_id"),
+    claimable!("p.scope", "s.contact_id > $8 AND s.contact_id <= $9 AND s.not_before IS NULL ORDER BY s.contact_id"),
+];
+/// Those that are due again.
+const DUE: [&str; 2] = [
+    claimable!("+p.scope", "s.not_before <= $8 ORDER BY s.not_before"),
+    claimable!("p.scope", "s.not_before <= $8 ORDER BY s.not_before"),
+];
+
+pub(crate) async fn candidates(
+    tx: &mut Link,
+    order: &ClaimOrder<'_>,
+    forbidding: &Forbidding,
+) -> Result<Vec<ClaimedSend>> {
     let batch = order.batch;
     let limit = i64::try_from(order.limit).unwrap_or(i64::MAX);
+    let [all, marketing, number, brand] = forbidding.scopes();
+    let after = order.after.max(batch.lo - 1);
     let rows: Vec<Candidate> = match batch.kind()? {
-        BatchKind::Fresh => on!(tx, c => sqlx::query_as(FRESH)
-            .bind(batch.campaign_id).bind(batch.number_id).bind(order.after.max(batch.lo - 1)).bind(batch.hi)
-            .bind(limit).fetch_all(c).await)?,
-        BatchKind::Due => on!(tx, c => sqlx::query_as(DUE)
-            .bind(batch.campaign_id).bind(batch.number_id).bind(order.now).bind(limit).fetch_all(c).await)?,
+        BatchKind::Fresh => {
+            let sql = tx.pick(FRESH[0], FRESH[1]);
+            on!(tx, c => sqlx::query_as(sql).bind(batch.campaign_id).bind(batch.number_id).bind(limit)
+                .bind(all).bind(marketing).bind(number).bind(brand)
+                .bind(after).bind(batch.hi).fetch_all(c).await)?
+        }
+        BatchKind::Due => {
+            let sql = tx.pick(DUE[0], DUE[1]);
+            on!(tx, c => sqlx::query_as(sql).bind(batch.campaign_id).bind(batch.number_id).bind(limit)
+                .bind(all).bind(marketing).bind(number).bind(brand)
+                .bind(order.now).fetch_all(c).await)?
+        }
     };
     Ok(rows.into_iter().map(|row| ClaimedSend::of(batch.campaign_id, row)).collect())
 }
 
 /// Another writer took a row since the candidates were read (PostgreSQL): a cancelled campaign, a late status. The
 /// whole claim is given up and made again.
-const AGAIN: Claim = Claim::Made { sends: Vec::new(), skipped: 0, exhausted: false };
+fn again(forbidding: Forbidding) -> Claim {
+    Claim::Made { sends: Vec::new(), skipped: 0, exhausted: false, forbidding: Box::new(forbidding) }
+}
 
 /// Marks them and notes where they are. `false`: not all of them were still planned.
 ///

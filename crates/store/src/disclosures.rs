@@ -66,6 +66,16 @@ impl Store {
                 .bind(after).bind(limit).fetch_all(c).await)?,
         })
     }
+
+    /// Disclosures before an id, newest first: a page. `None` begins with the last one.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn latest_disclosures(&self, before: Option<i64>, limit: i64) -> Result<Vec<DisclosureRow>> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_as("SELECT * FROM disclosures WHERE id < $1 ORDER BY id DESC LIMIT $2")
+            .bind(before.unwrap_or(i64::MAX)).bind(limit).fetch_all(c).await)?)
+    }
 }
 
 #[cfg(test)]
@@ -83,6 +93,9 @@ mod tests {
             assert_eq!(all.iter().map(|row| row.what.as_str()).collect::<Vec<_>>(), ["check", "ledger-export", "prove"]);
             assert_eq!(db.store.disclosures(Some(2), 0, 10).await.unwrap().len(), 1);
             assert_eq!(db.store.disclosures(None, all[1].id, 10).await.unwrap().len(), 1);
+            let latest = db.store.latest_disclosures(None, 2).await.unwrap();
+            assert_eq!(latest.iter().map(|row| row.what.as_str()).collect::<Vec<_>>(), ["prove", "ledger-export"]);
+            assert_eq!(db.store.latest_disclosures(Some(latest[1].id), 2).await.unwrap(), all[..1]);
             for refused in ["UPDATE disclosures SET actor = 'cli:eve'", "DELETE FROM disclosures WHERE what = 'prove'"] {
                 let mut tx = db.store.write(Priority::Urgent).await.unwrap();
                 assert!(on!(&mut tx, c => sqlx::query(refused).execute(c).await.map(drop)).is_err(), "{refused}");

@@ -133,11 +133,15 @@ impl Store {
             sweep_within(&mut tx, contact_id, &mut erased).await?;
             let entry = NewEntry { contact_id: Some(contact_id), ..erasure.evidence.clone() };
             let id = ledger::append(&mut tx, &entry).await?;
+            // The widest block takes the place of all; how long it has stood stays.
             on!(&mut tx, c => sqlx::query(
                 "INSERT INTO suppressions (contact_id, scope, since, source, evidence_id)
-                 VALUES ($1, 'all', $2, 'erasure', $3) ON CONFLICT (contact_id) DO UPDATE SET
-                 scope = 'all', source = 'erasure', campaign_id = NULL, evidence_id = excluded.evidence_id")
+                 VALUES ($1, 'all', coalesce((SELECT min(since) FROM suppressions WHERE contact_id = $1), $2), 'erasure', $3)
+                 ON CONFLICT (contact_id, scope) DO UPDATE SET
+                 since = excluded.since, source = 'erasure', campaign_id = NULL, evidence_id = excluded.evidence_id")
                 .bind(contact_id).bind(erasure.at).bind(id).execute(c).await.map(drop))?;
+            on!(&mut tx, c => sqlx::query("DELETE FROM suppressions WHERE contact_id = $1 AND scope <> 'all'")
+                .bind(contact_id).execute(c).await.map(drop))?;
         }
         for name in erasure.names {
             erased.others += forget_name(&mut tx, name).await?;
@@ -416,7 +420,7 @@ mod tests {
             let batch = lane.batch(campaign, 10).await;
             assert_eq!(ids(&made(lane.try_claim(&batch, 2, NOW).await)), [1, 2]);
             let phone = Some((15_550_000_004, 15_550_000_004));
-            let stopped = db.store.stop(&Stop { phone, source: "erasure", scope: "all", ..crate::fixture::stop() }).await.unwrap();
+            let stopped = db.store.stop(&Stop { phone, source: "erasure", scope: domain::optout::scope::Scope::All, ..crate::fixture::stop() }).await.unwrap();
             assert_eq!(stopped.contact_ids, [4]);
             let names = ["15550000004".to_owned()];
             db.store.erase(&erasure(&[4], &names), |_| None).await.unwrap();

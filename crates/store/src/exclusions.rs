@@ -1,9 +1,12 @@
 //! Who was left out of a campaign, and what was sent after a stop: what an auditor asks.
 
+use std::sync::LazyLock;
+
 use sqlx::FromRow;
 
 use crate::db::{Store, on};
 use crate::error::Result;
+use crate::suppressions::FORBIDS;
 
 /// Somebody whom a campaign left out.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
@@ -16,8 +19,10 @@ pub struct ExclusionRow {
     pub reason: Option<String>,
     /// When the claim found it; `None`: it was found when the audience was planned.
     pub claimed_at: Option<i64>,
-    /// The standing block's ledger entry, where there is one now.
+    /// The ledger entry of the widest block that forbids it, where one stands now.
     pub evidence_id: Option<i64>,
+    /// That block's scope.
+    pub scope: Option<String>,
 }
 
 /// A message that Meta took after a stop of its person was recorded, and before any lift.
@@ -33,6 +38,12 @@ pub struct AfterStopRow {
     pub accepted_at: i64,
     /// When the stop was recorded, epoch ms.
     pub stopped_at: i64,
+    /// What the ledger keeps of the stop, JSON; empty where it was erased.
+    pub detail: String,
+    /// The business number that sent, by Meta's id.
+    pub phone_number_id: String,
+    /// Its brand.
+    pub brand: Option<String>,
     /// The stop's ledger entry.
     pub evidence_id: i64,
 }
@@ -44,33 +55,52 @@ impl Store {
     /// As every read.
     pub async fn exclusions(&self, campaign_id: i64, after: i64, limit: i64) -> Result<Vec<ExclusionRow>> {
         let mut link = self.read().await?;
-        Ok(on!(&mut link, c => sqlx::query_as(
-            "SELECT s.contact_id, c.phone, s.reason, s.claimed_at, p.evidence_id
-             FROM sends s LEFT JOIN contacts c ON c.id = s.contact_id
-             LEFT JOIN suppressions p ON p.contact_id = s.contact_id
-             WHERE s.campaign_id = $1 AND s.contact_id > $2 AND s.state = 8 ORDER BY s.contact_id LIMIT $3")
+        Ok(on!(&mut link, c => sqlx::query_as(sqlx::AssertSqlSafe(LEFT_OUT.as_str()))
             .bind(campaign_id).bind(after).bind(limit).fetch_all(c).await)?)
     }
 
-    /// Messages of a campaign that Meta took after a stop, by person after a contact id: a page. Judged by the ledger's
-    /// own entries, so that a block which was lifted since is found, too.
+    /// Messages of a campaign that Meta took after a stop, by person after a contact id: a page of so many people, each
+    /// with every such stop of theirs, the last first; its scope says whether it forbade the message. Judged by the
+    /// ledger's own entries, so that a block which was lifted since is found, too.
     ///
     /// # Errors
     /// As every read.
     pub async fn sent_after_stop(&self, campaign_id: i64, after: i64, limit: i64) -> Result<Vec<AfterStopRow>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
-            "SELECT s.contact_id, c.phone, s.claimed_at, s.accepted_at, l.at AS stopped_at, l.id AS evidence_id
-             FROM sends s JOIN ledger l ON l.contact_id = s.contact_id AND l.kind = 'opt-out' AND l.at < s.accepted_at
-             LEFT JOIN contacts c ON c.id = s.contact_id
-             WHERE s.campaign_id = $1 AND s.contact_id > $2
-               AND NOT EXISTS (SELECT 1 FROM ledger x WHERE x.contact_id = s.contact_id AND x.at >= l.at
-                               AND (x.kind = 'lift' AND x.at <= s.accepted_at
-                                    OR x.kind = 'opt-out' AND x.id > l.id AND x.at < s.accepted_at))
-             ORDER BY s.contact_id LIMIT $3")
+            "WITH stopped AS (
+                 SELECT s.contact_id, s.number_id, s.claimed_at, s.accepted_at, l.at AS stopped_at, l.id, l.detail,
+                        dense_rank() OVER (ORDER BY s.contact_id) AS place
+                 FROM sends s
+                 JOIN ledger l ON l.contact_id = s.contact_id AND l.kind = 'opt-out' AND l.at < s.accepted_at
+                 WHERE s.campaign_id = $1 AND s.contact_id > $2
+                   AND NOT EXISTS (SELECT 1 FROM ledger x WHERE x.contact_id = s.contact_id AND x.at >= l.at
+                                   AND x.kind = 'lift' AND x.at <= s.accepted_at))
+             SELECT s.contact_id, c.phone, s.claimed_at, s.accepted_at, s.stopped_at, s.id AS evidence_id, s.detail,
+                    n.phone_number_id, n.brand
+             FROM stopped s JOIN numbers n ON n.id = s.number_id LEFT JOIN contacts c ON c.id = s.contact_id
+             WHERE s.place <= $3 ORDER BY s.contact_id, s.id DESC")
             .bind(campaign_id).bind(after).bind(limit).fetch_all(c).await)?)
     }
 }
+
+/// Whom a campaign left out. The widest block that forbids the message tells why.
+static LEFT_OUT: LazyLock<String> = LazyLock::new(|| {
+    let widest = |column: &str| {
+        format!(
+            "(SELECT p.{column} FROM suppressions p WHERE p.contact_id = s.contact_id AND {FORBIDS}
+              ORDER BY CASE p.scope WHEN 'all' THEN 0 WHEN 'marketing' THEN 1 ELSE 2 END, p.scope LIMIT 1) AS {column}"
+        )
+    };
+    format!(
+        "SELECT s.contact_id, c.phone, s.reason, s.claimed_at, {}, {}
+         FROM sends s JOIN campaigns k ON k.id = s.campaign_id JOIN templates t ON t.id = k.template_id
+         JOIN numbers n ON n.id = s.number_id LEFT JOIN contacts c ON c.id = s.contact_id
+         WHERE s.campaign_id = $1 AND s.contact_id > $2 AND s.state = 8 ORDER BY s.contact_id LIMIT $3",
+        widest("evidence_id"),
+        widest("scope")
+    )
+});
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use domain::campaign::{CampaignEvent, CampaignState};
+use domain::optout::scope::Scope;
 
 use crate::db::on;
 use crate::testing::{account, entry};
@@ -278,7 +279,7 @@ pub(crate) fn stop() -> Stop {
         parent_user_id: None,
         quoted_wamid: None,
         campaign_id: None,
-        scope: "marketing",
+        scope: Scope::Marketing,
         source: "text",
         at: NOW,
         evidence: entry("opt-out", NOW),

@@ -15,6 +15,7 @@ use crate::erasures;
 use crate::error::{Error, Result};
 use crate::imports::{ImportCounts, Noted};
 use crate::ledger::{self, NewEntry};
+use crate::met;
 
 use known::Survey;
 
@@ -79,6 +80,8 @@ pub struct Chunk<'a> {
     pub target: Option<ImportTarget>,
     /// Counts from 1 within the import.
     pub number: i64,
+    /// The number of the last chunk before it that was noted ([`ChunkEnd::Kept::noted`]); 0: none was.
+    pub after: i64,
     /// The people, in the order of [`Arriving::place`]. Each phone key and each user id at most once.
     pub people: &'a [Arriving],
     /// The id of each one's [`ConsentText`], from [`Store::consent_text_ids`]; of no meaning in a dry run.
@@ -90,6 +93,8 @@ pub struct Chunk<'a> {
     /// The counts of the chunks before, and of all rows read so far. What this chunk creates and updates is added to
     /// them in the same transaction.
     pub so_far: ImportCounts,
+    /// Whom the chunks before met, as the last one said, and what is not kept of that yet.
+    pub met: &'a [i64],
     /// Epoch ms.
     pub now: i64,
 }
@@ -112,7 +117,15 @@ pub enum ChunkEnd {
         counts: ImportCounts,
         /// Some of its people were known before.
         met_known: bool,
+        /// People of this chunk and of those before of whom nothing was written, as long as that is not kept: for the
+        /// next chunk, or the import's end.
+        met: Vec<i64>,
+        /// How far the import came is noted with it: the chunks so far are kept as soon as one that follows is durable.
+        noted: bool,
     },
+    /// What was kept of chunks before is not there any more, since the database was restarted before it was durable.
+    /// Nothing of the chunk is kept.
+    Lost,
     /// The list was removed meanwhile. Nothing of the chunk is kept.
     ListGone,
     /// The import is not running any more: its process was taken for dead. Nothing of the chunk is kept.
@@ -138,7 +151,7 @@ struct Extra {
     /// Of all people with a user id: opted out, and not counted by the survey.
     suppressed: i64,
     /// Known people without a number of whom nothing is to be written.
-    unchanged: i64,
+    met: Vec<i64>,
     /// People without a number who are not on the list.
     joining: Vec<i64>,
     /// And those the evidence of whose consent is not there.
@@ -147,7 +160,8 @@ struct Extra {
 
 impl Store {
     /// Takes in a chunk of an import: people, their membership of the list, the evidence of their consent, and the
-    /// counts of the import, all or nothing. When the chunk brings evidence that was not there, `entry` makes the one
+    /// counts of the import, all or nothing. On PostgreSQL it may be lost again by a crash of the server until something
+    /// that is durable follows, at the latest the import's end; the next chunk then says that it was. When the chunk brings evidence that was not there, `entry` makes the one
     /// ledger entry for it, within the same transaction.
     ///
     /// # Errors
@@ -239,7 +253,7 @@ impl Store {
         for _ in 0..TRIES {
             let survey = if look { self.survey(chunk).await? } else { Survey::default() };
             if survey.needs_nothing(chunk) && !by_user_id && !chunk.again && chunk.number % QUIET != 0 {
-                return Ok(Some(survey.end(chunk, &Extra::default())));
+                return Ok(Some(survey.end(chunk, &Extra::default(), Some([chunk.met, survey.met()].concat()))));
             }
             match self.write_chunk(chunk, mark, &survey, entry).await {
                 // Somebody of the chunk is known, or somebody else has just written the same.
@@ -261,6 +275,11 @@ impl Store {
         if erasures::mark(&mut tx).await? != mark {
             return Ok(None);
         }
+        if let Link::Postgres(held) = &mut tx {
+            // Waiting for the disk at each chunk's end takes a seventh of an import. Whatever commits after it and does
+            // wait makes it durable, too: a campaign that sends to these people, the ledger's seal, the import's end.
+            sqlx::query("SET LOCAL synchronous_commit = off").execute(&mut **held).await?;
+        }
         if let Some(target) = chunk.target
             && !hold_list(&mut tx, target.list_id).await?
         {
@@ -280,19 +299,22 @@ impl Store {
         user_ids::take_in(&mut tx, chunk, survey, &new, &ids, &mut extra).await?;
         joining.append(&mut extra.joining);
         evidence.append(&mut extra.evidence);
-        let end = survey.end(chunk, &extra);
+        let end = survey.end(chunk, &extra, None);
         let (Some(target), ChunkEnd::Kept { counts, .. }) = (chunk.target, &end) else { return Ok(Some(end)) };
         fresh::members(&mut tx, target, &joining, chunk.now).await?;
         fresh::evidence(&mut tx, chunk, target, &evidence).await?;
         if !evidence.is_empty() {
             ledger::append(&mut tx, &entry(&evidence)).await?;
         }
-        match counts.note(&mut tx, target.import_id, chunk.number).await? {
+        match counts.note(&mut tx, target.import_id, chunk.number, chunk.after).await? {
             Noted::Now => {
+                let people = [chunk.met, survey.met(), &extra.met].concat();
+                met::keep(&mut tx, target.import_id, chunk.number, &people).await?;
                 tx.commit().await?;
                 Ok(Some(end))
             }
-            Noted::Before(counts) => Ok(Some(ChunkEnd::Kept { counts, met_known: true })),
+            Noted::Before(counts) => Ok(Some(ChunkEnd::Kept { counts, met_known: true, met: Vec::new(), noted: true })),
+            Noted::Lost => Ok(Some(ChunkEnd::Lost)),
             Noted::NotRunning => Ok(Some(ChunkEnd::Interrupted)),
         }
     }

@@ -1,8 +1,8 @@
-//! Taking an import back, as long as nothing has been built on it: in chunks, each a short transaction, and each of
-//! which may be tried again.
+//! Taking an import back, as long as no campaign has been built on it: in chunks, each a short transaction, and each of
+//! which may be tried again. What it alone brought goes; what a later import brought, too, stays and is that one's.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+mod heirs;
+mod taking;
 
 use sqlx::FromRow;
 
@@ -10,6 +10,9 @@ use crate::db::{Link, Priority, Store, on};
 use crate::error::Result;
 use crate::imports::{ImportRow, one_at_a_time};
 use crate::ledger::{self, NewEntry};
+use crate::met;
+use heirs::Heirs;
+use taking::Taking;
 
 /// Rows of one transaction.
 const CHUNK: i64 = 500;
@@ -28,23 +31,6 @@ pub struct CampaignUse {
     pub is_being_planned: bool,
 }
 
-/// What has used an import since.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ImportUses {
-    /// Campaigns, in the order in which they were launched.
-    pub campaigns: Vec<CampaignUse>,
-    /// Later imports that met its people.
-    pub imports: Vec<i64>,
-}
-
-impl ImportUses {
-    /// Whether nothing has.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.campaigns.is_empty() && self.imports.is_empty()
-    }
-}
-
 /// Whether an import may be taken back now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UndoBegun {
@@ -60,8 +46,8 @@ pub enum UndoBegun {
     WrongState,
 }
 
-/// What was taken back so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What was taken back, and what was not since a later import brought it, too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Undone {
     /// People who are what they were before.
     pub restored: u64,
@@ -71,9 +57,28 @@ pub struct Undone {
     pub evidence: u64,
     /// People whom it alone had brought, and who are gone.
     pub removed: u64,
-    /// People whom it alone had brought, and who stay: they have opted out, wrote to us, or stand in a campaign's record
-    /// as skipped.
+    /// People whom it alone had brought, and who stay: they have opted out, wrote to us, stand in a campaign's record as
+    /// skipped, or are on a list that they were put on by hand.
     pub stayed: u64,
+    /// People whom it made or changed and who stay as they are, since later imports brought them, too.
+    pub kept_people: u64,
+    /// People who stay on its list, since later imports brought them there, too.
+    pub kept_on_list: u64,
+    /// People the evidence of whose consent stays, since later imports brought the same.
+    pub kept_evidence: u64,
+    /// Those later imports, ascending.
+    pub kept_for: Vec<i64>,
+}
+
+/// Evidence that was an import's and is a later one's, which brought the same: a chunk of its own there.
+#[derive(Clone, Debug)]
+pub struct HandedOver<'a> {
+    /// The later import.
+    pub to: &'a ImportRow,
+    /// The chunk's number.
+    pub chunk: i64,
+    /// All of the chunk.
+    pub evidence: Vec<EvidenceRow>,
 }
 
 /// A piece of evidence, with what its leaf is made of.
@@ -104,8 +109,8 @@ pub struct EvidenceRow {
 }
 
 impl Store {
-    /// Who has used an import since: the campaigns and the imports for which it cannot be taken back. Of one that is
-    /// `half_undone` only what could have been found before the first change is looked for.
+    /// The campaigns that have used an import since, for which it cannot be taken back, in the order in which they were
+    /// launched. Of one that is `half_undone` only what could have been found before the first change is looked for.
     ///
     /// A campaign has used it that names its list and has people of it who are not skipped, or that has written to
     /// somebody whom it changed. One that excludes its list has used it until its audience is planned: whoever leaves
@@ -113,7 +118,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
-    pub async fn uses_of_import(&self, import: &ImportRow, half_undone: bool) -> Result<ImportUses> {
+    pub async fn uses_of_import(&self, import: &ImportRow, half_undone: bool) -> Result<Vec<CampaignUse>> {
         let mut link = self.read().await?;
         // An audience is frozen as of its start or of a moment before.
         let since: Vec<(i64, String, bool, bool, bool)> = on!(&mut link, c => sqlx::query_as(
@@ -148,46 +153,7 @@ impl Store {
                 break;
             }
         }
-        // Who changed what it had written.
-        let mut imports: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(
-            "SELECT DISTINCT import_id FROM import_changes WHERE before_import = $1 ORDER BY import_id LIMIT $2")
-            .bind(import.id).bind(NAMED as i64).fetch_all(c).await)?;
-        // SQLite keeps to the order of a CROSS JOIN: the people whom it made, and then what there is of each.
-        for sql in [
-            // Who consented once more.
-            "SELECT DISTINCT o.import_id FROM contacts p CROSS JOIN opt_ins o
-             WHERE p.id > $2 AND p.import_id = $1 AND o.contact_id = p.id AND o.import_id <> $1
-             ORDER BY o.import_id LIMIT $3",
-            // Which of them are on another list.
-            "SELECT DISTINCT m.import_id FROM contacts p CROSS JOIN lists l CROSS JOIN list_members m
-             WHERE p.id > $2 AND p.import_id = $1 AND m.list_id = l.id AND m.contact_id = p.id AND m.import_id <> $1
-             ORDER BY m.import_id LIMIT $3",
-        ] {
-            let found: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(sql)
-                .bind(import.id).bind(import.contacts_before).bind(NAMED as i64).fetch_all(c).await)?;
-            imports.extend(found);
-        }
-        // Who met people and found everything there left no trace of it but their number. It may have been people of
-        // this import where it went to the same list; or where its source is the same and its list holds some of them.
-        let met: Vec<(i64, i64)> = on!(&mut link, c => sqlx::query_as(
-            "SELECT id, list_id FROM imports WHERE id > $1 AND state <> 'undone' AND unchanged > 0
-               AND (list_id = $2 OR opt_in_source = $3) ORDER BY id LIMIT $4")
-            .bind(import.id).bind(import.list_id).bind(&import.opt_in_source).bind(NAMED as i64).fetch_all(c).await)?;
-        let mut shares: BTreeMap<i64, bool> = BTreeMap::from([(import.list_id, true)]);
-        for (id, list_id) in met {
-            let shares = match shares.entry(list_id) {
-                Entry::Occupied(known) => *known.get(),
-                Entry::Vacant(unknown) => *unknown.insert(on!(&mut link, c => sqlx::query_scalar(
-                    "SELECT EXISTS (SELECT 1 FROM opt_ins o
-                                    JOIN list_members m ON m.list_id = $2 AND m.contact_id = o.contact_id
-                                    WHERE o.import_id = $1)")
-                    .bind(import.id).bind(list_id).fetch_one(c).await)?),
-            };
-            imports.extend(shares.then_some(id));
-        }
-        imports.sort_unstable();
-        imports.dedup();
-        Ok(ImportUses { campaigns, imports })
+        Ok(campaigns)
     }
 
     /// Begins to take an import back, or goes on where that broke off.
@@ -239,16 +205,23 @@ impl Store {
         undoing(&mut link, campaign_id).await
     }
 
-    /// Takes back what an import did, after [`Self::begin_undo`]. Tried again, it goes on.
+    /// Takes back what an import did, after [`Self::begin_undo`]. Tried again, it goes on. `entry` makes the ledger entry of
+    /// evidence that goes over to a later import, within the same transaction.
     ///
     /// # Errors
     /// As every write; what is taken back by then stays so.
-    pub async fn undo_import(&self, import: &ImportRow) -> Result<Undone> {
-        let restored = self.restore_people(import.id).await?;
-        let left_list = self.leave_list(import).await?;
-        let evidence = self.drop_evidence(import.id).await?;
-        let (removed, stayed) = self.remove_people(import).await?;
-        Ok(Undone { restored, left_list, evidence, removed, stayed })
+    pub async fn undo_import(&self, import: &ImportRow, entry: impl Fn(&HandedOver<'_>) -> NewEntry) -> Result<Undone> {
+        let heirs = Heirs::of(self, import).await?;
+        let mut taking = Taking { store: self, import, heirs, undone: Undone::default() };
+        taking.restore_people().await?;
+        taking.pass_on_people().await?;
+        taking.leave_list().await?;
+        taking.drop_evidence(&entry).await?;
+        taking.remove_people().await?;
+        let mut tx = self.write(Priority::Bulk).await?;
+        met::forget(&mut tx, import.id).await?;
+        tx.commit().await?;
+        Ok(taking.undone)
     }
 
     /// Notes that an import is undone, with the ledger entry that says so.
@@ -264,145 +237,6 @@ impl Store {
             ledger::append(&mut tx, entry).await?;
         }
         tx.commit().await
-    }
-
-    /// The people whom it changed are what they were.
-    async fn restore_people(&self, import_id: i64) -> Result<u64> {
-        let mut restored = 0;
-        loop {
-            let people: Vec<i64> = self
-                .ids(
-                    "SELECT contact_id FROM import_changes WHERE import_id = $1 AND contact_id > $2
-                     ORDER BY contact_id LIMIT $3",
-                    (import_id, 0),
-                )
-                .await?;
-            if people.is_empty() {
-                return Ok(restored);
-            }
-            let json = serde_json::to_string(&people)?;
-            let mut tx = self.write(Priority::Bulk).await?;
-            // SQLite: the upsert looks each row up by its key, where UPDATE … FROM would read the whole table.
-            let restore = tx.pick(
-                "INSERT INTO contacts (id, phone_key, phone, name, language, attributes, import_id, created_at, updated_at)
-                 SELECT c.id, c.phone_key, i.phone, i.name, i.language, i.attributes, i.before_import, c.created_at,
-                        i.updated_at
-                 FROM json_each($2) AS j CROSS JOIN import_changes AS i ON i.import_id = $1 AND i.contact_id = j.value
-                 CROSS JOIN contacts AS c ON c.id = i.contact_id WHERE c.import_id = $1
-                 ON CONFLICT (id) DO UPDATE SET phone = excluded.phone, name = excluded.name,
-                    language = excluded.language, attributes = excluded.attributes, import_id = excluded.import_id,
-                    updated_at = excluded.updated_at",
-                "UPDATE contacts c SET phone = i.phone, name = i.name, language = i.language, attributes = i.attributes,
-                        import_id = i.before_import, updated_at = i.updated_at
-                 FROM import_changes i WHERE i.import_id = $1 AND i.contact_id = c.id AND c.import_id = $1
-                   AND c.id = ANY (ARRAY(SELECT (jsonb_array_elements_text($2::jsonb))::bigint))",
-            );
-            restored += on!(&mut tx, c => sqlx::query(restore).bind(import_id).bind(&json)
-                .execute(c).await.map(|done| done.rows_affected()))?;
-            let forget = of_people(&tx, "DELETE FROM import_changes WHERE import_id = $1 AND contact_id");
-            on!(&mut tx, c => sqlx::query(forget).bind(import_id).bind(&json).execute(c).await.map(drop))?;
-            tx.commit().await?;
-        }
-    }
-
-    async fn leave_list(&self, import: &ImportRow) -> Result<u64> {
-        let (mut left, mut after) = (0, 0);
-        loop {
-            let mut link = self.read().await?;
-            let people: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(
-                "SELECT contact_id FROM list_members WHERE list_id = $1 AND contact_id > $2 AND import_id = $3
-                 ORDER BY contact_id LIMIT $4")
-                .bind(import.list_id).bind(after).bind(import.id).bind(CHUNK).fetch_all(c).await)?;
-            drop(link);
-            let Some(last) = people.last() else { return Ok(left) };
-            after = *last;
-            let json = serde_json::to_string(&people)?;
-            let mut tx = self.write(Priority::Bulk).await?;
-            let leave = of_people(&tx, "DELETE FROM list_members WHERE import_id = $1 AND list_id = $3 AND contact_id");
-            left += on!(&mut tx, c => sqlx::query(leave).bind(import.id).bind(&json).bind(import.list_id)
-                .execute(c).await.map(|done| done.rows_affected()))?;
-            tx.commit().await?;
-        }
-    }
-
-    async fn drop_evidence(&self, import_id: i64) -> Result<u64> {
-        let (mut dropped, mut after) = (0, 0);
-        loop {
-            let people = self
-                .ids(
-                    "SELECT contact_id FROM opt_ins WHERE import_id = $1 AND contact_id > $2
-                     ORDER BY contact_id LIMIT $3",
-                    (import_id, after),
-                )
-                .await?;
-            let Some(last) = people.last() else { return Ok(dropped) };
-            after = *last;
-            let json = serde_json::to_string(&people)?;
-            let mut tx = self.write(Priority::Bulk).await?;
-            let drop_them = of_people(&tx, "DELETE FROM opt_ins WHERE import_id = $1 AND contact_id");
-            dropped += on!(&mut tx, c => sqlx::query(drop_them).bind(import_id).bind(&json)
-                .execute(c).await.map(|done| done.rows_affected()))?;
-            tx.commit().await?;
-        }
-    }
-
-    /// The people whom it alone brought leave, but those who opted out, wrote to us, or are to be written to after all.
-    async fn remove_people(&self, import: &ImportRow) -> Result<(u64, u64)> {
-        let mut link = self.read().await?;
-        let wrote: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(
-            "SELECT DISTINCT contact_id FROM inbound WHERE contact_id > $1 ORDER BY contact_id")
-            .bind(import.contacts_before).fetch_all(c).await)?;
-        let campaigns: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(
-            "SELECT id FROM campaigns WHERE started_at >= $1 AND frozen_at >= $1")
-            .bind(import.started_at).fetch_all(c).await)?;
-        let campaigns = serde_json::to_string(&campaigns)?;
-        drop(link);
-        let (mut removed, mut stayed, mut after) = (0, 0, import.contacts_before);
-        loop {
-            let people = self
-                .ids(
-                    "SELECT id FROM contacts WHERE import_id = $1 AND id > $2 ORDER BY id LIMIT $3",
-                    (import.id, after),
-                )
-                .await?;
-            let Some(last) = people.last() else { return Ok((removed, stayed)) };
-            after = *last;
-            let all = people.len() as u64;
-            let silent: Vec<i64> = people.into_iter().filter(|id| wrote.binary_search(id).is_err()).collect();
-            let json = serde_json::to_string(&silent)?;
-            let mut tx = self.write(Priority::Bulk).await?;
-            // Each person is looked up in each campaign, by the key: see `filters`.
-            let since = tx.pick(
-                "IN (SELECT value FROM json_each($3))",
-                "= ANY (ARRAY(SELECT (jsonb_array_elements_text($3::jsonb))::bigint))",
-            );
-            let free = of_people(
-                &tx,
-                &format!(
-                    "SELECT c.id FROM contacts c
-                     WHERE (SELECT p.contact_id FROM suppressions p WHERE p.contact_id = c.id LIMIT 1) IS NULL
-                       AND (SELECT s.contact_id FROM sends s
-                            WHERE s.campaign_id {since} AND s.contact_id = c.id LIMIT 1) IS NULL
-                       AND c.import_id = $1 AND c.id"
-                ),
-            );
-            let free: Vec<i64> = on!(&mut tx, c => sqlx::query_scalar(free)
-                .bind(import.id).bind(&json).bind(&campaigns).fetch_all(c).await)?;
-            let json = serde_json::to_string(&free)?;
-            let names = of_people(&tx, "DELETE FROM identities WHERE $1 = $1 AND contact_id");
-            on!(&mut tx, c => sqlx::query(names).bind(import.id).bind(&json).execute(c).await.map(drop))?;
-            let people = of_people(&tx, "DELETE FROM contacts WHERE import_id = $1 AND id");
-            let gone = on!(&mut tx, c => sqlx::query(people).bind(import.id).bind(&json)
-                .execute(c).await.map(|done| done.rows_affected()))?;
-            tx.commit().await?;
-            removed += gone;
-            stayed += all - gone;
-        }
-    }
-
-    async fn ids(&self, sql: &'static str, (of, after): (i64, i64)) -> Result<Vec<i64>> {
-        let mut link = self.read().await?;
-        Ok(on!(&mut link, c => sqlx::query_scalar(sql).bind(of).bind(after).bind(CHUNK).fetch_all(c).await)?)
     }
 
     /// Evidence of consent that imports brought, in the order of its keys: a page after a key.
@@ -422,6 +256,12 @@ impl Store {
         Ok(rows)
     }
 }
+
+/// Pieces of evidence, with what their leaves are made of.
+const EVIDENCE: &str = "
+    SELECT o.contact_id, o.at, o.text_id, o.import_id, o.chunk, t.source, t.wording, o.salt, o.leaf, p.phone_key,
+           (SELECT max(value) FROM identities i WHERE i.contact_id = o.contact_id AND i.kind = 2) AS user_id
+    FROM opt_ins o LEFT JOIN consent_texts t ON t.id = o.text_id LEFT JOIN contacts p ON p.id = o.contact_id";
 
 /// As [`Store::undo_under_way`], in the transaction of a launch: whichever of launch and undo comes second sees the
 /// other.

@@ -5,6 +5,7 @@ use sqlx::FromRow;
 use crate::db::{Link, Priority, Store, on};
 use crate::error::Result;
 use crate::leases::Owner;
+use crate::met;
 
 /// How many rows of a file became what. `rows = accepted + duplicates + rejected`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,17 +36,19 @@ pub(crate) enum Noted {
     Before(ImportCounts),
     /// The import does not run any more.
     NotRunning,
+    /// Chunks that were kept are not there any more: the database was restarted before they were durable.
+    Lost,
 }
 
 impl ImportCounts {
-    /// Notes how far a running import is, with its chunk of that number, once.
-    pub(crate) async fn note(&self, tx: &mut Link, import_id: i64, chunk: i64) -> Result<Noted> {
+    /// Notes how far a running import is, with its chunk of that number, once, and after the one that was noted before.
+    pub(crate) async fn note(&self, tx: &mut Link, import_id: i64, chunk: i64, after: i64) -> Result<Noted> {
         let noted = on!(tx, c => sqlx::query(
             "UPDATE imports SET line_count = $2, accepted = $3, created = $4, updated = $5, duplicates = $6,
                                 rejected = $7, suppressed = $8, unchanged = $9, chunks = $10, beat = beat + 1
-             WHERE id = $1 AND state = 'running' AND chunks < $10")
+             WHERE id = $1 AND state = 'running' AND chunks = $11")
             .bind(import_id).bind(self.rows).bind(self.accepted).bind(self.created).bind(self.updated)
-            .bind(self.duplicates).bind(self.rejected).bind(self.suppressed).bind(self.unchanged).bind(chunk)
+            .bind(self.duplicates).bind(self.rejected).bind(self.suppressed).bind(self.unchanged).bind(chunk).bind(after)
             .execute(c).await.map(|done| done.rows_affected()))?;
         if noted > 0 {
             return Ok(Noted::Now);
@@ -54,6 +57,7 @@ impl ImportCounts {
             .bind(import_id).fetch_optional(c).await)?;
         Ok(match row {
             Some(row) if row.state == "running" && row.chunks >= chunk => Noted::Before(row.counts()),
+            Some(row) if row.state == "running" => Noted::Lost,
             _ => Noted::NotRunning,
         })
     }
@@ -95,6 +99,10 @@ pub struct ImportEnd<'a> {
     pub rejects_file: Option<&'a str>,
     /// Why it failed, if it did.
     pub error: Option<&'a str>,
+    /// Whom its last chunks met, and what is not kept of that yet.
+    pub met: &'a [i64],
+    /// The number of the last chunk that was noted; 0: none was.
+    pub last: i64,
     /// Epoch ms.
     pub now: i64,
 }
@@ -216,24 +224,29 @@ impl Store {
         Ok(beaten > 0)
     }
 
-    /// Notes how an import ended. `false`: it was taken for interrupted before, and stays so.
+    /// Notes how an import ended: from here on all that it brought is durable. `false`: it was taken for interrupted
+    /// before, and stays so; or chunks of it are lost, and it will be.
     ///
     /// # Errors
     /// As every write.
     pub async fn end_import(&self, id: i64, end: &ImportEnd<'_>) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         let state = if end.error.is_some() { "failed" } else { "done" };
-        let ended = on!(&mut tx, c => sqlx::query(
+        // One number more than its chunks have, for whom the last of them met.
+        let ended: Option<i64> = on!(&mut tx, c => sqlx::query_scalar(
             "UPDATE imports SET state = $2, sha256 = $3, rejects_file = $4, error = $5, finished_at = $6,
                                 line_count = $7, accepted = $8, created = $9, updated = $10, duplicates = $11,
-                                rejected = $12, suppressed = $13, unchanged = $14
-             WHERE id = $1 AND state = 'running'")
+                                rejected = $12, suppressed = $13, unchanged = $14, chunks = chunks + 1
+             WHERE id = $1 AND state = 'running' AND chunks = $15 RETURNING chunks")
             .bind(id).bind(state).bind(end.sha256).bind(end.rejects_file).bind(end.error).bind(end.now)
             .bind(end.counts.rows).bind(end.counts.accepted).bind(end.counts.created).bind(end.counts.updated)
             .bind(end.counts.duplicates).bind(end.counts.rejected).bind(end.counts.suppressed)
-            .bind(end.counts.unchanged).execute(c).await.map(|done| done.rows_affected()))?;
+            .bind(end.counts.unchanged).bind(end.last).fetch_optional(c).await)?;
+        if let Some(last) = ended {
+            met::keep(&mut tx, id, last, end.met).await?;
+        }
         tx.commit().await?;
-        Ok(ended > 0)
+        Ok(ended.is_some())
     }
 
     /// Marks an import that stands still at a beat as interrupted: whoever ran it is gone. What its chunks brought
@@ -364,7 +377,7 @@ mod tests {
             let id = db.store.begin_import(new(list, 2)).await.unwrap().unwrap();
             assert_eq!(db.store.import(id).await.unwrap().unwrap().state, "running");
             let counts = ImportCounts { rows: 10, accepted: 6, created: 5, updated: 1, duplicates: 1, rejected: 3, suppressed: 2, unchanged: 0 };
-            let end = ImportEnd { counts, sha256: "ab", rejects_file: Some("r.csv"), error: None, now: 9 };
+            let end = ImportEnd { counts, sha256: "ab", rejects_file: Some("r.csv"), error: None, met: &[], last: 0, now: 9 };
             db.store.end_import(id, &end).await.unwrap();
             let import = db.store.import(id).await.unwrap().unwrap();
             assert_eq!((import.state.as_str(), import.finished_at), ("done", Some(9)));
@@ -387,7 +400,7 @@ mod tests {
         async fn an_import_whose_process_is_gone_is_interrupted_and_the_ended_ones_are_left_alone(db: Database) {
             let list = db.store.ensure_list("people", 1).await.unwrap();
             let ended = db.store.begin_import(new(list, 2)).await.unwrap().unwrap();
-            let end = ImportEnd { counts: ImportCounts::default(), sha256: "", rejects_file: None, error: None, now: 3 };
+            let end = ImportEnd { counts: ImportCounts::default(), sha256: "", rejects_file: None, error: None, met: &[], last: 0, now: 3 };
             assert!(db.store.end_import(ended, &end).await.unwrap());
             let running = db.store.begin_import(new(list, 4)).await.unwrap().unwrap();
             let seen = db.store.unfinished_imports().await.unwrap();
@@ -409,7 +422,7 @@ mod tests {
 
         async fn a_file_is_known_again_by_its_bytes(db: Database) {
             let list = db.store.ensure_list("people", 1).await.unwrap();
-            let end = |sha256| ImportEnd { counts: ImportCounts::default(), sha256, rejects_file: None, error: None, now: 3 };
+            let end = |sha256| ImportEnd { counts: ImportCounts::default(), sha256, rejects_file: None, error: None, met: &[], last: 0, now: 3 };
             let mut ids = Vec::new();
             for (n, sha256) in ["aa", "bb", "aa", ""].into_iter().enumerate() {
                 let id = db.store.begin_import(new(list, i64::try_from(n).unwrap())).await.unwrap().unwrap();

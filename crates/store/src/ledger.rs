@@ -274,6 +274,17 @@ impl Store {
             "SELECT seq, hash, at, public_key, signature FROM ledger_heads ORDER BY seq").fetch_all(c).await)?)
     }
 
+    /// Signed heads that cover fewer entries than `before`, the newest first: a page. `None` begins with the last one.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn latest_signed_heads(&self, before: Option<i64>, limit: i64) -> Result<Vec<SignedHead>> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_as(
+            "SELECT seq, hash, at, public_key, signature FROM ledger_heads WHERE seq < $1 ORDER BY seq DESC LIMIT $2")
+            .bind(before.unwrap_or(i64::MAX)).bind(limit).fetch_all(c).await)?)
+    }
+
     /// How many entries there are, sealed or not.
     ///
     /// # Errors

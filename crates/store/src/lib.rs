@@ -40,6 +40,7 @@ mod lift_requests;
 mod lifts;
 mod limits;
 mod lists;
+mod met;
 mod meta;
 mod numbers;
 mod persons;
@@ -48,6 +49,7 @@ mod planning;
 #[cfg(test)]
 mod plans;
 mod progress;
+mod reaches;
 mod reviews;
 mod sends;
 mod sessions;
@@ -62,7 +64,7 @@ mod users;
 mod wal;
 mod words;
 
-pub use accounts::{Account, NewAccount};
+pub use accounts::{Account, NewAccount, RotatedSecret};
 pub use api_keys::ApiKey;
 pub use approvals::Approval;
 pub use audit::{AuditFilter, AuditRow, NewAudit};
@@ -80,7 +82,7 @@ pub use exclusions::{AfterStopRow, ExclusionRow};
 pub use frequency::FREQUENCY_CAP;
 pub use idempotency::{Begun, KeyedRequest};
 pub use import_chunks::{Arriving, Chunk, ChunkEnd, ConsentText, ImportTarget, NewEvidence};
-pub use import_undo::{CampaignUse, EvidenceRow, ImportUses, UndoBegun, Undone};
+pub use import_undo::{CampaignUse, EvidenceRow, HandedOver, UndoBegun, Undone};
 pub use imports::{ImportCounts, ImportEnd, ImportRow, NewImport};
 pub use inbox::{Arrival, Kept, Logged, Waiting};
 pub use leases::{Alive, LaneTerm, Lease, Owner};
@@ -95,6 +97,7 @@ pub use planning::{
     Audience, AudienceMarks, AudienceRow, CANCELLED, Detail, EXCLUDED_LIST, FILTERED_OUT, NO_ADDRESS, PlanChunk,
     Verdict,
 };
+pub use reaches::ReachRow;
 pub use reviews::{Decision, NewReview, ReviewRow};
 pub use sends::{Applied, ExportRow, Happening, SETTLED_BY_HAND, SendKey, SendRow, wamid_hash};
 pub use sessions::{Alive as SessionsAlive, Session};

@@ -81,12 +81,11 @@ impl Store {
             .bind(id).bind(decided).bind(by).bind(now).fetch_optional(c).await)?;
         let Some(contact_id) = contact_id else { return Ok(false) };
         if let Some(evidence) = evidence {
-            on!(&mut tx, c => sqlx::query("DELETE FROM suppressions WHERE contact_id = $1 AND source <> 'erasure'")
-                .bind(contact_id).execute(c).await.map(drop))?;
-            on!(&mut tx, c => sqlx::query(
-                "INSERT INTO lifted (contact_id, at) VALUES ($1, $2)
-                 ON CONFLICT (contact_id) DO UPDATE SET at = excluded.at WHERE excluded.at > lifted.at")
-                .bind(contact_id).bind(now).execute(c).await.map(drop))?;
+            let scopes: Vec<String> = on!(&mut tx, c => sqlx::query_scalar(
+                "DELETE FROM suppressions WHERE contact_id = $1 AND source <> 'erasure'
+                   AND since <= (SELECT at FROM lift_requests WHERE id = $2) RETURNING scope")
+                .bind(contact_id).bind(id).fetch_all(c).await)?;
+            crate::lifts::note_lifted(&mut tx, contact_id, &scopes, now).await?;
             ledger::append(&mut tx, &NewEntry { contact_id: Some(contact_id), ..evidence.clone() }).await?;
         }
         tx.commit().await?;
@@ -107,13 +106,30 @@ mod tests {
             assert_eq!(db.store.request_lift(1, "user:b", "again", NOW + 1).await.unwrap(), asked);
             let lift = entry("lift", NOW);
             assert!(!db.store.decide_lift(asked.id, "user:a", Some(&lift), NOW + 2).await.unwrap(), "nobody alone");
-            assert_eq!(db.store.suppressed_among(&[1]).await.unwrap(), [1]);
+            assert_eq!(db.store.stopped_among(&[1]).await.unwrap(), [1]);
             assert!(db.store.decide_lift(asked.id, "user:b", Some(&lift), NOW + 2).await.unwrap());
             assert!(!db.store.decide_lift(asked.id, "user:c", None, NOW + 3).await.unwrap());
-            assert!(db.store.suppressed_among(&[1]).await.unwrap().is_empty());
+            assert!(db.store.stopped_among(&[1]).await.unwrap().is_empty());
             assert!(db.store.open_lift_requests(0, 9).await.unwrap().is_empty());
             db.store.stop(&stop_of(1)).await.unwrap();
-            assert!(db.store.suppressed_among(&[1]).await.unwrap().is_empty(), "said before the lift, and come again");
+            assert!(db.store.stopped_among(&[1]).await.unwrap().is_empty(), "said before the lift, and come again");
+        }
+
+        async fn a_stop_that_is_said_again_outruns_the_lift_that_was_asked_for_before(db: Database) {
+            Shop::open(&db.store, 1).await.list("all", 1..=2, NOW).await;
+            db.store.stop(&stop_of(1)).await.unwrap();
+            let asked = db.store.request_lift(1, "user:a", "asked by phone", NOW + 1).await.unwrap();
+            db.store.stop(&stop_of(1)).await.unwrap();
+            assert_eq!(db.store.open_lift_requests(0, 9).await.unwrap().len(), 1, "the same stop once more is no new one");
+            db.store.stop(&crate::Stop { at: NOW + 2, ..stop_of(1) }).await.unwrap();
+            assert!(db.store.open_lift_requests(0, 9).await.unwrap().is_empty());
+            assert!(!db.store.decide_lift(asked.id, "user:b", Some(&entry("lift", NOW)), NOW + 3).await.unwrap());
+            // A wider stop that came after the lift was asked for stands, whatever becomes of the older one.
+            let asked = db.store.request_lift(1, "user:a", "by letter", NOW + 5).await.unwrap();
+            let wider = crate::Stop { at: NOW + 6, scope: domain::optout::scope::Scope::All, ..stop_of(1) };
+            db.store.stop(&wider).await.unwrap();
+            assert!(db.store.decide_lift(asked.id, "user:b", Some(&entry("lift", NOW)), NOW + 7).await.unwrap());
+            assert_eq!(db.store.stopped_among(&[1]).await.unwrap(), [1]);
         }
     }
 }

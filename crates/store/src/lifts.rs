@@ -17,6 +17,9 @@ pub struct Lift {
     pub at: i64,
     /// The sources of the stops that this undoes.
     pub sources: &'static [&'static str],
+    /// The scopes of the stops that this undoes, as they are written: what somebody who asks a business number for
+    /// messages may mean by it.
+    pub scopes: Vec<String>,
     /// The evidence, as it goes into the ledger.
     pub evidence: NewEntry,
 }
@@ -56,7 +59,7 @@ async fn known(store: &Store, tx: &mut Link, phone: Option<i64>, user_id: Option
 }
 
 impl Store {
-    /// Lifts the blocks that a person's own stops made before they asked for messages again.
+    /// Lifts the blocks that a person's own stops made before they asked for messages again. Those of other scopes stay.
     ///
     /// # Errors
     /// As every write.
@@ -65,29 +68,32 @@ impl Store {
         one_at_a_time(&mut tx).await?;
         let mut lifted = Lifted::default();
         for person in known(self, &mut tx, lift.phone_key, lift.user_id.as_deref()).await? {
-            let block: Option<(String, i64)> = on!(&mut tx, c => sqlx::query_as(
-                "SELECT source, since FROM suppressions WHERE contact_id = $1").bind(person).fetch_optional(c).await)?;
-            let theirs = |source: &str| lift.sources.contains(&source);
-            match block {
-                // A tie is a stop.
-                Some((_, since)) if since >= lift.at => continue,
-                Some((source, _)) if !theirs(&source) => {
-                    lifted.held.push(person);
-                    continue;
-                }
-                Some(_) => {
-                    on!(&mut tx, c => sqlx::query("DELETE FROM suppressions WHERE contact_id = $1").bind(person)
-                        .execute(c).await.map(drop))?;
-                    lifted.contact_ids.push(person);
-                }
-                None => {}
+            let blocks: Vec<(String, String, i64)> = on!(&mut tx, c => sqlx::query_as(
+                "SELECT scope, source, since FROM suppressions WHERE contact_id = $1")
+                .bind(person).fetch_all(c).await)?;
+            let blocks: Vec<_> = blocks.into_iter().filter(|(scope, ..)| lift.scopes.contains(scope)).collect();
+            // A tie is a stop.
+            if blocks.iter().any(|(_, _, since)| *since >= lift.at) {
+                continue;
             }
-            let is_later = on!(&mut tx, c => sqlx::query(
-                "INSERT INTO lifted (contact_id, at) VALUES ($1, $2)
-                 ON CONFLICT (contact_id) DO UPDATE SET at = excluded.at WHERE excluded.at > lifted.at")
-                .bind(person).bind(lift.at).execute(c).await.map(|done| done.rows_affected() > 0))?;
+            let (theirs, others): (Vec<_>, Vec<_>) =
+                blocks.into_iter().partition(|(_, source, _)| lift.sources.contains(&source.as_str()));
+            for (scope, ..) in &theirs {
+                on!(&mut tx, c => sqlx::query("DELETE FROM suppressions WHERE contact_id = $1 AND scope = $2")
+                    .bind(person).bind(scope).execute(c).await.map(drop))?;
+            }
+            if !others.is_empty() {
+                lifted.held.push(person);
+            }
+            if theirs.is_empty() && !others.is_empty() {
+                continue;
+            }
+            if !theirs.is_empty() {
+                lifted.contact_ids.push(person);
+            }
+            let is_later = note_lifted(&mut tx, person, &lift.scopes, lift.at).await?;
             // The same wish once more, for a webhook is repeated.
-            if is_later || lifted.contact_ids.last() == Some(&person) {
+            if is_later || !theirs.is_empty() {
                 let entry = NewEntry { contact_id: Some(person), ..lift.evidence.clone() };
                 ledger::append(&mut tx, &entry).await?;
             }
@@ -106,9 +112,9 @@ impl Store {
         let old = known(self, &mut tx, change.old_phone, change.old_user_id.as_deref()).await?;
         let mut carried = Vec::new();
         let mut new = known(self, &mut tx, change.new_phone.map(|(key, _)| key), change.new_user_id.as_deref()).await?;
-        let blocked = first_block(&mut tx, &old).await?;
+        let blocked = blocked_among(&mut tx, &old).await?;
         if new.is_empty()
-            && blocked.is_some()
+            && !blocked.is_empty()
             && let Some((key, digits)) = change.new_phone
         {
             new.push(on!(&mut tx, c => sqlx::query_scalar(
@@ -120,18 +126,19 @@ impl Store {
             let name = Identity { kind: 2, value: user_id.clone(), contact_id: *bearer };
             learn_within(&mut tx, &[name]).await?;
         }
-        if let Some(from) = blocked {
-            for person in new.iter().filter(|person| !old.contains(person)) {
-                let inserted = on!(&mut tx, c => sqlx::query(
+        for person in new.iter().filter(|person| !old.contains(person)) {
+            let mut inserted = 0;
+            for from in &blocked {
+                inserted += on!(&mut tx, c => sqlx::query(
                     "INSERT INTO suppressions (contact_id, scope, since, source, campaign_id, evidence_id)
                      SELECT $1, scope, since, source, campaign_id, evidence_id FROM suppressions WHERE contact_id = $2
-                     ON CONFLICT (contact_id) DO NOTHING")
+                     ON CONFLICT (contact_id, scope) DO NOTHING")
                     .bind(person).bind(from).execute(c).await.map(|done| done.rows_affected()))?;
-                if inserted > 0 {
-                    let entry = NewEntry { contact_id: Some(*person), ..change.evidence.clone() };
-                    ledger::append(&mut tx, &entry).await?;
-                    carried.push(*person);
-                }
+            }
+            if inserted > 0 {
+                let entry = NewEntry { contact_id: Some(*person), ..change.evidence.clone() };
+                ledger::append(&mut tx, &entry).await?;
+                carried.push(*person);
             }
         }
         tx.commit().await?;
@@ -139,20 +146,33 @@ impl Store {
     }
 }
 
-/// The first of these people who is blocked.
-async fn first_block(tx: &mut Link, people: &[i64]) -> Result<Option<i64>> {
-    for person in people {
-        let blocked: Option<i64> = on!(tx, c => sqlx::query_scalar(
-            "SELECT contact_id FROM suppressions WHERE contact_id = $1").bind(person).fetch_optional(c).await)?;
-        if blocked.is_some() {
-            return Ok(blocked);
-        }
+/// Notes when a person asked for messages again, by scope. Whether that is news.
+pub(crate) async fn note_lifted(tx: &mut Link, person: i64, scopes: &[String], at: i64) -> Result<bool> {
+    let mut is_later = false;
+    for scope in scopes {
+        is_later |= on!(tx, c => sqlx::query(
+            "INSERT INTO lifted (contact_id, scope, at) VALUES ($1, $2, $3)
+             ON CONFLICT (contact_id, scope) DO UPDATE SET at = excluded.at WHERE excluded.at > lifted.at")
+            .bind(person).bind(scope).bind(at).execute(c).await.map(|done| done.rows_affected() > 0))?;
     }
-    Ok(None)
+    Ok(is_later)
+}
+
+/// Those of these people who are blocked.
+async fn blocked_among(tx: &mut Link, people: &[i64]) -> Result<Vec<i64>> {
+    let mut blocked = Vec::new();
+    for person in people {
+        let is_blocked: Option<i64> = on!(tx, c => sqlx::query_scalar(
+            "SELECT contact_id FROM suppressions WHERE contact_id = $1 LIMIT 1").bind(person).fetch_optional(c).await)?;
+        blocked.extend(is_blocked);
+    }
+    Ok(blocked)
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::optout::scope::{Forbidding, Scope};
+
     use super::*;
     use crate::fixture::{NOW, Shop, stop};
     use crate::suppressions::Stop;
@@ -162,15 +182,26 @@ mod tests {
     const OWN: &[&str] = &["text", "button"];
 
     fn lift(at: i64) -> Lift {
-        Lift { phone_key: Some(PHONE.0), user_id: None, at, sources: OWN, evidence: entry("lift", at) }
+        Lift {
+            phone_key: Some(PHONE.0),
+            user_id: None,
+            at,
+            sources: OWN,
+            scopes: scopes(),
+            evidence: entry("lift", at),
+        }
     }
 
     fn said(source: &'static str, at: i64) -> Stop {
         Stop { phone: Some(PHONE), source, at, ..stop() }
     }
 
+    fn scopes() -> Vec<String> {
+        Forbidding::of("MARKETING", "pnid-0", Some("Nile")).scopes().to_vec()
+    }
+
     async fn is_blocked(store: &Store, contact: i64) -> bool {
-        !store.suppressed_among(&[contact]).await.unwrap().is_empty()
+        !store.stopped_among(&[contact]).await.unwrap().is_empty()
     }
 
     on_both_databases! {
@@ -187,6 +218,23 @@ mod tests {
             assert!(!is_blocked(&db.store, 1).await);
             db.store.stop(&said("text", NOW + 5)).await.unwrap();
             assert!(is_blocked(&db.store, 1).await);
+        }
+
+        async fn a_wish_lifts_the_scopes_it_may_mean_and_no_other(db: Database) {
+            Shop::open(&db.store, 1).await.list("all", 1..=3, NOW).await;
+            for scope in [Scope::Number("pnid-0".into()), Scope::Number("pnid-9".into()), Scope::Brand("Nile".into())] {
+                db.store.stop(&Stop { scope, ..said("text", NOW) }).await.unwrap();
+            }
+            assert_eq!(db.store.lift(&lift(NOW + 5)).await.unwrap().contact_ids, [1]);
+            let left = db.store.blocks_of(Some(PHONE.0), None).await.unwrap();
+            assert_eq!(left.iter().map(|block| block.scope.as_str()).collect::<Vec<_>>(), ["number:pnid-9"]);
+            // Come once more, and late: the one that was lifted stays so.
+            for (number, holds) in [("pnid-0", false), ("pnid-9", true)] {
+                let stop = Stop { scope: Scope::Number(number.into()), ..said("text", NOW + 1) };
+                db.store.stop(&stop).await.unwrap();
+                let blocks = db.store.blocks_of(Some(PHONE.0), None).await.unwrap();
+                assert_eq!(blocks.iter().any(|block| block.scope.ends_with(number)), holds, "{number}");
+            }
         }
 
         async fn what_somebody_else_recorded_is_not_lifted_by_a_word(db: Database) {

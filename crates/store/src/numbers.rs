@@ -34,6 +34,8 @@ pub struct BusinessNumber {
     pub status: String,
     /// Whether staff also use it in the WhatsApp Business app, which slows it down.
     pub on_biz_app: bool,
+    /// The brand whose messages it sends, where a person said so.
+    pub brand: Option<String>,
     /// Messages per second that a person set; 0 is unlimited; `None`: the rate of its throughput level.
     pub set_rate: Option<i64>,
     /// Why a person or a rule paused it.

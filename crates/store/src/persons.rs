@@ -3,8 +3,11 @@
 //! A person may be several rows, before their number and their user id are known to belong together; every question here
 //! takes all of them. None of it is on the path of a send.
 
+use std::collections::HashMap;
+
 use sqlx::FromRow;
 
+use crate::blind::is_blind;
 use crate::db::{Store, on};
 use crate::error::Result;
 use crate::ledger::EntryRow;
@@ -22,6 +25,8 @@ pub struct MessageRow {
     pub phone_number_id: String,
     /// The business number as people see it.
     pub display: String,
+    /// Its brand.
+    pub brand: Option<String>,
     /// The row of theirs it went to.
     pub contact_id: i64,
     /// `domain::send::SendState` as a number.
@@ -151,6 +156,28 @@ impl Store {
             .bind(contact_id).fetch_all(c).await)?)
     }
 
+    /// One name of each of these people who has any that was not erased: the user id before a parent's, the first of
+    /// several.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn names_among(&self, contact_ids: &[i64]) -> Result<HashMap<i64, String>> {
+        if contact_ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut link = self.read().await?;
+        let sql = link.pick(
+            "SELECT contact_id, value FROM identities
+             WHERE contact_id IN (SELECT value FROM json_each($1)) ORDER BY contact_id, kind DESC, value DESC",
+            "SELECT contact_id, value FROM identities
+             WHERE contact_id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint))
+             ORDER BY contact_id, kind DESC, value DESC",
+        );
+        let json = serde_json::to_string(contact_ids)?;
+        let names: Vec<(i64, String)> = on!(&mut link, c => sqlx::query_as(sql).bind(json).fetch_all(c).await)?;
+        Ok(names.into_iter().filter(|(_, name)| !is_blind(name)).collect())
+    }
+
     /// The lists a person is on.
     ///
     /// # Errors
@@ -170,7 +197,8 @@ impl Store {
         let mut link = self.read().await?;
         // Sends lie by campaign: each is looked up by its key.
         Ok(on!(&mut link, c => sqlx::query_as(
-            "SELECT s.campaign_id, k.name AS campaign, k.template, n.phone_number_id, n.display, s.contact_id, s.state,
+            "SELECT s.campaign_id, k.name AS campaign, k.template, n.phone_number_id, n.display, n.brand, s.contact_id,
+                    s.state,
                     s.attempt, s.claimed_at, s.code, s.reason, s.wamid, s.accepted_at, s.sent_at, s.delivered_at,
                     s.read_at, s.failed_at, k.launched_at, k.frozen_at
              FROM campaigns k CROSS JOIN sends s JOIN numbers n ON n.id = s.number_id

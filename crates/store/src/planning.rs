@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::filter::Filter;
+use domain::optout::scope::Forbidding;
 use domain::send::SendState;
 use sqlx::{FromRow, Row};
 
@@ -33,7 +34,7 @@ const IS_FILTERED_OUT: i64 = 8;
 const HAS_HAD_ENOUGH: i64 = 16;
 
 /// The first parameter of a page that is free for a filter.
-const FILTERS_FIRST: usize = 4;
+const FILTERS_FIRST: usize = 8;
 
 /// Whom a campaign's lists hold as of a moment. Lists that a campaign needs cannot be removed, so it stays right while
 /// the campaign is planned.
@@ -44,6 +45,8 @@ pub struct Audience {
     included: Vec<i64>,
     excluded: Vec<i64>,
     filter: Option<Asked>,
+    /// Which stops forbid its messages, from whichever of its numbers.
+    forbidding: Forbidding,
     /// Who has had as many marketing messages as a cap allows, as a condition on `c`.
     had_enough: Option<String>,
 }
@@ -176,10 +179,19 @@ impl Store {
         };
         let caps = frequency::frequency_caps(&mut link, campaign_id).await?;
         let had_enough = frequency::condition(&mut link, campaign_id, &caps, frozen_at).await?;
-        Ok(Audience { frozen_at, included, excluded, filter, had_enough })
+        let category: Option<String> = on!(&mut link, c => sqlx::query_scalar(
+            "SELECT t.category FROM campaigns k JOIN templates t ON t.id = k.template_id WHERE k.id = $1")
+            .bind(campaign_id).fetch_optional(c).await)?;
+        let numbers: Vec<(String, Option<String>)> = on!(&mut link, c => sqlx::query_as(
+            "SELECT n.phone_number_id, n.brand FROM campaign_numbers k JOIN numbers n ON n.id = k.number_id
+             WHERE k.campaign_id = $1").bind(campaign_id).fetch_all(c).await)?;
+        // Who stopped one of several numbers is found by that number's claim.
+        let forbidding = Forbidding::of_every(&category.unwrap_or_default(), &numbers);
+        Ok(Audience { frozen_at, included, excluded, filter, forbidding, had_enough })
     }
 
-    /// Whom lists (our ids) hold as of a moment, before there is a campaign to them. A list that is both is excluded.
+    /// Whom lists (our ids) hold as of a moment, before there is a campaign to them: of marketing, as far as stops are
+    /// concerned. A list that is both is excluded.
     ///
     /// # Errors
     /// As every read.
@@ -194,7 +206,9 @@ impl Store {
             Some(filter) => Some(filters::ask(&mut self.read().await?, filter, lists, at, FILTERS_FIRST).await?),
             None => None,
         };
-        Ok(Audience { frozen_at: at, included: lists.to_vec(), excluded: excluded.to_vec(), filter, had_enough: None })
+        let forbidding = Forbidding::of_every("MARKETING", &[]);
+        let (included, excluded) = (lists.to_vec(), excluded.to_vec());
+        Ok(Audience { frozen_at: at, included, excluded, filter, forbidding, had_enough: None })
     }
 
     /// How many people an audience holds.
@@ -247,6 +261,9 @@ impl Store {
         macro_rules! bound {
             ($sql:expr) => {{
                 let mut query = sqlx::query($sql).bind(after).bind(audience.frozen_at).bind(limit);
+                for scope in audience.forbidding.scopes() {
+                    query = query.bind(scope.as_str());
+                }
                 for value in filter.iter().flat_map(|filter| &filter.values) {
                     query = match value {
                         Value::Text(text) => query.bind(text.as_str()),
@@ -430,9 +447,12 @@ impl Store {
     /// People of a cancelled campaign whose sends are still planned, and up to where no fresh one is left after them.
     async fn left_to_skip(&self, campaign_id: i64, limit: i64) -> Result<(Vec<i64>, i64)> {
         let mut link = self.read().await?;
-        // Sends that were planned again may lie anywhere; they have an index. Fresh ones are passed once, in order.
+        // Sends that were planned again (0: for at once) may lie anywhere; they have an index. Fresh ones are passed once,
+        // in order.
         let mut people: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(
-            "SELECT contact_id FROM sends WHERE campaign_id = $1 AND state = 0 AND not_before IS NOT NULL LIMIT $2")
+            "SELECT s.contact_id FROM campaign_numbers n CROSS JOIN sends s
+             WHERE n.campaign_id = $1 AND s.campaign_id = n.campaign_id AND s.number_id = n.number_id
+               AND s.state = 0 AND s.not_before >= 0 LIMIT $2")
             .bind(campaign_id).bind(limit).fetch_all(c).await)?;
         let passed: i64 = on!(&mut link, c => sqlx::query_scalar("SELECT skipped_through FROM campaigns WHERE id = $1")
             .bind(campaign_id).fetch_optional(c).await)?
@@ -450,7 +470,8 @@ impl Store {
     }
 }
 
-/// The people of one page: `$1` after, `$2` frozen at, `$3` how many; a filter's values follow.
+/// The people of one page: `$1` after, `$2` frozen at, `$3` how many, `$4` to `$7` the scopes of stops that forbid; a
+/// filter's values follow.
 ///
 /// Each person is looked up by a key. LATERAL, LIMIT and + 0 keep PostgreSQL from what it would rather do: reading every
 /// contact, block, excluded member or user id there is, for each page anew.
@@ -483,6 +504,8 @@ fn page_of(audience: &Audience, detail: Detail, is_embedded: bool) -> String {
     } else {
         "CROSS JOIN LATERAL (SELECT * FROM contacts WHERE id = page.contact_id LIMIT 1) c"
     };
+    // See `claims::candidates`.
+    let plus = if is_embedded { "+" } else { "" };
     let fields = if detail == Detail::Fields { ", c.name, c.language, c.attributes" } else { "" };
     let had_enough = match &audience.had_enough {
         Some(condition) => format!("CASE WHEN {condition} THEN {HAS_HAD_ENOUGH} ELSE 0 END"),
@@ -492,7 +515,8 @@ fn page_of(audience: &Audience, detail: Detail, is_embedded: bool) -> String {
     format!(
         "SELECT c.id, c.phone{fields},
                 CAST({excluded}
-                    + CASE WHEN (SELECT p.contact_id FROM suppressions p WHERE p.contact_id = c.id LIMIT 1) IS NOT NULL
+                    + CASE WHEN (SELECT p.contact_id FROM suppressions p
+                                 WHERE p.contact_id = c.id AND {plus}p.scope IN ($4, $5, $6, $7) LIMIT 1) IS NOT NULL
                            THEN {IS_SUPPRESSED} ELSE 0 END
                     + CASE WHEN c.phone IS NULL AND (SELECT i.contact_id FROM identities i
                                WHERE i.contact_id = c.id AND i.kind + 0 = 2 LIMIT 1) IS NULL

@@ -184,7 +184,7 @@ mod tests {
             assert!(db.store.open_reviews(0, 10).await.unwrap().is_empty());
             let row = db.store.review(open[0].id).await.unwrap().unwrap();
             assert_eq!((row.decided.as_deref(), row.decided_at), (Some("confirmed"), Some(NOW + 9)));
-            assert_eq!(db.store.suppressed_among(&[1, 2]).await.unwrap().len(), 1);
+            assert_eq!(db.store.stopped_among(&[1, 2]).await.unwrap().len(), 1);
         }
     }
 }

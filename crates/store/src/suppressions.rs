@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
 
+use domain::optout::scope::Scope;
 use sqlx::FromRow;
 
 use crate::chunks::Chunks;
@@ -32,8 +33,8 @@ pub struct Stop {
     pub quoted_wamid: Option<String>,
     /// The campaign it came through, where known.
     pub campaign_id: Option<i64>,
-    /// What is stopped: `all` or `marketing`.
-    pub scope: &'static str,
+    /// What is stopped.
+    pub scope: Scope,
     /// How it was said: `button`, `text`, `api`, …
     pub source: &'static str,
     /// When the person said it.
@@ -60,7 +61,7 @@ pub struct Suppression {
     pub contact_id: i64,
     /// The number's digits, where there is one.
     pub phone: Option<i64>,
-    /// What is stopped.
+    /// What is stopped: a [`Scope`] in its written form.
     pub scope: String,
     /// Since when.
     pub since: i64,
@@ -71,6 +72,11 @@ pub struct Suppression {
     /// The ledger entry.
     pub evidence_id: Option<i64>,
 }
+
+/// Whether a block `p` forbids a send from the number `n` of a campaign whose template is `t`: as
+/// [`domain::optout::scope::Forbidding`].
+pub(crate) const FORBIDS: &str = "(p.scope = 'all' OR (upper(t.category) NOT IN ('UTILITY', 'AUTHENTICATION')
+      AND p.scope IN ('marketing', 'number:' || n.phone_number_id, 'brand:' || n.brand)))";
 
 /// Everybody a stop leads to, and among them whom its names belong to: whose number it names, who is made if nobody has
 /// it yet, or else who got the message that it quotes.
@@ -141,16 +147,21 @@ pub(crate) async fn stop_within(store: &Store, tx: &mut Link, stop: &Stop) -> Re
     let (people, bearer) = people_of(store, tx, stop).await?;
     let mut new = 0;
     let mut evidence_id = None;
+    let scope = stop.scope.to_string();
     for person in &people {
         let inserted: Option<i64> = on!(tx, c => sqlx::query_scalar(
             "INSERT INTO suppressions (contact_id, scope, since, source, campaign_id)
              SELECT $1, $2, $3, $4, $5
-             WHERE $4 NOT IN ('text', 'button', 'user_preferences')
-                OR NOT EXISTS (SELECT 1 FROM lifted WHERE lifted.contact_id = $1 AND lifted.at > $3)
-             ON CONFLICT (contact_id) DO NOTHING RETURNING contact_id")
-            .bind(person).bind(stop.scope).bind(stop.at).bind(stop.source).bind(stop.campaign_id)
+             WHERE ($4 NOT IN ('text', 'button', 'user_preferences')
+                    OR NOT EXISTS (SELECT 1 FROM lifted
+                                   WHERE lifted.contact_id = $1 AND lifted.scope = $2 AND lifted.at > $3))
+               AND NOT EXISTS (SELECT 1 FROM suppressions e
+                               WHERE e.contact_id = $1 AND e.scope = 'all' AND e.source = 'erasure')
+             ON CONFLICT (contact_id, scope) DO NOTHING RETURNING contact_id")
+            .bind(person).bind(&scope).bind(stop.at).bind(stop.source).bind(stop.campaign_id)
             .fetch_optional(c).await)?;
         if inserted.is_none() {
+            outrun_lift(tx, *person, stop.at).await?;
             continue;
         }
         new += 1;
@@ -158,8 +169,8 @@ pub(crate) async fn stop_within(store: &Store, tx: &mut Link, stop: &Stop) -> Re
         entry.contact_id = Some(*person);
         entry.campaign_id = stop.campaign_id;
         let id = ledger::append(tx, &entry).await?;
-        on!(tx, c => sqlx::query("UPDATE suppressions SET evidence_id = $2 WHERE contact_id = $1")
-            .bind(person).bind(id).execute(c).await.map(drop))?;
+        on!(tx, c => sqlx::query("UPDATE suppressions SET evidence_id = $2 WHERE contact_id = $1 AND scope = $3")
+            .bind(person).bind(id).bind(&scope).execute(c).await.map(drop))?;
         evidence_id = Some(id);
     }
     let contact_id = bearer.unwrap_or(people[0]);
@@ -172,6 +183,14 @@ pub(crate) async fn stop_within(store: &Store, tx: &mut Link, stop: &Stop) -> Re
         insert_names(tx, &serde_json::to_string(&names)?).await?;
     }
     Ok(Stopped { contact_ids: people, new, evidence_id })
+}
+
+/// Somebody who is blocked says stop once more: a lift that was asked for before that is no wish of theirs any more.
+async fn outrun_lift(tx: &mut Link, person: i64, at: i64) -> Result<()> {
+    Ok(on!(tx, c => sqlx::query(
+        "UPDATE lift_requests SET decided = 'refused', decided_by = 'stop', decided_at = $2
+         WHERE contact_id = $1 AND decided IS NULL AND at < $2")
+        .bind(person).bind(at).execute(c).await.map(drop))?)
 }
 
 /// A name that a webhook gave a person whom we know by another.
@@ -241,29 +260,44 @@ impl Store {
     /// As every read.
     pub async fn claimed_after_stop(&self, sends: &[SendKey], slack: i64) -> Result<i64> {
         let people: Vec<i64> = sends.iter().map(|(_, contact_id)| *contact_id).collect();
-        if self.suppressed_among(&people).await?.is_empty() {
+        if self.stopped_among(&people).await?.is_empty() {
             return Ok(0);
         }
         let mut link = self.read().await?;
         let sql = link.pick(
-            "SELECT count(*) FROM json_each($1) k CROSS JOIN suppressions p ON p.contact_id = k.value ->> 1
+            "SELECT count(DISTINCT s.campaign_id || '/' || s.contact_id)
+             FROM json_each($1) k CROSS JOIN suppressions p ON p.contact_id = k.value ->> 1
              CROSS JOIN sends s ON s.campaign_id = k.value ->> 0 AND s.contact_id = p.contact_id
-             JOIN ledger l ON l.id = p.evidence_id WHERE s.claimed_at > l.at + $2 AND s.state <> 8",
-            "SELECT count(*) FROM (SELECT (v ->> 0)::bigint AS a, (v ->> 1)::bigint AS b
+             CROSS JOIN numbers n ON n.id = s.number_id CROSS JOIN campaigns c ON c.id = s.campaign_id
+             CROSS JOIN templates t ON t.id = c.template_id
+             CROSS JOIN ledger l ON l.id = p.evidence_id
+             WHERE s.claimed_at > l.at + $2 AND s.state <> 8 AND #",
+            "SELECT count(DISTINCT (s.campaign_id, s.contact_id)) FROM (SELECT (v ->> 0)::bigint AS a, (v ->> 1)::bigint AS b
                                    FROM jsonb_array_elements($1::jsonb) AS e(v)) k
              JOIN suppressions p ON p.contact_id = k.b
              JOIN sends s ON s.campaign_id = k.a AND s.contact_id = k.b
-             JOIN ledger l ON l.id = p.evidence_id WHERE s.claimed_at > l.at + $2 AND s.state <> 8",
+             JOIN numbers n ON n.id = s.number_id JOIN campaigns c ON c.id = s.campaign_id
+             JOIN templates t ON t.id = c.template_id
+             JOIN ledger l ON l.id = p.evidence_id WHERE s.claimed_at > l.at + $2 AND s.state <> 8 AND #",
         );
+        let sql = sqlx::AssertSqlSafe(sql.replace('#', FORBIDS));
         let json = serde_json::to_string(sends)?;
         Ok(on!(&mut link, c => sqlx::query_scalar(sql).bind(json).bind(slack).fetch_one(c).await)?)
     }
 
-    /// The standing block of a person, by their number's canonical key or their user id.
+    /// The widest standing block of a person, by their number's canonical key or their user id.
     ///
     /// # Errors
     /// As every read.
     pub async fn suppression(&self, phone_key: Option<i64>, user_id: Option<&str>) -> Result<Option<Suppression>> {
+        Ok(self.blocks_of(phone_key, user_id).await?.into_iter().next())
+    }
+
+    /// The standing blocks of a person, by their number's canonical key or their user id: the widest first.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn blocks_of(&self, phone_key: Option<i64>, user_id: Option<&str>) -> Result<Vec<Suppression>> {
         let mut link = self.read().await?;
         let (blind, [own, parent]) = (self.blind_phone(phone_key), self.blind_names(user_id));
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -274,11 +308,12 @@ impl Store {
                             UNION SELECT contact_id FROM identities WHERE kind = 2 AND value = $4
                             UNION SELECT contact_id FROM identities WHERE kind = 3 AND value = $2
                             UNION SELECT contact_id FROM identities WHERE kind = 3 AND value = $5)
-             ORDER BY p.since LIMIT 1")
-            .bind(phone_key).bind(user_id).bind(blind).bind(own).bind(parent).fetch_optional(c).await)?)
+             ORDER BY CASE p.scope WHEN 'all' THEN 0 WHEN 'marketing' THEN 1 ELSE 2 END, p.scope, p.since")
+            .bind(phone_key).bind(user_id).bind(blind).bind(own).bind(parent).fetch_all(c).await)?)
     }
 
-    /// Standing blocks since a time, by person after a contact id: a page.
+    /// Standing blocks since a time, by person after a contact id: those of a page of so many people, of each the widest
+    /// first.
     ///
     /// # Errors
     /// As every read.
@@ -287,7 +322,10 @@ impl Store {
         Ok(on!(&mut link, c => sqlx::query_as(
             "SELECT p.contact_id, c.phone, p.scope, p.since, p.source, p.campaign_id, p.evidence_id
              FROM suppressions p JOIN contacts c ON c.id = p.contact_id
-             WHERE p.contact_id > $2 AND p.since >= $1 ORDER BY p.contact_id LIMIT $3")
+             WHERE p.since >= $1 AND p.contact_id IN (
+                 SELECT DISTINCT contact_id FROM suppressions WHERE contact_id > $2 AND since >= $1
+                 ORDER BY contact_id LIMIT $3)
+             ORDER BY p.contact_id, CASE p.scope WHEN 'all' THEN 0 WHEN 'marketing' THEN 1 ELSE 2 END, p.scope")
             .bind(since).bind(after).bind(limit).fetch_all(c).await)?)
     }
 
@@ -452,18 +490,20 @@ pub(crate) async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Resu
          FROM json_each($1) j JOIN identities i ON i.kind = j.value ->> 'kind' AND i.value = j.value ->> 'value'
          JOIN suppressions p ON p.contact_id = i.contact_id
          WHERE i.contact_id <> j.value ->> 'contact_id'
-         ON CONFLICT (contact_id) DO NOTHING RETURNING contact_id",
+         ON CONFLICT (contact_id, scope) DO NOTHING RETURNING contact_id",
         // From an array: see `Store::unpark`.
         "INSERT INTO suppressions (contact_id, scope, since, source, campaign_id, evidence_id)
-         SELECT DISTINCT ON (j.contact_id) j.contact_id, p.scope, p.since, p.source, p.campaign_id, p.evidence_id
+         SELECT DISTINCT ON (j.contact_id, p.scope) j.contact_id, p.scope, p.since, p.source, p.campaign_id, p.evidence_id
          FROM (SELECT (v ->> 'kind')::smallint AS kind, v ->> 'value' AS value, (v ->> 'contact_id')::bigint AS contact_id
                FROM unnest(ARRAY(SELECT jsonb_array_elements($1::jsonb))) AS e(v)) j
          JOIN identities i ON i.kind = j.kind AND i.value = j.value
          JOIN suppressions p ON p.contact_id = i.contact_id
-         WHERE i.contact_id <> j.contact_id ORDER BY j.contact_id, p.since
-         ON CONFLICT (contact_id) DO NOTHING RETURNING contact_id",
+         WHERE i.contact_id <> j.contact_id ORDER BY j.contact_id, p.scope, p.since
+         ON CONFLICT (contact_id, scope) DO NOTHING RETURNING contact_id",
     );
-    let carried: Vec<i64> = on!(tx, c => sqlx::query_scalar(carry).bind(&json).fetch_all(c).await)?;
+    let mut carried: Vec<i64> = on!(tx, c => sqlx::query_scalar(carry).bind(&json).fetch_all(c).await)?;
+    carried.sort_unstable();
+    carried.dedup();
     if !carried.is_empty() {
         crate::planning::note_carried(tx).await?;
     }

@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use domain::optout::scope::Forbidding;
 use domain::phone::{PhoneNumber, Region};
 use domain::schedule::{CronLine, QuietHours, Tz, parse_zone, zone_of_person};
 use sqlx::FromRow;
 
 use crate::claims::{ClaimOrder, ClaimedSend, candidates};
+
 use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
 
@@ -140,20 +142,25 @@ impl Hours {
 
     /// The next sends of a batch whose people are awake, and whether there are no more; whoever sleeps is put off to
     /// their morning. No more are looked at than the claim is for, or than [`PUT_OFF`] where one of those sleeps.
-    pub(crate) async fn awake(&self, tx: &mut Link, order: &ClaimOrder<'_>) -> Result<(Vec<ClaimedSend>, bool)> {
+    pub(crate) async fn awake(
+        &self,
+        tx: &mut Link,
+        order: &ClaimOrder<'_>,
+        forbidding: &Forbidding,
+    ) -> Result<(Vec<ClaimedSend>, bool)> {
         let mut mornings: HashMap<Tz, Option<i64>> = HashMap::new();
         let mut morning_of = |send: &ClaimedSend| {
             let zone = self.zone_of(send.phone, &send.attributes);
             let until = *mornings.entry(zone).or_insert_with(|| self.closed_until(zone, order.now));
             until.map(|until| (zone, until))
         };
-        let found = candidates(tx, order).await?;
+        let found = candidates(tx, order, forbidding).await?;
         if found.iter().all(|send| morning_of(send).is_none()) {
             let exhausted = found.len() < order.limit;
             return Ok((found, exhausted));
         }
         let wider = ClaimOrder { limit: order.limit.max(PUT_OFF), ..order.clone() };
-        let found = candidates(tx, &wider).await?;
+        let found = candidates(tx, &wider, forbidding).await?;
         let mut exhausted = found.len() < wider.limit;
         let mut asleep: BTreeMap<(i64, &'static str), Vec<i64>> = BTreeMap::new();
         let mut awake = Vec::new();
@@ -197,11 +204,12 @@ impl Store {
     /// As every read.
     pub async fn asleep(&self, campaign_id: i64, now: i64) -> Result<Vec<Asleep>> {
         let mut link = self.read().await?;
+        // CROSS: SQLite takes the numbers first, and of the campaign only what waits on them.
         let rows: Vec<(Option<String>, i64, i64)> = on!(&mut link, c => sqlx::query_as(
             "SELECT w.reason, min(w.not_before), count(*) FROM (
-                 SELECT s.reason, s.not_before FROM campaign_numbers n
-                 JOIN sends s ON s.campaign_id = n.campaign_id AND s.number_id = n.number_id AND s.not_before > $2
-                 WHERE n.campaign_id = $1 AND s.campaign_id = $1 AND s.state = 0 AND s.not_before IS NOT NULL LIMIT $3) w
+                 SELECT s.reason, s.not_before FROM campaign_numbers n CROSS JOIN sends s
+                 WHERE n.campaign_id = $1 AND s.campaign_id = n.campaign_id AND s.number_id = n.number_id
+                   AND s.not_before > $2 AND s.state = 0 AND s.not_before IS NOT NULL LIMIT $3) w
              GROUP BY w.reason ORDER BY 2, 1")
             .bind(campaign_id).bind(now).bind(COUNTED).fetch_all(c).await)?;
         let zone = |reason: Option<String>| reason?.strip_prefix(QUIET).and_then(|name| parse_zone(name).ok());

@@ -179,7 +179,7 @@ test('in Arabic the page runs from right to left, and a phone number from left t
   await page.context().close();
 });
 
-const PAGES = ['/', '/campaigns', '/campaigns/1', '/campaigns/new?list=Spring%20fair&template=eid_offer&language=en', '/lists', '/lists/import', '/templates', '/queue', '/in-doubt', '/failed', '/webhooks', '/opt-outs', '/reviews', '/words', '/ledger', '/accounts', '/keys', '/users', '/audit', '/you', '/nowhere'];
+const PAGES = ['/', '/campaigns', '/campaigns/1', '/campaigns/new?list=Spring%20fair&template=eid_offer&language=en', '/lists', '/lists/import', '/templates', '/queue', '/in-doubt', '/failed', '/webhooks', '/person', '/opt-outs', '/lifts', '/reviews', '/words', '/ledger', '/accounts', '/keys', '/users', '/audit', '/you', '/nowhere'];
 
 /** Pages that have every kind of surface and text between them: enough for the other theme's colours. */
 const KINDS = ['/', '/campaigns/1', '/lists', '/queue', '/opt-outs', '/ledger', '/accounts'];

@@ -82,19 +82,22 @@ export async function startHudhud(settings = {}) {
   /** A link of `hudhud user …`, as the page that it opens. */
   const link = (...words) => new URL(JSON.parse(execFileSync(hudhud, ['user', ...words, '--json'], { env, cwd: dir, encoding: 'utf8' })).link);
   const adminKey = key('admin', 'console');
-  const request = async (method, path, body, type = 'application/json') => {
+  const requestAs = (own) => async (method, path, body, type = 'application/json') => {
     const answer = await fetch(`${url}${path}`, {
-      method, headers: { authorization: `Bearer ${adminKey}`, 'content-type': type },
+      method, headers: { authorization: `Bearer ${own}`, 'content-type': type },
       body: body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body),
     });
     const text = await answer.text();
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
     return text === '' ? null : JSON.parse(text);
   };
+  const request = requestAs(adminKey);
   const simulated = async (method, path, body) => (await fetch(`http://${said.control}${path}`, { method, body: body && JSON.stringify(body) })).json();
   const front = process.env.CONSOLE_DIST ? await startFront(listen) : null;
   return {
     url: front?.url ?? url, key, link, adminKey, request, simulated,
+    /** The same questions, asked by another admin. */
+    as: (name) => ({ request: requestAs(key('admin', name)) }),
     /** An account with its numbers and templates. */
     async connect() {
       await request('POST', '/api/v1/accounts', { name: 'shop', waba_id: WABA, ...SECRETS });

@@ -15,6 +15,8 @@ const LOOKS = (looks.length > 0 ? looks : ['en.light', 'en.dark', 'ar.light', 'a
 const wanted = (name) => only.length === 0 || only.some((part) => name.includes(part));
 mkdirSync(OUT, { recursive: true });
 
+/** Somebody who tapped the stop button, once somebody has. */
+let tapped = '+20 100 123 4567';
 const hudhud = await startHudhud(PEOPLE);
 const browser = await startBrowser();
 try {
@@ -24,9 +26,10 @@ try {
     await shoot('first-run', '/');
   }, 'first-run');
   const { finished, running, paused, draft, recurring } = await setTheStage(hudhud);
+  tapped = (await hudhud.request('GET', '/api/v1/optouts')).items.find(({ source }) => source === 'button')?.phone ?? tapped;
   const pages = [
     ['home', '/'], ['campaigns', '/campaigns'], ['campaign-running', `/campaigns/${running}`, 6_500], ['campaign-finished', `/campaigns/${finished}`], ['campaign-paused', `/campaigns/${paused}`], ['campaign-draft', `/campaigns/${draft}`], ['campaign-recurring', `/campaigns/${recurring}`],
-    ['lists', '/lists'], ['templates', '/templates'], ['board', '/queue', 6_500], ['in-doubt', '/in-doubt'], ['failed', '/failed'], ['webhooks', '/webhooks'], ['reviews', '/reviews'], ['words', '/words'], ['ledger', '/ledger'], ['opt-outs', '/opt-outs'],
+    ['lists', '/lists'], ['templates', '/templates'], ['board', '/queue', 6_500], ['in-doubt', '/in-doubt'], ['failed', '/failed'], ['webhooks', '/webhooks'], ['reviews', '/reviews'], ['words', '/words'], ['ledger', '/ledger'], ['opt-outs', '/opt-outs'], ['lifts', '/lifts'],
     ['accounts', '/accounts'], ['keys', '/keys'], ['users', '/users'], ['audit', '/audit'], ['missing', '/nowhere'],
   ];
   const all = async (page, shoot) => {
@@ -39,6 +42,7 @@ try {
       await page.locator('form[role=search] button[type=submit]').click();
       await shoot('verdict');
     }
+    if (wanted('person')) await person(page, shoot);
     if (wanted('stop-dialog')) {
       await visit(page, `/campaigns/${running}`);
       await page.locator('.pagehead .acts button').last().click();
@@ -58,8 +62,10 @@ try {
   };
   for (const look of LOOKS) await walk(look, { width: 1280, height: 800 }, '', all);
   const narrow = async (page, shoot) => {
-    for (const [name, path] of pages.filter(([each]) => ['home', 'campaigns', 'campaign-running', 'lists', 'board', 'reviews', 'opt-outs'].includes(each))) await shoot(name, path);
+    for (const [name, path] of pages.filter(([each]) => ['home', 'campaigns', 'campaign-running', 'lists', 'board', 'reviews', 'opt-outs', 'lifts', 'ledger', 'accounts'].includes(each))) await shoot(name, path);
     if (wanted('wizard')) await wizard(page, shoot);
+    if (wanted('import')) await importing(page, shoot);
+    if (wanted('person')) await person(page, shoot);
   };
   for (const look of LOOKS.filter(({ theme }) => theme === 'light')) await walk(look, { width: 390, height: 844 }, '-390', narrow);
 } finally {
@@ -83,6 +89,26 @@ async function walk(look, viewport, suffix, does, first) {
   await does(page, shooter(page));
   if (page.complaints.length > 0) console.log(look, page.complaints);
   await page.context().close();
+}
+
+async function person(page, shoot) {
+  const lookUp = async (who) => {
+    await visit(page, '/lists');
+    await visit(page, '/person');
+    await page.locator('[data-search]').fill(who);
+    await page.locator('form[role=search] button[type=submit]').click();
+    await page.locator('.notice').first().waitFor();
+  };
+  await lookUp('0020 100 123 4567');
+  await shoot('person-manual');
+  await lookUp(tapped);
+  await page.locator('.story details').first().evaluate((details) => { details.open = true; });
+  await shoot('person');
+  await page.locator('.card button', { has: page.locator('svg') }).last().click();
+  await shoot('person-erase', undefined, 600);
+  await page.keyboard.press('Escape');
+  await lookUp('+20 100 999 9999');
+  await shoot('person-unknown');
 }
 
 async function importing(page, shoot) {

@@ -43,6 +43,9 @@ export async function setTheStage(hudhud) {
   await hudhud.request('POST', '/api/v1/optouts', { person: '+20 100 123 4567', reason: 'asked at the till' });
   for (const [from, body] of [['+201000000011', 'this is annoying'], ['+201000000012', 'غير مهتم']]) await hudhud.simulated('POST', '/_sim/inbound', { from, act: 'text', text: body });
   await hudhud.request('POST', '/api/v1/words', { phrase: 'basta de promos', means: 'stop' });
+  await hudhud.request('POST', '/api/v1/optouts', { person: '+20 100 000 0050', reason: 'by phone' });
+  await hudhud.request('POST', '/api/v1/optouts/lifts', { person: '+20 100 000 0050', reason: 'Wrote again on 3 March: wants the spring offers after all' });
+  await hudhud.as('nour').request('POST', '/api/v1/optouts/lifts', { person: '+20 100 123 4567', reason: 'طلب الرسائل من جديد عند الصندوق' });
   const running = await campaign(hudhud, 'عرض نهاية الأسبوع', { lists: ['معرض القاهرة'], language: 'ar', rate: 4 });
   const paused = await campaign(hudhud, 'Loyalty points reminder', { lists: ['Loyalty club'], rate: 1 });
   await hudhud.request('POST', `/api/v1/campaigns/${paused}/pause`, { reason: 'Wrong discount in the text' });

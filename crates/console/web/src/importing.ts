@@ -27,6 +27,10 @@ export interface Choice {
   day: string;
   /** Which of 03/04/2026 is the day. */
   dates: 'dmy' | 'mdy' | null;
+  /** What was said of a file with the same columns before was taken over. */
+  recalled: boolean;
+  /** A large file that was sent in pieces, by Hudhud's id of it. */
+  upload: string | null;
 }
 
 /** So much of a file tells what it is like. */
@@ -39,7 +43,7 @@ export async function look(file: File, language: string, known: Partial<Choice> 
   const list = file.name.replace(/(\.(csv|tsv|txt|xlsx|xlsm|xlsb|xls|ods))?(\.gz)?$/i, '').slice(0, 80);
   const blank: Choice = {
     file, kind: 'blind', bytes: new Uint8Array(), encoding: null, delimiter: null, sheets: [], sheet: null, header: [], bare: false, rows: [], list,
-    region: null, columns: {}, source: '', wording: '', consent: 'day', day: '', dates: null, ...known,
+    region: null, columns: {}, source: '', wording: '', consent: 'day', day: '', dates: null, recalled: false, upload: null, ...known,
   };
   const first = new Uint8Array(await file.slice(0, BEGINNING).arrayBuffer());
   if (isZip(first)) return bookOf(blank, null);
@@ -103,6 +107,7 @@ export function pathOf(choice: Choice, { dryRun, language, zone }: { dryRun: boo
     // The time of consent is named by itself, above.
     if (column !== undefined && field !== 'opt_in_at') query.append('map', `${field}=${column}`);
   }
+  if (choice.upload !== null) query.set('upload', choice.upload);
   if (dryRun) query.set('dry_run', 'true');
   return `/api/v1/imports?${query.toString()}`;
 }

@@ -1,8 +1,9 @@
-// What the pages ask, and how often. Whatever moves is asked again every two seconds while its page is looked at;
-// react-query stops when the tab is hidden.
+// What the pages ask, and how often. What moves is told by a stream (live.ts), and asked every two seconds while there
+// is none; the rest is asked again while its page is looked at. react-query stops when the tab is hidden.
 import { QueryClient, type UseQueryResult, useQuery } from '@tanstack/react-query';
 
 import { answer, api, type Me, type Permission, Refusal } from './api/client.ts';
+import { useIsTold, useWatch } from './live.ts';
 
 export const LIVE = 2_000;
 
@@ -36,14 +37,17 @@ export function useMay(permission: Permission): boolean {
 }
 
 export function useNumbers(live = false) {
+  const told = useIsTold();
   return useQuery({
     queryKey: ['numbers'], queryFn: async () => (await answer(api.GET('/api/v1/numbers'))).items,
-    refetchInterval: live ? LIVE : false,
+    // What the stream tells of a number is in its queue; the rest of it changes by the hour.
+    refetchInterval: live ? (told ? 5 * LIVE : LIVE) : false,
   });
 }
 
 export function useQueue() {
-  return useQuery({ queryKey: ['queue'], queryFn: () => answer(api.GET('/api/v1/queue')), refetchInterval: LIVE });
+  const told = useIsTold();
+  return useQuery({ queryKey: ['queue'], queryFn: () => answer(api.GET('/api/v1/queue')), refetchInterval: told ? false : LIVE, refetchOnWindowFocus: !told });
 }
 
 export function useAccounts() {
@@ -70,7 +74,18 @@ export function useCampaign(id: string) {
   return useQuery({
     queryKey: ['campaign', id],
     queryFn: () => answer(api.GET('/api/v1/campaigns/{campaign}', { params: { path: { campaign: id } } })),
-    refetchInterval: LIVE,
+  });
+}
+
+/** The campaign whose page is open: it is told by the stream, as long as there is one. */
+export function useWatched(id: string) {
+  const told = useIsTold();
+  useWatch(id);
+  return useQuery({
+    queryKey: ['campaign', id],
+    queryFn: () => answer(api.GET('/api/v1/campaigns/{campaign}', { params: { path: { campaign: id } } })),
+    refetchInterval: told ? false : LIVE,
+    refetchOnWindowFocus: !told,
   });
 }
 
@@ -91,6 +106,17 @@ export function useReviewCount(): UseQueryResult<number> {
   return useQuery({
     queryKey: ['reviews', 'count'],
     queryFn: async () => (await answer(api.GET('/api/v1/optouts/reviews', { params: { query: { limit: 100 } } }))).items.length,
+    enabled: allowed,
+    refetchInterval: 20_000,
+  });
+}
+
+/** Lifts that wait for a second person, only as far as a badge needs to count them. */
+export function useLiftCount(): UseQueryResult<number> {
+  const allowed = useMay('lift_opt_outs');
+  return useQuery({
+    queryKey: ['lifts', 'count'],
+    queryFn: async () => (await answer(api.GET('/api/v1/optouts/lifts', { params: { query: { limit: 100 } } }))).items.length,
     enabled: allowed,
     refetchInterval: 20_000,
   });

@@ -39,6 +39,8 @@ const doubt = createRoute({
   component: lazyRouteComponent(() => withWords(import('./pages/doubt.tsx')), 'InDoubt'),
 });
 const optouts = createRoute({ ...page('/opt-outs'), component: lazyRouteComponent(() => withWords(import('./pages/optouts.tsx')), 'OptOuts') });
+const person = createRoute({ ...page('/person'), component: lazyRouteComponent(() => withWords(import('./pages/person.tsx')), 'Person') });
+const lifts = createRoute({ ...page('/lifts'), component: lazyRouteComponent(() => withWords(import('./pages/lifts.tsx')), 'Lifts') });
 const reviews = createRoute({ ...page('/reviews'), component: lazyRouteComponent(() => withWords(import('./pages/reviews.tsx')), 'Reviews') });
 const phrases = createRoute({ ...page('/words'), component: lazyRouteComponent(() => withWords(import('./pages/phrases.tsx')), 'Phrases') });
 const ledger = createRoute({ ...page('/ledger'), component: lazyRouteComponent(() => withWords(import('./pages/ledger.tsx')), 'Ledger') });
@@ -55,7 +57,7 @@ const you = createRoute({ ...page('/you'), component: lazyRouteComponent(() => w
 const keys = createRoute({ ...page('/keys'), component: lazyRouteComponent(() => withWords(import('./pages/keys.tsx')), 'Keys') });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, campaigns, wizard, campaign, lists, importing, templates, queue, doubt, failed, webhooks, optouts, reviews, phrases, ledger, accounts, keys, users, audit, you]),
+  routeTree: root.addChildren([home, campaigns, wizard, campaign, lists, importing, templates, queue, doubt, failed, webhooks, person, optouts, lifts, reviews, phrases, ledger, accounts, keys, users, audit, you]),
   defaultPreload: 'intent',
   scrollRestoration: true,
 });

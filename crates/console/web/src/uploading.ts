@@ -3,10 +3,13 @@
 import { useSyncExternalStore } from 'react';
 
 import { asRefusal, type ImportSummary, upload } from './api/client.ts';
+import { forgetPieces } from './pieces.ts';
 
 export interface Running {
   path: string;
   file: File;
+  /** It was sent before: only its rows are awaited. */
+  isThere: boolean;
   /** Of the file, 0 to 1. */
   share: number;
   /** Epoch ms. */
@@ -28,12 +31,15 @@ function ask(event: BeforeUnloadEvent): void {
   event.preventDefault();
 }
 
-export async function begin(path: string, file: File): Promise<ImportSummary | null> {
-  set({ path, file, share: 0, begun: Date.now(), summary: null, error: null });
-  window.addEventListener('beforeunload', ask);
+/** Imports a file: as it is, or, where it was sent in pieces, from there. */
+export async function begin(path: string, file: File, isThere: boolean): Promise<ImportSummary | null> {
+  set({ path, file, isThere, share: isThere ? 1 : 0, begun: Date.now(), summary: null, error: null });
+  // What is there already is imported to its end, whatever becomes of the tab.
+  if (!isThere) window.addEventListener('beforeunload', ask);
   const change = (part: Partial<Running>) => { if (running?.path === path) set({ ...running, ...part }); };
   try {
-    const summary = await upload<ImportSummary>(path, file, (share) => change({ share }));
+    const summary = await upload<ImportSummary>(path, isThere ? new Blob([]) : file, (share) => { if (!isThere) change({ share }); });
+    if (isThere) forgetPieces();
     change({ share: 1, summary });
     return summary;
   } catch (error) {

@@ -36,26 +36,32 @@ pub async fn clone(app: &App, actor: &Actor, id: i64, order: &CloneOrder) -> Res
 
 /// Drafts a campaign for those whose message failed for good in another one, and never for the skipped: a child that
 /// names it as its parent, on a list of its own. Whom an excluded list or an opt-out holds back since then is held back.
+/// With `code`, a key of the campaign's `failed_by_code`, it is for those alone who failed for that reason.
 ///
 /// # Errors
-/// `WrongState` when nobody's message failed, or the offer has ended.
-pub async fn retry_failed(app: &App, actor: &Actor, id: i64) -> Result<CampaignView> {
+/// `WrongState` when nobody's message failed (for that reason), or the offer has ended.
+pub async fn retry_failed(app: &App, actor: &Actor, id: i64, code: Option<&str>) -> Result<CampaignView> {
     let parent = row(app, id).await?;
     let now = app.clock.now_ms();
-    if app.store.tally(id).await?.failed == 0 {
+    let tally = app.store.tally(id).await?;
+    if tally.failed == 0 {
         return Err(Fault::wrong_state("No message of the campaign has failed.").action("There is nothing to retry."));
+    }
+    if let Some(code) = code.filter(|code| tally.failed_by_code.get(*code).is_none_or(|people| *people == 0)) {
+        let fault = Fault::wrong_state(format!("No message of the campaign has failed with {code:?}."));
+        return Err(fault.action("Look at what its messages failed with."));
     }
     if parent.terms.has_ended(now) {
         return Err(Fault::wrong_state("The campaign's offer has ended, so nothing of it is sent again."));
     }
     let (name, list) = names_of_retry(app, &parent.name).await?;
     let list_id = app.store.ensure_list(&list, now).await?;
-    let people = app.store.list_failed(id, list_id, now).await?;
+    let people = app.store.list_failed(id, code, list_id, now).await?;
     let order = as_ordered(app, id).await?;
     let order =
         NewCampaign { name, lists: vec![list.clone()], cron: None, audience_guard: None, canary: None, ..order };
     let made = create_child(app, actor, &order, id).await?;
-    let detail = json!({"parent": id, "people": people, "list": list});
+    let detail = json!({"parent": id, "people": people, "list": list, "code": code});
     note(app, actor, "retries the failed", made.id, &detail).await?;
     Ok(made)
 }

@@ -59,6 +59,8 @@ pub(super) struct Run<'a, P> {
     target: Option<ImportTarget>,
     counts: ImportCounts,
     chunks: i64,
+    /// The last of them that the database has noted.
+    noted: i64,
     /// How often urgent work has waited for a bulk transaction, and how many of ours it has not waited for since.
     calm: (u64, u32),
     /// Repeats were not looked for in the whole file.
@@ -67,6 +69,8 @@ pub(super) struct Run<'a, P> {
     texts: HashMap<ConsentText, i64>,
     /// Some of the last chunk's people were known.
     met_known: bool,
+    /// Whom the last chunks met with nothing to write, as long as the database does not keep that.
+    met: Vec<i64>,
     /// Shows other processes of this machine that the import lives.
     presence: Option<Presence>,
     rejects: Option<Rejects>,
@@ -92,10 +96,12 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
             target: None,
             counts: ImportCounts::default(),
             chunks: 0,
+            noted: 0,
             calm: (0, 0),
             forgot: false,
             texts: HashMap::new(),
             met_known: true,
+            met: Vec::new(),
             presence: None,
             rejects: None,
             shown: Vec::new(),
@@ -235,13 +241,21 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
         self.chunks += 1;
         let text_ids = if self.order.dry_run { vec![0; people.len()] } else { self.text_ids(people).await? };
         match self.keep_people(people, &text_ids, counts).await? {
-            ChunkEnd::Kept { counts, met_known } => {
+            ChunkEnd::Kept { counts, met_known, met, noted } => {
                 self.counts = counts;
                 self.met_known = met_known;
+                self.met = met;
+                if noted {
+                    self.noted = self.chunks;
+                }
                 self.tell();
                 Ok(())
             }
             ChunkEnd::Interrupted => Err(interrupted()),
+            ChunkEnd::Lost => Err(Fault::unavailable(
+                "The database was restarted and has lost the last moments of what it had taken in.",
+            )
+            .action("Import the file again: what is there already is left as it is.")),
             ChunkEnd::ListGone => Err(Fault::new(
                 FaultKind::WrongState,
                 format!("The list {} was removed while the import ran.", self.order.list),
@@ -282,11 +296,13 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
             let chunk = Chunk {
                 target: self.target,
                 number: self.chunks,
+                after: self.noted,
                 people,
                 text_ids,
                 look_first: self.met_known,
                 again,
                 so_far,
+                met: &self.met,
                 now: self.app.clock.now_ms(),
             };
             let written = self.app.store.take_in(&chunk, |new| self.evidence(&chunk, new, salt)).await;
@@ -362,6 +378,8 @@ impl<'a, P: FnMut(&Progress) + Send> Run<'a, P> {
                 sha256: outcome.as_deref().unwrap_or_default(),
                 rejects_file: rejects_file.as_deref(),
                 error: outcome.as_ref().err().map(|fault| fault.detail.as_str()),
+                met: &self.met,
+                last: self.noted,
                 now: self.app.clock.now_ms(),
             };
             let noted = self.app.store.end_import(target.import_id, &end).await;

@@ -6,10 +6,12 @@ use std::io::{self, Cursor, Read};
 
 use domain::Millis;
 use domain::csv_row::{DateOrder, OptInAt, TimeRules};
+use domain::delimiter;
 use domain::reasons::Tongue;
 use encoding_rs::{Encoding, UTF_8, UTF_16LE, WINDOWS_1256};
 use tokio::sync::mpsc;
 
+use super::encoding::{self, Decoded};
 use super::found::Found;
 use super::rows::{self, Reading, Said};
 
@@ -100,6 +102,42 @@ pub fn survey(file: Vec<u8>) -> Survey {
     survey_told(file, Told::NOTHING)
 }
 
+/// What holds of whatever is found out about a text before it is read, by its first bytes: text that is UTF-8 is taken for
+/// it; letters come out the same however the bytes are cut; nothing is lost of what the beginning showed; and the
+/// delimiter is one that there is.
+///
+/// # Panics
+/// When it does not hold.
+pub fn check_detector(bytes: &[u8]) {
+    let encoding = encoding::detect(bytes);
+    let is_marked = Encoding::for_bom(bytes).is_some();
+    if !is_marked && !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok() {
+        assert_eq!(encoding, UTF_8, "UTF-8 is taken for it");
+    }
+    if let Some((marked, _)) = Encoding::for_bom(bytes) {
+        assert_eq!(encoding, marked, "a mark is believed");
+    }
+    let text_of = |piece| {
+        let mut text = Vec::new();
+        let read = Decoded::new(Trickle { file: Cursor::new(bytes.to_vec()), piece }, encoding).read_to_end(&mut text);
+        assert!(read.is_ok(), "memory does not break off");
+        text
+    };
+    let text = text_of(usize::MAX);
+    assert!(std::str::from_utf8(&text).is_ok(), "it is text");
+    for piece in [1, 3, 4_096] {
+        assert_eq!(text, text_of(piece), "cut into pieces of {piece}");
+    }
+    let beginning = encoding::beginning_in_utf8(bytes, encoding);
+    assert!(text.starts_with(&beginning), "the beginning is the text's");
+    // At its end at most one letter was cut off.
+    assert!(text.len() - beginning.len() <= 2 * char::REPLACEMENT_CHARACTER.len_utf8(), "and all of it but a letter");
+    let text = String::from_utf8_lossy(&text);
+    let found =
+        delimiter::named_in(text.lines().next().unwrap_or_default()).unwrap_or_else(|| delimiter::detect(&text));
+    assert!(b",;\t|".contains(&found), "{found}");
+}
+
 #[expect(clippy::panic, reason = "what this looks for")]
 fn survey_told(file: Vec<u8>, told: Told) -> Survey {
     let reading = Reading {
@@ -174,8 +212,9 @@ fn check_survey(file: Vec<u8>, told: Told) {
         assert!(cell(2).is_some_and(|code| !code.is_empty()) && cell(1).is_some_and(|reason| !reason.is_empty()));
         lines += 1;
         let (row, mark) = (record.get(0).unwrap_or_default(), delimiter.as_deref().unwrap_or_default().as_bytes());
-        let one_cell = !row.windows(mark.len().max(1)).any(|at| at == mark);
-        lone += i64::from(cell(4) == Some(b"") && one_cell);
+        let filled = |cell: &&[u8]| !cell.trim_ascii().is_empty();
+        let is_lone = mark.is_empty() || row.split(|byte| mark.contains(byte)).filter(filled).count() <= 1;
+        lone += i64::from(cell(4) == Some(b"") && is_lone);
     }
     assert_eq!(lines, survey.rejected, "a line for each reject");
     if told.piece < usize::MAX {
@@ -194,7 +233,8 @@ fn check_survey(file: Vec<u8>, told: Told) {
     // Where the columns are known by what they hold, the bad rows alone may look otherwise.
     if rejected > 0 && again.found.map(|found| found.mapping) == mapping {
         assert_eq!(again.rows, rejected, "as many rows: {text}");
-        // A row of one cell, the number, says nothing else that could be lost: with blanks beside it, it is a person.
+        // A row of one cell, the number, says nothing else that could be lost: with blanks beside it, its own or those of
+        // the file of rejects, it is a person.
         assert!(again.people + again.duplicates <= lone, "rejected again unless mended: {text}");
     }
 }
@@ -224,6 +264,15 @@ mod tests {
             for told in [[0, 0], [0x48, 0x80], [0x4b, 0x62], [0x88, 0xc4], [0xc1, 0xf9]] {
                 check_told(&[&told[..], file].concat());
             }
+        }
+    }
+
+    #[test]
+    fn what_is_found_out_of_a_hostile_files_beginning_holds() {
+        for file in SEEDS.iter() {
+            check_detector(file);
+            check_detector(&file[..file.len() / 2]);
+            check_detector(&file[file.len() / 3..]);
         }
     }
 
@@ -266,6 +315,7 @@ mod tests {
                 }
             }
             check_told(&[&told[..], &file].concat());
+            check_detector(&file);
             check(file);
         }
 

@@ -147,7 +147,7 @@ on_both_databases! {
             parent_user_id: None,
             quoted_wamid: None,
             campaign_id: None,
-            scope: "all",
+            scope: domain::optout::scope::Scope::All,
             source: "text",
             at: NOW,
             evidence: store::testing::entry("opt-out", NOW),
@@ -402,6 +402,10 @@ async fn what_was_said_of_a_header_holds_for_the_next_file_with_it() {
     let next = run(&app, order("people"), b"Reach;WHO\n01001000002;Omar\n").await.unwrap();
     assert_eq!((next.accepted, next.found.mapping_from.as_str()), (1, "remembered"));
     assert_eq!(next.found.mapping["name"], "WHO");
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let recalled = super::recalled(&app.app, &names(&["reach", " Who"])).await.unwrap();
+    assert_eq!(recalled, [(Field::Name, "who".to_owned()), (Field::Phone, "reach".to_owned())]);
+    assert_eq!(super::recalled(&app.app, &names(&["who", "reach"])).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -506,7 +510,7 @@ async fn a_workbook_that_swells_is_refused_before_it_is_read() {
 }
 
 on_both_databases! {
-    async fn the_same_file_is_told_with_its_day_and_undoing_asks_who_used_it(db: Database) {
+    async fn the_same_file_is_told_with_its_day_and_undoing_leaves_what_a_later_import_brought_too(db: Database) {
         let app = app(db).await;
         let file = b"phone,name\n01001000001,A\n01001000002,B\n";
         let first = run(&app, order("people"), file).await.unwrap();
@@ -522,17 +526,57 @@ on_both_databases! {
 
         let (first, again) = (first.import_id.unwrap(), again.import_id.unwrap());
         let actor = Actor::cli("amr");
-        let fault = crate::imports::undo(&app, first, &actor).await.unwrap_err();
-        assert!(fault.kind == FaultKind::WrongState && fault.detail.contains(&format!("imports {again}")), "{fault}");
-        crate::imports::undo(&app, again, &actor).await.unwrap();
-        let undone = crate::imports::undo(&app, first, &actor).await.unwrap();
-        assert_eq!((undone.removed, undone.left_list, undone.evidence), (2, 2, 2));
-        assert_eq!(crate::lists::show(&app, "people").await.unwrap().members, 0);
-        assert_eq!(crate::imports::undo(&app, first, &actor).await.unwrap_err().kind, FaultKind::WrongState);
-        // One entry for the consents, two for what was undone; the evidence is gone with them, and that is in order.
+        let kept = crate::imports::undo(&app, first, &actor).await.unwrap();
+        assert_eq!((kept.removed, kept.left_list, kept.evidence, kept.kept_for), (0, 0, 0, vec![again]));
+        assert_eq!((kept.kept_people, kept.kept_on_list, kept.kept_evidence), (2, 2, 2));
+        assert_eq!(crate::lists::show(&app, "people").await.unwrap().members, 2);
+        // The ledger vouches for their consent as before, through the import that has it now.
         while crate::ledger::seal_next(&app, 100).await.unwrap() > 0 {}
         let check = crate::ledger::verify(&app).await.unwrap();
-        assert_eq!((check.ok, check.entries, check.evidence), (true, 3, 0));
+        assert_eq!((check.ok, check.entries, check.evidence), (true, 3, 2));
+        let undone = crate::imports::undo(&app, again, &actor).await.unwrap();
+        assert_eq!((undone.removed, undone.left_list, undone.evidence, undone.kept_people), (2, 2, 2, 0));
+        assert_eq!(crate::lists::show(&app, "people").await.unwrap().members, 0);
+        assert_eq!(crate::imports::undo(&app, first, &actor).await.unwrap_err().kind, FaultKind::WrongState);
+        // Two entries for the consents, two for what was undone; the evidence is gone with them, and that is in order.
+        while crate::ledger::seal_next(&app, 100).await.unwrap() > 0 {}
+        let check = crate::ledger::verify(&app).await.unwrap();
+        assert_eq!((check.ok, check.entries, check.evidence), (true, 4, 0));
+    }
+
+    async fn imports_that_run_at_the_same_time_and_share_people_make_each_person_once(db: Database) {
+        let app = app(db).await;
+        let file = |numbers: std::ops::Range<u32>| {
+            let rows = numbers.map(|n| format!("010{:08},A\n", 2_000_000 + n));
+            std::iter::once("phone,name\n".to_owned()).chain(rows).collect::<String>()
+        };
+        let [one, two, three] = [file(0..2_000), file(1_000..3_000), file(500..2_500)];
+        let (one, two, three) = tokio::join!(
+            run(&app, order("people"), one.as_bytes()),
+            run(&app, order("people"), two.as_bytes()),
+            run(&app, order("other"), three.as_bytes()),
+        );
+        let all = [one.unwrap(), two.unwrap(), three.unwrap()];
+        assert!(all.iter().all(|summary| (summary.accepted, summary.rejected) == (2_000, 0)), "{all:?}");
+        assert_eq!(all.iter().map(|summary| summary.created).sum::<i64>(), 3_000);
+        assert_eq!(crate::lists::show(&app, "people").await.unwrap().members, 3_000);
+        assert_eq!(crate::lists::show(&app, "other").await.unwrap().members, 2_000);
+        while crate::ledger::seal_next(&app, 100).await.unwrap() > 0 {}
+        let check = crate::ledger::verify(&app).await.unwrap();
+        assert_eq!((check.ok, check.evidence), (true, 3_000));
+        // In whatever order they are undone, whoever another one brought stays until that one goes.
+        let actor = Actor::cli("amr");
+        let ids: Vec<i64> = all.iter().filter_map(|summary| summary.import_id).collect();
+        crate::imports::undo(&app, ids[1], &actor).await.unwrap();
+        assert_eq!(crate::lists::show(&app, "people").await.unwrap().members, 2_000);
+        crate::imports::undo(&app, ids[0], &actor).await.unwrap();
+        assert_eq!(crate::lists::show(&app, "people").await.unwrap().members, 0);
+        assert_eq!(crate::lists::show(&app, "other").await.unwrap().members, 2_000);
+        crate::imports::undo(&app, ids[2], &actor).await.unwrap();
+        let left = app.store.contact_of_phone(201_002_001_000).await.unwrap();
+        assert!(left.is_none(), "{left:?}");
+        while crate::ledger::seal_next(&app, 100).await.unwrap() > 0 {}
+        assert!(crate::ledger::verify(&app).await.unwrap().ok);
     }
 
     async fn evidence_of_consent_that_was_changed_breaks_the_ledger(db: Database) {

@@ -425,7 +425,7 @@ impl Lane {
             Claim::Halted(Halt::LimitUncounted { people }) => {
                 self.wait_for_a_place(limits::uncounted(people), i64::MAX);
             }
-            Claim::Made { sends, skipped, exhausted } => {
+            Claim::Made { sends, skipped, exhausted, .. } => {
                 if self.halted.take().is_some() {
                     tracing::info!(number = self.number_id, "sending goes on");
                 }
@@ -641,9 +641,9 @@ async fn claim_group(
     let claim = async {
         let claim = app.store.claim(&order).await?;
         let suppressed = match &claim {
-            Claim::Made { sends, .. } if !sends.is_empty() => {
+            Claim::Made { sends, forbidding, .. } if !sends.is_empty() => {
                 let people: Vec<i64> = sends.iter().map(|send| send.contact_id).collect();
-                app.store.suppressed_among(&people).await?
+                app.store.suppressed_among(&people, forbidding).await?
             }
             _ => Vec::new(),
         };

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use serde::Deserialize;
 use store::{ConsentText, EntryRow, EvidenceRow};
 
+use super::Haste;
 use super::tree::{self, Hash};
 use crate::App;
 use crate::fault::Result;
@@ -62,7 +63,7 @@ impl Consents {
     ///
     /// # Errors
     /// As the database's.
-    pub(super) async fn check(mut self, app: &App) -> Result<(i64, Option<i64>)> {
+    pub(super) async fn check(mut self, app: &App, haste: Haste) -> Result<(i64, Option<i64>)> {
         // What is being undone is half gone, and its entry not sealed yet; what is undone may wait for its seal.
         self.undone.extend(app.store.undone_imports().await?);
         let undone = std::mem::take(&mut self.undone);
@@ -70,12 +71,14 @@ impl Consents {
         let mut good = 0;
         let mut after = (0, 0, 0);
         while !self.chunks.is_empty() {
+            let began = app.clock.boot_us();
             let page = app.store.evidence_after(after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = (last.contact_id, last.at, last.text_id);
             for row in &page {
                 good += self.take(row);
             }
+            haste.rest(app, began).await;
         }
         let broken = self.chunks.values().filter(|leaves| !leaves.held).map(|leaves| leaves.seq).min();
         Ok((good, broken))

@@ -98,6 +98,15 @@ pub async fn sign(app: &App) -> Result<Option<HeadView>> {
     Ok(app.store.signed_head(head.seq).await?.map(HeadView::from))
 }
 
+/// A page of the signed heads before one that covers so many entries, the newest first.
+///
+/// # Errors
+/// When the database is away.
+pub async fn ls(app: &App, before: Option<i64>, limit: u32) -> Result<Vec<HeadView>> {
+    let rows = app.store.latest_signed_heads(before, i64::from(limit)).await?;
+    Ok(rows.into_iter().map(HeadView::from).collect())
+}
+
 /// The key of this host, made if there is none.
 fn key(app: &App) -> anyhow::Result<Ed25519KeyPair> {
     let file = app.data_dir.join(KEY_FILE);

@@ -103,3 +103,11 @@ async fn put_back(app: &App, rows: Vec<store::EntryRow>) {
     app.store.tamper("DELETE FROM ledger").await;
     app.store.put_entries(&rows).await;
 }
+
+#[test]
+fn a_check_that_nobody_waits_for_takes_a_tenth_of_the_machine() {
+    let page = Duration::from_millis(20);
+    assert_eq!(Haste::Awaited.rest_after(page), Duration::ZERO);
+    assert_eq!(Haste::Aside.rest_after(page), Duration::from_millis(180));
+    assert_eq!(Haste::Aside.rest_after(Duration::from_mins(1)), LONGEST_REST);
+}

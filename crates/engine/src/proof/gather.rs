@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use domain::optout::scope::{Forbidding, Scope};
 use domain::send::SendState;
 use serde_json::Value;
-use store::{EntryRow, ImportRow, MessageRow, Suppression};
+use store::{EntryRow, ImportRow, MessageRow};
 
 use super::{
     AfterStop, Consent, Exclusion, FORMAT, ImportOfConsent, LiftEvent, Message, Proof, ProofEntry, ProofVerdict, Reply,
@@ -28,7 +29,8 @@ pub async fn prove(app: &App, actor: &Actor, person: &str) -> Result<Proof> {
     let parsed = Person::parse(person)?;
     let people = app.store.people_named(parsed.key(), parsed.user_id()).await?;
     disclosures::note(app, actor, "prove", people.first().copied(), "").await?;
-    let standing = app.store.suppression(parsed.key(), parsed.user_id()).await?;
+    let blocks = app.store.blocks_of(parsed.key(), parsed.user_id()).await?;
+    let standing = blocks.first();
     let mut held = Held::default();
     for contact_id in &people {
         held.read(app, *contact_id).await?;
@@ -45,13 +47,14 @@ pub async fn prove(app: &App, actor: &Actor, person: &str) -> Result<Proof> {
     let messages: Vec<Message> =
         held.messages.iter().filter(|row| row.attempt > 0).map(|row| message_of(row, &times)).collect::<Result<_>>()?;
     let exclusions: Vec<Exclusion> = held.messages.iter().filter_map(exclusion_of).collect();
-    let first_stop = times.stops.first().copied();
+    let first_stop = times.stops.first().map(|(at, _)| *at);
     let verdict = ProofVerdict {
         known: !people.is_empty(),
         erased: held.erased,
         suppressed: standing.is_some(),
-        scope: standing.as_ref().map(|standing| standing.scope.clone()),
-        since: standing.as_ref().map(|standing: &Suppression| iso(standing.since)),
+        scope: standing.map(|standing| standing.scope.clone()),
+        scopes: blocks.iter().map(|block| block.scope.clone()).collect(),
+        since: standing.map(|standing| iso(standing.since)),
         consented: !consents.is_empty(),
         messages: messages.iter().filter(|message| message.accepted_at.is_some()).count(),
         after_stop: messages.iter().filter(|message| message.after_stop.is_some()).count(),
@@ -118,27 +121,26 @@ pub(crate) fn said_in(detail: &str) -> String {
     ["body", "text", "title"].iter().find_map(|field| detail[*field].as_str()).unwrap_or_default().to_owned()
 }
 
-/// When the person said stop and when that was lifted, as recorded, in order.
+/// When the person said stop, to what, and when that was lifted, as recorded, in order.
 struct Times {
-    stops: Vec<i64>,
+    stops: Vec<(i64, Scope)>,
     lifts: Vec<i64>,
 }
 
 impl Times {
     fn of(entries: &[EntryRow]) -> Self {
-        let of = |kind: &str| {
-            let mut times: Vec<i64> = entries.iter().filter(|entry| entry.kind == kind).map(|entry| entry.at).collect();
-            times.sort_unstable();
-            times
-        };
-        Self { stops: of("opt-out"), lifts: of("lift") }
+        let of = |kind: &'static str| entries.iter().filter(move |entry| entry.kind == kind);
+        let mut stops: Vec<(i64, Scope)> = of("opt-out").map(|entry| (entry.at, scope_of(&entry.detail))).collect();
+        stops.sort_by_key(|(at, _)| *at);
+        let mut lifts: Vec<i64> = of("lift").map(|entry| entry.at).collect();
+        lifts.sort_unstable();
+        Self { stops, lifts }
     }
 
-    /// The last stop at or before a time, if no lift came between.
-    fn standing(&self, at: i64) -> Option<i64> {
-        let stop = self.stops.iter().copied().take_while(|stop| *stop <= at).last()?;
-        let lifted = self.lifts.iter().any(|lift| (stop..=at).contains(lift));
-        (!lifted).then_some(stop)
+    /// The stops at or before a time after which no lift came, the last one last.
+    fn standing(&self, at: i64) -> impl Iterator<Item = &(i64, Scope)> {
+        let lifted = self.lifts.iter().copied().take_while(|lift| *lift <= at).last();
+        self.stops.iter().filter(move |(stop, _)| *stop <= at && lifted.is_none_or(|lift| lift < *stop))
     }
 }
 
@@ -198,6 +200,7 @@ fn stop_of(entry: &EntryRow) -> StopEvent {
         seconds_until_effective: f64::from(ms) / 1_000.0,
         source: text("source").unwrap_or_else(|| "manual".to_owned()),
         said: text("said").unwrap_or_default(),
+        scope: text("scope"),
         campaign: None,
         actor: entry.actor.clone(),
         raw: text("raw"),
@@ -247,21 +250,55 @@ fn message_of(row: &MessageRow, times: &Times) -> Result<Message> {
 /// Whether Meta took it after a stop was recorded, and why.
 fn after_stop(row: &MessageRow, times: &Times, category: &str) -> Option<AfterStop> {
     let accepted = row.accepted_at?;
-    let stop = times.standing(accepted)?;
     let claimed = row.claimed_at.unwrap_or(accepted);
-    let why = why_after_stop(claimed, stop, category);
-    Some(AfterStop { ms: accepted - stop, why: why.to_owned() })
+    let forbidding = Forbidding::of(category, &row.phone_number_id, row.brand.as_deref());
+    let judged =
+        times.standing(accepted).map(|(stop, scope)| (why_after_stop(claimed, *stop, &forbidding, scope), *stop));
+    // Of several stops the one counts that explains the message least.
+    let (why, stop) = judged.max_by_key(|(why, _)| *why)?;
+    Some(AfterStop { ms: accepted - stop, why: why.as_str().to_owned() })
+}
+
+/// What a stop stops, by what the ledger keeps of it: marketing, where that was erased.
+pub(crate) fn scope_of(detail: &str) -> Scope {
+    let detail: Value = serde_json::from_str(detail).unwrap_or_default();
+    detail["scope"].as_str().and_then(|scope| scope.parse().ok()).unwrap_or(Scope::Marketing)
+}
+
+/// Why a message could go after a stop, the best reason first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Why {
+    /// The stop was for another number or brand.
+    OtherScope,
+    /// The stop was for marketing, which it is not.
+    Utility,
+    /// It had been handed over before.
+    OnTheWire,
+    /// Nothing explains it.
+    Unexplained,
+}
+
+impl Why {
+    /// As it is written.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::OtherScope => "other-scope",
+            Self::Utility => "utility",
+            Self::OnTheWire => "on-the-wire",
+            Self::Unexplained => "unexplained",
+        }
+    }
 }
 
 /// Why a message that was claimed at this time could go though a stop was recorded at that one.
-pub(crate) fn why_after_stop(claimed: i64, stop: i64, category: &str) -> &'static str {
-    let is_marketing = !category.eq_ignore_ascii_case("UTILITY") && !category.eq_ignore_ascii_case("AUTHENTICATION");
+pub(crate) fn why_after_stop(claimed: i64, stop: i64, forbidding: &Forbidding, scope: &Scope) -> Why {
     match claimed {
-        claimed if claimed <= stop => "on-the-wire",
-        _ if !is_marketing => "utility",
+        claimed if claimed <= stop => Why::OnTheWire,
+        _ if !forbidding.forbids(scope) && !forbidding.forbids(&Scope::Marketing) => Why::Utility,
+        _ if !forbidding.forbids(scope) => Why::OtherScope,
         // The clocks of two hosts may differ by that much; the claim itself found no block.
-        claimed if claimed <= stop + CLAIM_VALID_MS => "on-the-wire",
-        _ => "unexplained",
+        claimed if claimed <= stop + CLAIM_VALID_MS => Why::OnTheWire,
+        _ => Why::Unexplained,
     }
 }
 

@@ -106,6 +106,16 @@ fn time(at: &str) -> String {
     value(&at.replace('T', " ").replace('Z', " UTC"))
 }
 
+/// What a stop of this scope stops, in words.
+fn stopped(words: &Words, scope: &str) -> String {
+    match scope.split_once(':') {
+        Some(("brand", name)) => escaped(words.scope_brand).replace("{name}", &value(name)),
+        Some(("number", id)) => escaped(words.scope_number).replace("{name}", &value(id)),
+        _ if scope == "all" => escaped(words.scope_all),
+        _ => escaped(words.scope_marketing),
+    }
+}
+
 fn maybe_time(at: Option<&str>) -> String {
     at.map_or_else(|| "–".to_owned(), time)
 }
@@ -173,10 +183,10 @@ impl Page {
             lines.push(escaped(words.unknown));
         } else {
             lines.push(if verdict.suppressed {
-                let scope =
-                    if verdict.scope.as_deref() == Some("all") { words.scope_all } else { words.scope_marketing };
+                let scopes: Vec<String> = verdict.scopes.iter().map(|scope| stopped(words, scope)).collect();
+                let scopes = if scopes.is_empty() { stopped(words, "marketing") } else { scopes.join("; ") };
                 escaped(words.suppressed)
-                    .replace("{scope}", &escaped(scope))
+                    .replace("{scope}", &scopes)
                     .replace("{at}", &maybe_time(verdict.since.as_deref()))
             } else {
                 escaped(words.free)
@@ -235,6 +245,9 @@ impl Page {
             } else {
                 facts.push((words.how, escaped(&words.of(&stop.source))));
                 facts.push((words.said, said(&stop.said)));
+            }
+            if let Some(scope) = &stop.scope {
+                facts.push((words.scope, stopped(words, scope)));
             }
             if let Some(campaign) = &stop.campaign {
                 facts.push((words.campaign, said(campaign)));

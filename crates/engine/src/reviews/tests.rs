@@ -104,6 +104,37 @@ on_both_databases! {
         }
     }
 
+    async fn a_stop_reaches_as_far_as_its_way_is_set_to_and_its_proof_says_so(db: Database) {
+        let (app, _) = running_campaign(db).await;
+        let mona = Actor::cli("mona");
+        crate::scopes::set_brand(&app, &mona, "1", Some("Nile")).await.unwrap();
+        let scope = async |phone: &str| crate::optouts::check(&app, phone).await.unwrap().scope;
+        said(&app, ONE, 1, text("stop")).await;
+        assert_eq!(scope(ONE).await.as_deref(), Some("marketing"));
+        crate::scopes::set(&app, &mona, "text", "brand").await.unwrap();
+        said(&app, TWO, 1, text("stop")).await;
+        assert_eq!(scope(TWO).await.as_deref(), Some("brand:Nile"));
+        // A second stop may reach further than the first, and both stand with their evidence.
+        crate::optouts::add_within(&app.app, &mona, TWO, "by letter", Some("all")).await.unwrap();
+        let check = crate::optouts::check(&app, TWO).await.unwrap();
+        assert_eq!(check.scope.as_deref(), Some("all"));
+        let blocks: Vec<_> = check.blocks.iter().map(|block| (block.scope.as_str(), block.source.as_str())).collect();
+        assert_eq!(blocks, [("all", "manual"), ("brand:Nile", "text")]);
+        assert!(crate::optouts::add_within(&app.app, &mona, TWO, "x", Some("everything")).await.is_err());
+        let proof = crate::proof::prove(&app, &mona, TWO).await.unwrap();
+        let told: Vec<_> = proof.stops.iter().map(|stop| stop.scope.as_deref().unwrap()).collect();
+        assert_eq!((told, proof.verdict.scopes), (vec!["brand:Nile", "all"], vec!["all".to_owned(), "brand:Nile".to_owned()]));
+        let listed = crate::optouts::ls(&app, None, None, 10).await.unwrap();
+        assert_eq!(listed.len(), 2, "a row for each person: {listed:?}");
+        let mut sheet = Vec::new();
+        assert_eq!(crate::optout_lists::export(&app, &mona, &mut sheet).await.unwrap(), 3, "a row for each scope");
+        // Asking that number for messages again undoes the brand's stop; what somebody of ours recorded stays.
+        said(&app, TWO, 5, text("START")).await;
+        let check = crate::optouts::check(&app, TWO).await.unwrap();
+        assert_eq!(check.blocks.len(), 1);
+        assert_eq!(check.source.as_deref(), Some("manual"));
+    }
+
     async fn doubtful_words_wait_for_a_person_who_confirms_or_dismisses(db: Database) {
         let (app, _) = running_campaign(db).await;
         said(&app, ONE, 1, text("cancel")).await;

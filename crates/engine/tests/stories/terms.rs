@@ -192,7 +192,7 @@ store::on_both_databases! {
         world.rate(200, 0).await;
         world.people("all", 30, |_| true).await;
         let campaign = world.campaign("eid", "all", PARAMS).await;
-        let nothing = campaigns::retry_failed(&world.app, &Actor::system(), campaign).await.unwrap_err();
+        let nothing = campaigns::retry_failed(&world.app, &Actor::system(), campaign, None).await.unwrap_err();
         assert_eq!(nothing.kind, engine::FaultKind::WrongState);
         world.launch(campaign).await;
         world.start();
@@ -201,14 +201,23 @@ store::on_both_databases! {
         world.app.store.tamper("UPDATE sends SET state = 7, code = 131026 WHERE contact_id <= 5").await;
         world.app.store.tamper("UPDATE sends SET state = 8, reason = 'opted-out' WHERE contact_id = 6").await;
         world.app.store.heal_tallies(campaign).await.unwrap();
-        let child = campaigns::retry_failed(&world.app, &Actor::system(), campaign).await.unwrap();
+        let child = campaigns::retry_failed(&world.app, &Actor::system(), campaign, None).await.unwrap();
         assert_eq!((child.name.as_str(), child.parent_id, child.state.as_str()), ("eid (retry)", Some(campaign), "draft"));
         assert_eq!(campaigns::preflight(&world.app, child.id).await.unwrap().eligible, 5);
         world.launch(child.id).await;
         let view = world.until(child.id, |view| view.state == "finished").await;
         assert_eq!((view.total, view.counts.accepted), (5, 5), "{view:?}");
-        let again = campaigns::retry_failed(&world.app, &Actor::system(), campaign).await.unwrap();
+        let again = campaigns::retry_failed(&world.app, &Actor::system(), campaign, None).await.unwrap();
         assert_eq!(again.name, "eid (retry 2)");
+        // Two of them failed for another reason: each reason has a child of its own, and one that nobody has has none.
+        world.app.store.tamper("UPDATE sends SET code = 130472 WHERE contact_id <= 2").await;
+        world.app.store.heal_tallies(campaign).await.unwrap();
+        for (code, people) in [("130472", 2), ("131026", 3)] {
+            let child = campaigns::retry_failed(&world.app, &Actor::system(), campaign, Some(code)).await.unwrap();
+            assert_eq!(campaigns::preflight(&world.app, child.id).await.unwrap().eligible, people, "{code}");
+        }
+        let nobody = campaigns::retry_failed(&world.app, &Actor::system(), campaign, Some("131049")).await.unwrap_err();
+        assert_eq!(nobody.kind, engine::FaultKind::WrongState);
 
         let order = campaigns::CloneOrder { name: "eid again".into() };
         let copy = campaigns::clone(&world.app, &Actor::system(), campaign, &order).await.unwrap();

@@ -212,11 +212,13 @@ impl World {
             let chunk = Chunk {
                 target: Some(ImportTarget { import_id, list_id }),
                 number: i64::try_from(place).unwrap() + 1,
+                after: i64::try_from(place).unwrap(),
                 people,
                 text_ids: &vec![text_id; people.len()],
                 look_first: true,
                 again: false,
                 so_far: ImportCounts::default(),
+                met: &[],
                 now,
             };
             let entry = |_: &[store::NewEvidence]| NewEntry {

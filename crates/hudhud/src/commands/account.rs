@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{read_secret, segment, with_client};
 use crate::cli::Session;
 use crate::exit::Exit;
-use crate::http::{NewAccountBody, RotateBody};
+use crate::http::{NewAccountBody, RotateBody, SecretBody};
 
 /// `hudhud account …`
 #[derive(Debug, Subcommand)]
@@ -42,6 +42,18 @@ pub enum Account {
         #[arg(long, value_name = "FILE")]
         access_token_file: PathBuf,
     },
+    /// Rotate the app secret: webhooks signed with either are taken until the old one is dropped
+    #[command(group = clap::ArgGroup::new("step").required(true))]
+    RotateSecret {
+        /// The account; all that have the same app secret go along
+        name: String,
+        /// Begin: the file with the new app secret
+        #[arg(long, value_name = "FILE", group = "step")]
+        app_secret_file: Option<PathBuf>,
+        /// End: drop the old secret, once Meta signs with the new one and repeats nothing from before
+        #[arg(long, group = "step")]
+        end: bool,
+    },
     /// Read business numbers and templates from the Graph API
     Sync {
         /// The account; all of them if absent
@@ -73,6 +85,21 @@ impl Account {
                 let path = format!("/api/v1/accounts/{}/rotate", segment(&name));
                 let account = with_client(session, async |client| client.post(&path, &body).await).await?;
                 session.out.document(&account)?;
+            }
+            Self::RotateSecret { name, app_secret_file, end: _ } => {
+                let path = format!("/api/v1/accounts/{}/secret", segment(&name));
+                let account = match app_secret_file {
+                    Some(file) => {
+                        let body = SecretBody { app_secret: read_secret(&file)?.into() };
+                        with_client(session, async |client| client.post(&path, &body).await).await?
+                    }
+                    None => with_client(session, async |client| client.delete(&path).await).await?,
+                };
+                session.out.document(&account)?;
+                if !account["secret_rotation_since"].is_null() {
+                    session.out.remark("Both secrets are taken. Next: change it at Meta, and some days later");
+                    session.out.remark(&format!("  hudhud account rotate-secret {name} --end"));
+                }
             }
             Self::Sync { name } => {
                 let path = match name {

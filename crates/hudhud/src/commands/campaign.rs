@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::wait::wait;
 use super::{segment, with_client};
 use crate::cli::Session;
+use crate::client::query_encoded;
 use crate::exit::Exit;
 use crate::http::problem::Problem;
 
@@ -76,6 +77,9 @@ pub enum Campaign {
     RetryFailed {
         /// Name or id
         campaign: String,
+        /// Only those who failed for this reason, as `campaign show` counts them: 131026
+        #[arg(long)]
+        code: Option<String>,
     },
     /// Show where it stands
     Show {
@@ -231,7 +235,10 @@ impl Campaign {
             Self::Cancel { campaign } => act(session, &campaign, "cancel", &json!({})).await,
             Self::Rate { campaign, rate: Cap(rate) } => act(session, &campaign, "rate", &json!({"rate": rate})).await,
             Self::Clone { campaign, new } => draft(session, &campaign, "clone", &json!({"name": new})).await,
-            Self::RetryFailed { campaign } => draft(session, &campaign, "retry-failed", &json!({})).await,
+            Self::RetryFailed { campaign, code } => {
+                let only = code.map(|code| format!("?code={}", query_encoded(&code))).unwrap_or_default();
+                draft(session, &campaign, &format!("retry-failed{only}"), &json!({})).await
+            }
             Self::Show { campaign } => {
                 let shown = with_client(session, async |client| client.get(&path(&campaign, "")).await).await?;
                 session.out.document(&shown)?;

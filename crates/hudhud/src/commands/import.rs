@@ -158,7 +158,7 @@ pub enum Imports {
         /// Its id
         id: i64,
     },
-    /// Take an import back, as long as no campaign and no other import has used it
+    /// Take an import back, as long as no campaign has used it; what later imports brought, too, stays
     Undo {
         /// Its id
         id: i64,

@@ -55,6 +55,8 @@ pub enum Ledger {
     },
     /// List who looked at a person and who took data out
     Disclosures,
+    /// List the signed heads, newest first
+    Heads,
     /// Sign the head of the chain as it is now; keep it elsewhere, as a proof against later changes
     Head,
 }
@@ -118,6 +120,12 @@ impl Ledger {
                 let rows = with_client(session, async |client| client.list("/api/v1/ledger/disclosures").await).await?;
                 let columns =
                     [("AT", "at"), ("WHO", "actor"), ("WHAT", "what"), ("PERSON", "contact_id"), ("", "detail")];
+                session.out.table(&columns, &rows)?;
+                Ok(Exit::Done)
+            }
+            Self::Heads => {
+                let rows = with_client(session, async |client| client.list("/api/v1/ledger/heads").await).await?;
+                let columns = [("SIGNED", "signed_at"), ("ENTRIES", "entries"), ("HASH", "hash")];
                 session.out.table(&columns, &rows)?;
                 Ok(Exit::Done)
             }

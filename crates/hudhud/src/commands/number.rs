@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{segment, with_client};
 use crate::cli::Session;
 use crate::exit::Exit;
-use crate::http::{RateBody, ReasonBody, WantedRate};
+use crate::http::{BrandBody, RateBody, ReasonBody, WantedRate};
 
 /// `hudhud number …`
 #[derive(Debug, Subcommand)]
@@ -14,13 +14,17 @@ pub enum Number {
     /// List the business numbers
     #[command(alias = "ls")]
     List,
-    /// Set a business number's rate
+    /// Set a business number's rate, or its brand
+    #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
     Set {
         /// Meta's id of the business number
         phone_number_id: String,
         /// Messages a second; level: what Meta grants it; unlimited: only against a simulator on this machine
-        #[arg(long, value_parser = rate)]
-        rate: WantedRate,
+        #[arg(long, value_parser = rate, group = "what")]
+        rate: Option<WantedRate>,
+        /// The brand whose messages it sends, so that people can stop a brand; empty: none
+        #[arg(long, value_name = "NAME", group = "what")]
+        brand: Option<String>,
     },
     /// Stop sending on a business number
     Pause {
@@ -51,6 +55,7 @@ impl Number {
                     ("PHONE NUMBER ID", "phone_number_id"),
                     ("NAME", "verified_name"),
                     ("ACCOUNT", "account"),
+                    ("BRAND", "brand"),
                     ("RATE", "rate"),
                     ("QUALITY", "quality"),
                     ("STATUS", "status"),
@@ -59,9 +64,19 @@ impl Number {
                 session.out.table(&columns, &numbers)?;
                 return Ok(Exit::Done);
             }
-            Self::Set { phone_number_id, rate } => {
-                let body = RateBody { rate };
-                with_client(session, async |client| client.post(&path(&phone_number_id, "rate"), &body).await).await?
+            Self::Set { phone_number_id, rate, brand } => {
+                with_client(session, async |client| {
+                    let mut number = serde_json::Value::Null;
+                    if let Some(brand) = &brand {
+                        let brand = Some(brand.trim().to_owned()).filter(|brand| !brand.is_empty());
+                        number = client.post(&path(&phone_number_id, "brand"), &BrandBody { brand }).await?;
+                    }
+                    if let Some(rate) = rate {
+                        number = client.post(&path(&phone_number_id, "rate"), &RateBody { rate }).await?;
+                    }
+                    Ok(number)
+                })
+                .await?
             }
             Self::Pause { phone_number_id, reason } => {
                 let body = ReasonBody { reason };

@@ -8,7 +8,7 @@ use super::with_client;
 use crate::cli::Session;
 use crate::client::{Upload, query_encoded};
 use crate::exit::Exit;
-use crate::http::{NewOptOutBody, PersonBody, RulingBody};
+use crate::http::{NewOptOutBody, NewStopBody, PersonBody, ReachBody, RulingBody};
 
 /// `hudhud optout …`
 #[derive(Debug, Subcommand)]
@@ -20,7 +20,13 @@ pub enum OptOut {
         /// Why, for the ledger
         #[arg(long)]
         reason: String,
+        /// What to stop: all, marketing, brand:NAME or number:PHONE_NUMBER_ID; left out: as far as stops by hand reach
+        #[arg(long)]
+        scope: Option<String>,
     },
+    /// How far stops reach: by button, text and so on
+    #[command(subcommand)]
+    Scope(ScopeCommand),
     /// Say whether this person may be messaged
     Check {
         /// A phone number in any form, or a business-scoped user id
@@ -39,6 +45,9 @@ pub enum OptOut {
         /// The country of national numbers, ISO 3166 alpha-2
         #[arg(long, value_name = "CC")]
         region: Option<String>,
+        /// What they stop: all, marketing, brand:NAME or number:PHONE_NUMBER_ID; left out: as far as imports reach
+        #[arg(long)]
+        scope: Option<String>,
     },
     /// Write the people who may not be messaged into a file, as CSV
     Export {
@@ -59,6 +68,39 @@ pub enum OptOut {
     /// What people said that may mean stop: a person decides
     #[command(subcommand)]
     Review(Review),
+}
+
+/// `hudhud optout scope …`
+#[derive(Debug, Subcommand)]
+pub enum ScopeCommand {
+    /// List how far stops reach, by the way they come
+    Ls,
+    /// Set how far stops of one way reach from now on; stops that stand keep their scope
+    Set {
+        /// button, text, user_preferences, meta, manual or import
+        way: String,
+        /// all: every message; marketing; of a button or text also brand or number, of what it was said to
+        reach: String,
+    },
+}
+
+impl ScopeCommand {
+    async fn run(self, session: &Session) -> anyhow::Result<()> {
+        const PATH: &str = "/api/v1/optouts/scopes";
+        match self {
+            Self::Ls => {
+                let ways = with_client(session, async |client| client.list(PATH).await).await?;
+                let columns = [("WAY", "way"), ("REACH", "reach"), ("USUAL", "usual"), ("BY", "by"), ("SINCE", "at")];
+                session.out.table(&columns, &ways)?;
+            }
+            Self::Set { way, reach } => {
+                let body = ReachBody { way, reach };
+                let set = with_client(session, async |client| client.post(PATH, &body).await).await?;
+                session.out.document(&set)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// `hudhud optout lifts …`
@@ -143,8 +185,8 @@ impl Review {
 impl OptOut {
     pub(super) async fn run(self, session: &Session) -> anyhow::Result<Exit> {
         match self {
-            Self::Add { person, reason } => {
-                let body = NewOptOutBody { person, reason };
+            Self::Add { person, reason, scope } => {
+                let body = NewStopBody { person, reason, scope };
                 let verdict = with_client(session, async |client| client.post("/api/v1/optouts", &body).await).await?;
                 session.out.document(&verdict)?;
             }
@@ -161,9 +203,13 @@ impl OptOut {
                 let columns = [("PHONE", "phone"), ("SINCE", "since"), ("SOURCE", "source"), ("SCOPE", "scope")];
                 session.out.table(&columns, &people)?;
             }
-            Self::Import { file, region } => {
-                let query = region.map(|region| format!("?region={}", query_encoded(&region)));
-                let path = format!("/api/v1/optouts/import{}", query.unwrap_or_default());
+            Self::Import { file, region, scope } => {
+                let given = [("region", region), ("scope", scope)];
+                let query: Vec<String> = given
+                    .into_iter()
+                    .filter_map(|(name, value)| Some(format!("{name}={}", query_encoded(&value?))))
+                    .collect();
+                let path = format!("/api/v1/optouts/import?{}", query.join("&"));
                 let upload = Upload::open(&file).await?;
                 let done = with_client(session, async |client| client.upload(&path, upload).await).await?;
                 session.out.document(&done)?;
@@ -183,6 +229,7 @@ impl OptOut {
                 session.out.document(&asked)?;
                 session.out.remark("It holds until somebody else approves: hudhud optout lifts approve ID");
             }
+            Self::Scope(command) => command.run(session).await?,
             Self::Lifts(lifts) => lifts.run(session).await?,
             Self::Review(review) => review.run(session).await?,
         }

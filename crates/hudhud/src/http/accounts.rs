@@ -20,7 +20,12 @@ use super::page::Listed;
 use super::problem::Problem;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(paths!(ls, add)).routes(paths!(sync_all)).routes(paths!(rotate)).routes(paths!(sync))
+    OpenApiRouter::new()
+        .routes(paths!(ls, add))
+        .routes(paths!(sync_all))
+        .routes(paths!(rotate))
+        .routes(paths!(sync))
+        .routes(paths!(begin_rotation, end_rotation))
 }
 
 /// A secret on its way in. Printed by nobody.
@@ -74,6 +79,14 @@ pub(crate) struct RotateBody {
     pub(crate) access_token: SecretText,
 }
 
+/// A new app secret.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SecretBody {
+    /// Vouches for webhooks from now on, beside the old one.
+    pub(crate) app_secret: SecretText,
+}
+
 /// Every account, without its secrets.
 #[utoipa::path(get, path = "/api/v1/accounts", tag = "accounts",
     responses((status = 200, description = "The accounts", body = Listed<AccountView>)))]
@@ -114,6 +127,36 @@ async fn rotate(
 ) -> Result<Json<AccountView>, Problem> {
     let account = accounts::rotate(&app, &account, &body.access_token.into()).await?;
     tracing::info!(actor = %caller.actor, account = %account.name, "access token rotated");
+    Ok(Json(account))
+}
+
+/// Begins to rotate the app secret: the new one vouches for webhooks beside the old one, of this account and of every
+/// other with the same secret.
+#[utoipa::path(post, path = "/api/v1/accounts/{account}/secret", tag = "accounts", request_body = SecretBody,
+    params(("account" = String, Path, description = "The account's name")),
+    responses((status = 200, description = "The account", body = AccountView)))]
+async fn begin_rotation(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(account): Path<String>,
+    Json(body): Json<SecretBody>,
+) -> Result<Json<AccountView>, Problem> {
+    let account = accounts::begin_rotation(&app, &account, &body.app_secret.into()).await?;
+    tracing::info!(actor = %caller.actor, account = %account.name, "two app secrets vouch for webhooks");
+    Ok(Json(account))
+}
+
+/// Ends that: the old app secret vouches for nothing any more.
+#[utoipa::path(delete, path = "/api/v1/accounts/{account}/secret", tag = "accounts",
+    params(("account" = String, Path, description = "The account's name")),
+    responses((status = 200, description = "The account", body = AccountView)))]
+async fn end_rotation(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(account): Path<String>,
+) -> Result<Json<AccountView>, Problem> {
+    let account = accounts::end_rotation(&app, &account).await?;
+    tracing::info!(actor = %caller.actor, account = %account.name, "the old app secret is dropped");
     Ok(Json(account))
 }
 

@@ -12,7 +12,7 @@ use engine::{App, Fault};
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tokio_util::io::ReaderStream;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes as paths;
 
@@ -217,17 +217,27 @@ async fn clone(
     Ok((StatusCode::CREATED, Json(campaigns::clone(&app, &caller.actor, id, &order).await?)))
 }
 
+/// Which of the failed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct WhichFailed {
+    /// Only those who failed for this reason: a key of the campaign's `failed_by_code`.
+    code: Option<String>,
+}
+
 /// Drafts a campaign for those whose message failed, as a child of this one. The skipped are not among them.
 #[utoipa::path(post, path = "/api/v1/campaigns/{campaign}/retry-failed", tag = "campaigns",
-    params(("campaign" = String, Path, description = "Name or id")),
+    params(("campaign" = String, Path, description = "Name or id"), WhichFailed),
     responses((status = 201, description = "The draft", body = CampaignView)))]
 async fn retry_failed(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(campaign): Path<String>,
+    Query(WhichFailed { code }): Query<WhichFailed>,
 ) -> Result<(StatusCode, Json<CampaignView>), Problem> {
     let id = campaigns::find(&app, &campaign).await?;
-    Ok((StatusCode::CREATED, Json(campaigns::retry_failed(&app, &caller.actor, id).await?)))
+    let draft = campaigns::retry_failed(&app, &caller.actor, id, code.as_deref()).await?;
+    Ok((StatusCode::CREATED, Json(draft)))
 }
 
 /// Every recipient and their state, as CSV. An answer that breaks off is not a whole export.

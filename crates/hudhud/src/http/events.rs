@@ -56,8 +56,8 @@ struct What {
 }
 
 /// Server-sent events, each with JSON as its data: `queue` (as `/api/v1/queue`) and, if asked for, `campaign` (as
-/// `/api/v1/campaigns/{campaign}`), at once and whenever they differ, at most every two seconds. `away` says that
-/// something that Hudhud needs does not answer.
+/// `/api/v1/campaigns/{campaign}`), at once and whenever they differ, at most every two seconds. `looked` says every two
+/// seconds that what was told last still holds; `away` that something that Hudhud needs does not answer.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events", params(What),
     responses((status = 200, description = "A stream that lasts some minutes", content_type = "text/event-stream", body = String)))]
 async fn stream_of(
@@ -132,16 +132,25 @@ impl Watch {
         if Instant::now() >= self.ends {
             return None;
         }
-        let mut found = Vec::new();
+        let (mut found, mut is_away) = (Vec::new(), false);
         match queue_view::view(&self.app).await {
             Ok(rows) => found.extend(self.queue.event("queue", &rows)),
-            Err(_) => found.push(self.away()),
+            Err(_) => {
+                found.push(self.away());
+                is_away = true;
+            }
         }
         if let Some(id) = self.campaign {
             match campaigns::show(&self.app, id).await {
                 Ok(shown) => found.extend(self.told.event("campaign", &shown)),
-                Err(_) => found.push(self.away()),
+                Err(_) => {
+                    found.push(self.away());
+                    is_away = true;
+                }
             }
+        }
+        if !is_away {
+            found.push(Event::default().event("looked").data("{}"));
         }
         Some(found)
     }

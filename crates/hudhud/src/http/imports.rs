@@ -1,5 +1,6 @@
 //! `/api/v1/imports`. An import's body is the file itself, streamed; everything else is in the query string.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -9,10 +10,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::importer::{self, Hints, ImportOrder};
 use engine::imports::{self, ImportSummary, ImportView, UndoneView};
-use engine::{Actor, App, Fault};
+use engine::{Actor, App, Fault, uploads};
 use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
 use tokio_util::io::{ReaderStream, StreamReader};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes as paths;
 
@@ -24,7 +26,12 @@ use super::problem::Problem;
 
 /// Everything but the upload itself, which has a body limit of its own.
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(paths!(ls)).routes(paths!(show)).routes(paths!(rejects)).routes(paths!(undo))
+    OpenApiRouter::new()
+        .routes(paths!(ls))
+        .routes(paths!(show))
+        .routes(paths!(rejects))
+        .routes(paths!(undo))
+        .routes(paths!(recall))
 }
 
 /// What a file is and where it goes. Documents the query string; it is read by hand because `map` may be repeated.
@@ -63,10 +70,13 @@ struct ImportParams {
     file_name: Option<String>,
     /// Check every row and keep nothing.
     dry_run: Option<bool>,
+    /// A file that came in pieces, by its id: it is read in place of the body, and gone once it was imported.
+    upload: Option<String>,
 }
 
 /// Reads the query string. A parameter that nobody knows is refused: a misspelt `region` must not be passed over.
-fn order(query: Vec<(String, String)>, actor: Actor) -> Result<ImportOrder, Fault> {
+fn order(query: Vec<(String, String)>, actor: Actor) -> Result<(ImportOrder, Option<String>), Fault> {
+    let mut upload = None;
     let mut order = ImportOrder {
         list: String::new(),
         file_name: String::new(),
@@ -85,6 +95,7 @@ fn order(query: Vec<(String, String)>, actor: Actor) -> Result<ImportOrder, Faul
         match key.as_str() {
             "list" => order.list = value,
             "file_name" => order.file_name = value,
+            "upload" => upload = Some(value),
             "region" => order.region = Some(value),
             "opt_in_source" => order.opt_in_source = value,
             "opt_in_wording" => order.opt_in_wording = value,
@@ -112,7 +123,7 @@ fn order(query: Vec<(String, String)>, actor: Actor) -> Result<ImportOrder, Faul
             _ => return Err(Fault::invalid(format!("There is no parameter {key:?} of an import."))),
         }
     }
-    Ok(order)
+    Ok((order, upload))
 }
 
 /// Imports a file, which is the body: CSV or TSV in any encoding, XLSX, XLSB, XLS or ODS, packed with gzip or not. Answers when all of it is stored; nothing is sent to anybody.
@@ -125,12 +136,58 @@ pub(super) async fn create(
     Query(query): Query<Vec<(String, String)>>,
     body: Body,
 ) -> Result<(StatusCode, Json<ImportSummary>), Problem> {
-    let order = order(query, caller.actor)?;
-    let file = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
+    let (order, upload) = order(query, caller.actor.clone())?;
     // In a task of its own: a caller who goes away ends the file, and the import must still write down how far it came.
-    let imported = tokio::spawn(async move { importer::import(&app, order, file, |_| {}).await });
+    let imported = match upload {
+        None => {
+            let file = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
+            tokio::spawn(async move { importer::import(&app, order, file, |_| {}).await })
+        }
+        Some(id) => {
+            let file = uploads::open(&app, &caller.actor, &id).await?;
+            tokio::spawn(async move {
+                let only_looks = order.dry_run;
+                let summary = importer::import(&app, order, file, |_| {}).await?;
+                if !only_looks && let Err(fault) = uploads::remove(&app, &caller.actor, &id).await {
+                    tracing::warn!(%fault, "a file that was imported stays until tomorrow");
+                }
+                Ok(summary)
+            })
+        }
+    };
     let summary = imported.await.map_err(Fault::internal)??;
     Ok((StatusCode::OK, Json(summary)))
+}
+
+/// The header of a file that is about to be imported.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct HeaderBody {
+    /// The names of its columns, in their order.
+    header: Vec<String>,
+}
+
+/// What the columns of the last file with the same header were said to be.
+#[derive(Debug, Serialize, ToSchema)]
+struct Recalled {
+    /// The column of each field that was said by hand: `phone`, `name`, …; empty where no such file was mapped.
+    columns: BTreeMap<String, String>,
+}
+
+/// What was said of the last file that had the same header, so that a file of a kind is mapped once. Changes nothing.
+#[utoipa::path(post, path = "/api/v1/imports/recall", tag = "imports", request_body = HeaderBody,
+    responses((status = 200, description = "Fields and columns", body = Recalled)))]
+async fn recall(State(app): State<Arc<App>>, Json(body): Json<HeaderBody>) -> Result<Json<Recalled>, Problem> {
+    let known = importer::recalled(&app, &body.header).await?;
+    // By the names that this file has, in their own spelling.
+    let spelt = |column: String| body.header.iter().find(|name| same(name, &column)).cloned().unwrap_or(column);
+    let columns = known.into_iter().map(|(field, column)| (field.to_string(), spelt(column))).collect();
+    Ok(Json(Recalled { columns }))
+}
+
+/// Whether two columns are called the same but for case and blanks.
+fn same(one: &str, other: &str) -> bool {
+    one.trim().to_lowercase() == other.trim().to_lowercase()
 }
 
 /// Imports, newest first.
@@ -150,8 +207,9 @@ async fn show(State(app): State<Arc<App>>, Path(import): Path<i64>) -> Result<Js
     Ok(Json(imports::show(&app, import).await?))
 }
 
-/// Takes an import back, as long as nobody has used it: the people whom it alone brought leave, the ones whom it changed
-/// are what they were. Refused, with their names, when a campaign or another import has used it since.
+/// Takes an import back, as long as no campaign has used it: the people whom it alone brought leave, the ones whom it
+/// changed are what they were, and whomever later imports brought, too, stays and is counted. Refused, with their names,
+/// when campaigns have used it since.
 #[utoipa::path(post, path = "/api/v1/imports/{import}/undo", tag = "imports",
     params(("import" = i64, Path, description = "The import's id")),
     responses((status = 200, description = "What was taken back", body = UndoneView)))]
@@ -186,7 +244,7 @@ mod tests {
 
     fn read(query: &[(&str, &str)]) -> Result<ImportOrder, Fault> {
         let query = query.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        order(query, Actor::system())
+        order(query, Actor::system()).map(|(order, _)| order)
     }
 
     #[test]

@@ -11,6 +11,7 @@ use engine::campaigns;
 use engine::disclosures::{self, DisclosureView};
 use engine::exclusions::{AfterStopReport, ExclusionView};
 use engine::ledger::heads::HeadView;
+use engine::ledger::state::LedgerState;
 use engine::ledger::{self, LedgerCheck};
 use engine::proof::{self, Language, Proof};
 use engine::{App, Fault};
@@ -37,6 +38,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(paths!(verify))
         .routes(paths!(export))
         .routes(paths!(head))
+        .routes(paths!(heads))
+        .routes(paths!(state))
         .routes(paths!(prove))
         .routes(paths!(prove_document))
         .routes(paths!(disclosed))
@@ -76,6 +79,22 @@ async fn head(State(app): State<Arc<App>>) -> Result<Json<HeadView>, Problem> {
     let head = ledger::heads::sign(&app).await?;
     let empty = || Fault::not_found("The ledger is empty.").action("Ask again once something was recorded.");
     Ok(Json(head.ok_or_else(empty)?))
+}
+
+/// The signed heads, newest first: one a day, and those that somebody asked for.
+#[utoipa::path(get, path = "/api/v1/ledger/heads", tag = "ledger", params(Page),
+    responses((status = 200, description = "A page of them", body = Listed<HeadView>)))]
+async fn heads(State(app): State<Arc<App>>, Query(page): Query<Page>) -> Result<Json<Listed<HeadView>>, Problem> {
+    let (before, limit) = page.read()?;
+    let rows = ledger::heads::ls(&app, before, limit).await?;
+    Ok(Json(Listed::page(rows, limit, |head| head.entries.to_string())))
+}
+
+/// How the ledger stands and what its last check found. Nothing is checked anew.
+#[utoipa::path(get, path = "/api/v1/ledger", tag = "ledger",
+    responses((status = 200, description = "How it stands", body = LedgerState)))]
+async fn state(State(app): State<Arc<App>>) -> Result<Json<LedgerState>, Problem> {
+    Ok(Json(ledger::state::show(&app).await?))
 }
 
 /// Checks every link of the chain. A broken one is an answer, not a failure: `ok` is false and `first_broken` names it.
@@ -126,15 +145,27 @@ async fn prove_document(
     Ok((headers, proof::page::html(&proof, body.language)).into_response())
 }
 
-/// Who looked at a person, and who took data out. Oldest first.
-#[utoipa::path(get, path = "/api/v1/ledger/disclosures", tag = "ledger", params(Page),
+/// In which order.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Order {
+    /// The newest first.
+    newest: Option<bool>,
+}
+
+/// Who looked at a person, and who took data out. Oldest first, unless asked otherwise.
+#[utoipa::path(get, path = "/api/v1/ledger/disclosures", tag = "ledger", params(Page, Order),
     responses((status = 200, description = "A page of the record", body = Listed<DisclosureView>)))]
 async fn disclosed(
     State(app): State<Arc<App>>,
     Query(page): Query<Page>,
+    Query(Order { newest }): Query<Order>,
 ) -> Result<Json<Listed<DisclosureView>>, Problem> {
     let (after, limit) = page.read()?;
-    let rows = disclosures::ls(&app, after, limit).await?;
+    let rows = match newest {
+        Some(true) => disclosures::latest(&app, after, limit).await?,
+        _ => disclosures::ls(&app, after, limit).await?,
+    };
     Ok(Json(Listed::page(rows, limit, |row| row.id.to_string())))
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use engine::App;
 use engine::lists::{self, CountOrder, CountView, ListView};
+use engine::{App, counts};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes as paths;
 
@@ -32,14 +32,14 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     request_body = CountOrder,
     responses((status = 200, description = "How many people are meant, and where the others fall out", body = CountView)))]
 async fn count(State(app): State<Arc<App>>, Json(order): Json<CountOrder>) -> Result<Json<CountView>, Problem> {
-    Ok(Json(lists::count(&app, &order).await?))
+    Ok(Json(counts::audience(&app, order).await?))
 }
 
 /// Every list.
 #[utoipa::path(get, path = "/api/v1/lists", tag = "lists",
     responses((status = 200, description = "The lists", body = Listed<ListView>)))]
 async fn ls(State(app): State<Arc<App>>) -> Result<Json<Listed<ListView>>, Problem> {
-    Ok(Json(Listed::all(lists::ls(&app).await?)))
+    Ok(Json(Listed::all(counts::lists(&app).await?)))
 }
 
 /// One list.

@@ -24,6 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(paths!(pause_all))
         .routes(paths!(resume_all))
         .routes(paths!(rate))
+        .routes(paths!(brand))
         .routes(paths!(pause))
         .routes(paths!(resume))
 }
@@ -81,6 +82,14 @@ pub(crate) struct RateBody {
     pub(crate) rate: WantedRate,
 }
 
+/// A business number's brand.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BrandBody {
+    /// Up to 60 characters; `null`: of none.
+    pub(crate) brand: Option<String>,
+}
+
 /// Whether everything is paused.
 #[derive(Debug, Serialize, ToSchema)]
 struct PausedAll {
@@ -110,6 +119,19 @@ async fn rate(
     let number = numbers::set_rate(&app, &id, body.rate.into()).await?;
     tracing::info!(actor = %caller.actor, number = %id, rate = ?number.rate, "rate set");
     Ok(Json(number))
+}
+
+/// Says of which brand a business number is: whoever stops a brand gets no marketing from any number of it.
+#[utoipa::path(post, path = "/api/v1/numbers/{phone_number_id}/brand", tag = "numbers", request_body = BrandBody,
+    params(("phone_number_id" = String, Path, description = "Meta's id of the business number")),
+    responses((status = 200, description = "The number", body = NumberView)))]
+async fn brand(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Json(body): Json<BrandBody>,
+) -> Result<Json<NumberView>, Problem> {
+    Ok(Json(engine::scopes::set_brand(&app, &caller.actor, &id, body.brand.as_deref()).await?))
 }
 
 /// Stops sending on one business number.

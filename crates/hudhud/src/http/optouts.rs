@@ -9,6 +9,7 @@ use axum::response::Response;
 use engine::lift_requests::{self, LiftView};
 use engine::optout_lists::{self, OptOutImport};
 use engine::optouts::{self, OptOutRow, OptOutView};
+use engine::scopes::{self, ReachView};
 use engine::{App, Fault, disclosures};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(paths!(lifts, lift))
         .routes(paths!(approve))
         .routes(paths!(refuse))
+        .routes(paths!(reaches, set_reach))
 }
 
 /// A person to be suppressed.
@@ -42,6 +44,29 @@ pub(crate) struct NewOptOutBody {
     pub(crate) person: String,
     /// Why. Kept in the ledger.
     pub(crate) reason: String,
+}
+
+/// A person to be suppressed, and how far.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewStopBody {
+    /// A phone number in any form, or a business-scoped user id.
+    pub(crate) person: String,
+    /// Why. Kept in the ledger.
+    pub(crate) reason: String,
+    /// `all`, `marketing`, `brand:NAME` or `number:PHONE_NUMBER_ID`; left out: as far as stops by hand reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) scope: Option<String>,
+}
+
+/// How far stops of a way reach from now on.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReachBody {
+    /// `button`, `text`, `user_preferences`, `meta`, `manual` or `import`.
+    pub(crate) way: String,
+    /// `all`, `marketing`; of a button or text also `brand` or `number`.
+    pub(crate) reach: String,
 }
 
 /// A person.
@@ -79,15 +104,34 @@ async fn ls(
 }
 
 /// Suppresses a person. When this answers, no send to them begins any more.
-#[utoipa::path(post, path = "/api/v1/optouts", tag = "optouts", request_body = NewOptOutBody,
+#[utoipa::path(post, path = "/api/v1/optouts", tag = "optouts", request_body = NewStopBody,
     responses((status = 201, description = "Suppressed", body = OptOutView)))]
 async fn add(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Json(body): Json<NewOptOutBody>,
+    Json(body): Json<NewStopBody>,
 ) -> Result<(StatusCode, Json<OptOutView>), Problem> {
-    let verdict = optouts::add(&app, &caller.actor, &body.person, &body.reason).await?;
+    let NewStopBody { person, reason, scope } = body;
+    let verdict = optouts::add_within(&app, &caller.actor, &person, &reason, scope.as_deref()).await?;
     Ok((StatusCode::CREATED, Json(verdict)))
+}
+
+/// How far stops reach, by the way they come.
+#[utoipa::path(get, path = "/api/v1/optouts/scopes", tag = "optouts",
+    responses((status = 200, description = "Every way", body = Listed<ReachView>)))]
+async fn reaches(State(app): State<Arc<App>>) -> Result<Json<Listed<ReachView>>, Problem> {
+    Ok(Json(Listed::all(scopes::ls(&app).await?)))
+}
+
+/// Sets how far stops of one way reach from now on. Stops that stand keep their scope.
+#[utoipa::path(post, path = "/api/v1/optouts/scopes", tag = "optouts", request_body = ReachBody,
+    responses((status = 200, description = "In force", body = ReachView)))]
+async fn set_reach(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Json(body): Json<ReachBody>,
+) -> Result<Json<ReachView>, Problem> {
+    Ok(Json(scopes::set(&app, &caller.actor, &body.way, &body.reach).await?))
 }
 
 /// Says whether a person may be messaged.
@@ -106,6 +150,8 @@ async fn check(
 pub(super) struct ImportParams {
     /// The country of national numbers, ISO 3166 alpha-2.
     region: Option<String>,
+    /// What they stop: `all`, `marketing`, `brand:NAME`, `number:PHONE_NUMBER_ID`; left out: as far as imports reach.
+    scope: Option<String>,
 }
 
 /// Suppresses everybody whom a file names: one number a line, our own export, Twilio's list of consents or listmonk's
@@ -116,11 +162,11 @@ pub(super) struct ImportParams {
 pub(super) async fn import(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Query(ImportParams { region }): Query<ImportParams>,
+    Query(ImportParams { region, scope }): Query<ImportParams>,
     body: Body,
 ) -> Result<Json<OptOutImport>, Problem> {
     let file = StreamReader::new(body.into_data_stream().map_err(std::io::Error::other));
-    Ok(Json(optout_lists::import(&app, &caller.actor, file, region.as_deref()).await?))
+    Ok(Json(optout_lists::import(&app, &caller.actor, file, region.as_deref(), scope.as_deref()).await?))
 }
 
 /// Everybody who is suppressed, as CSV. The export is recorded. An answer that breaks off is not a whole export.

@@ -51,11 +51,14 @@ pub(super) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::POST, "/api/v1/accounts", Needs(Administer)),
     (Method::POST, "/api/v1/accounts/sync", Needs(Operate)),
     (Method::POST, "/api/v1/accounts/{account}/rotate", Needs(Administer)),
+    (Method::POST, "/api/v1/accounts/{account}/secret", Needs(Administer)),
+    (Method::DELETE, "/api/v1/accounts/{account}/secret", Needs(Administer)),
     (Method::POST, "/api/v1/accounts/{account}/sync", Needs(Operate)),
     (Method::GET, "/api/v1/numbers", Needs(Look)),
     (Method::POST, "/api/v1/numbers/pause-all", Needs(Operate)),
     (Method::POST, "/api/v1/numbers/resume-all", Needs(Operate)),
     (Method::POST, "/api/v1/numbers/{phone_number_id}/rate", Needs(Operate)),
+    (Method::POST, "/api/v1/numbers/{phone_number_id}/brand", Needs(Audit)),
     (Method::POST, "/api/v1/numbers/{phone_number_id}/pause", Needs(Operate)),
     (Method::POST, "/api/v1/numbers/{phone_number_id}/resume", Needs(Operate)),
     (Method::GET, "/api/v1/templates", Needs(Look)),
@@ -65,6 +68,11 @@ pub(super) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::GET, "/api/v1/imports/{import}", Needs(Look)),
     (Method::GET, "/api/v1/imports/{import}/rejects", Needs(LookAtPersons)),
     (Method::POST, "/api/v1/imports/{import}/undo", Needs(ManageLists)),
+    (Method::POST, "/api/v1/imports/recall", Needs(ManageLists)),
+    (Method::POST, "/api/v1/uploads", Needs(ManageLists)),
+    (Method::GET, "/api/v1/uploads/{upload}", Needs(ManageLists)),
+    (Method::PATCH, "/api/v1/uploads/{upload}", Needs(ManageLists)),
+    (Method::DELETE, "/api/v1/uploads/{upload}", Needs(ManageLists)),
     (Method::GET, "/api/v1/lists", Needs(Look)),
     (Method::GET, "/api/v1/lists/{list}", Needs(Look)),
     (Method::DELETE, "/api/v1/lists/{list}", Needs(ManageLists)),
@@ -88,6 +96,8 @@ pub(super) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::POST, "/api/v1/sends/in-doubt/{send}/settle", Needs(Operate)),
     (Method::GET, "/api/v1/optouts", Needs(LookAtPersons)),
     (Method::POST, "/api/v1/optouts", Needs(OptOut)),
+    (Method::GET, "/api/v1/optouts/scopes", Needs(Look)),
+    (Method::POST, "/api/v1/optouts/scopes", Needs(Audit)),
     (Method::POST, "/api/v1/optouts/check", Needs(LookAtPersons)),
     (Method::POST, "/api/v1/optouts/import", Needs(OptOut)),
     (Method::GET, "/api/v1/optouts/export", Needs(LookAtPersons)),
@@ -102,6 +112,8 @@ pub(super) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::POST, "/api/v1/words", Needs(Audit)),
     (Method::POST, "/api/v1/words/read", Needs(Look)),
     (Method::DELETE, "/api/v1/words/{phrase}", Needs(Audit)),
+    (Method::GET, "/api/v1/ledger", Needs(Audit)),
+    (Method::GET, "/api/v1/ledger/heads", Needs(Audit)),
     (Method::GET, "/api/v1/rules", Needs(Look)),
     (Method::POST, "/api/v1/rules", Needs(Audit)),
     (Method::POST, "/api/v1/ledger/verify", Needs(Audit)),
@@ -128,6 +140,7 @@ const ONLY_LOOKING: &[&str] = &[
     "/api/v1/optouts/check",
     "/api/v1/words/read",
     "/api/v1/lists/count",
+    "/api/v1/imports/recall",
     "/api/v1/ledger/verify",
     "/api/v1/ledger/prove",
     "/api/v1/ledger/prove/document",
@@ -167,7 +180,8 @@ pub(super) fn is_audited(method: &Method, path: &str) -> bool {
     if TAKEN_OUT.iter().any(|(m, p)| m == method && *p == path) {
         return true;
     }
-    let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    // Pieces of a file change nothing that anybody sees; the import of the whole is kept.
+    let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PATCH);
     changes && path.starts_with("/api/v1/") && !ONLY_LOOKING.contains(&path)
 }
 

@@ -357,6 +357,8 @@ async fn what_moves_is_told_at_once_and_the_stream_ends_with_the_process() {
     let mut stream = answer.into_body().into_data_stream();
     let first = futures::StreamExt::next(&mut stream).await.unwrap().unwrap();
     assert_eq!(String::from_utf8_lossy(&first), "event: queue\ndata: []\n\n");
+    let second = futures::StreamExt::next(&mut stream).await.unwrap().unwrap();
+    assert_eq!(String::from_utf8_lossy(&second), "event: looked\ndata: {}\n\n");
     api.app.ending.cancel();
     assert!(futures::StreamExt::next(&mut stream).await.is_none());
 }

@@ -14,6 +14,9 @@ CREATE TABLE accounts (
     portfolio      TEXT,
     access_token   BLOB    NOT NULL,
     app_secret     BLOB    NOT NULL,
+    -- while it is being rotated: the secret before, which vouches for webhooks as well, and since when
+    old_app_secret BLOB,
+    secret_rotation_since BIGINT,
     verify_token   BLOB    NOT NULL,
     stopped_reason TEXT,
     stopped_at     BIGINT,
@@ -37,6 +40,8 @@ CREATE TABLE numbers (
     -- a claim finds it in the row that it reads anyway
     people_limit    BIGINT,
     set_rate        BIGINT,
+    -- whose messages it sends, where a person said so: a stop may be for one brand
+    brand           TEXT,
     paused_reason   TEXT,
     paused_at       BIGINT,
     synced_at       BIGINT  NOT NULL
@@ -176,7 +181,16 @@ CREATE TABLE import_changes (
     updated_at    BIGINT NOT NULL,
     PRIMARY KEY (import_id, contact_id)
 ) WITHOUT ROWID;
-CREATE INDEX import_changes_before ON import_changes (before_import) WHERE before_import IS NOT NULL;
+CREATE INDEX import_changes_before ON import_changes (before_import, contact_id) WHERE before_import IS NOT NULL;
+
+-- Whom an import met and wrote nothing of, since all of it was there: their ids, packed (`met`). What an undone import
+-- brought is theirs through this one, too.
+CREATE TABLE import_met (
+    import_id BIGINT NOT NULL,
+    chunk     BIGINT NOT NULL,
+    people    BLOB   NOT NULL,
+    PRIMARY KEY (import_id, chunk)
+);
 
 -- Where consent came from and in which words it was asked for: few texts, millions of consents.
 CREATE TABLE consent_texts (
@@ -207,15 +221,25 @@ CREATE TABLE opt_ins (
     PRIMARY KEY (contact_id, at, text_id)
 ) WITHOUT ROWID;
 
--- The standing block. One row per person; the event behind it is the ledger entry evidence_id.
+-- The standing blocks: one row for each person and scope (all, marketing, brand:NAME, number:PHONE_NUMBER_ID); the
+-- event behind it is the ledger entry evidence_id.
 CREATE TABLE suppressions (
-    contact_id  INTEGER PRIMARY KEY,
+    contact_id  BIGINT NOT NULL,
     scope       TEXT   NOT NULL,
     since       BIGINT NOT NULL,
     source      TEXT   NOT NULL,
     campaign_id BIGINT,
-    evidence_id BIGINT
-);
+    evidence_id BIGINT,
+    PRIMARY KEY (contact_id, scope)
+) WITHOUT ROWID;
+
+-- How far stops reach, by the way they come, where somebody set it.
+CREATE TABLE stop_reaches (
+    way   TEXT PRIMARY KEY,
+    reach TEXT   NOT NULL,
+    actor TEXT   NOT NULL,
+    at    BIGINT NOT NULL
+) WITHOUT ROWID;
 
 -- Append-only record. Entries come unsealed (sealed_seq NULL) and are chained by one sealer.
 CREATE TABLE ledger (
@@ -619,12 +643,14 @@ CREATE TABLE reviews (
 );
 CREATE INDEX reviews_open ON reviews (id) WHERE decided IS NULL;
 
--- When a person last asked for messages again: a stop that they said before that, and that comes late or once more,
--- does not hold.
+-- When a person last asked for messages again, by the scope of the blocks that this lifts: a stop of that scope that
+-- they said before, and that comes late or once more, does not hold.
 CREATE TABLE lifted (
-    contact_id INTEGER PRIMARY KEY,
-    at         BIGINT NOT NULL
-);
+    contact_id BIGINT NOT NULL,
+    scope      TEXT   NOT NULL,
+    at         BIGINT NOT NULL,
+    PRIMARY KEY (contact_id, scope)
+) WITHOUT ROWID;
 
 -- The head of the ledger's chain as it was signed, once a day.
 CREATE TABLE ledger_heads (

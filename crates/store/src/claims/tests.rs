@@ -3,12 +3,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::campaign::CampaignEvent;
+use domain::optout::scope::Scope;
 use domain::send::SendEvent;
 
 use super::*;
 use crate::fixture::{Lane, NOW, Shop, assert_tallied, exec, ids, made, number_of, owner, send, stop, stop_of};
-use crate::testing::{Database, on_both_databases};
+use crate::testing::{Database, entry, on_both_databases};
 use crate::{Happening, Stop};
+
+/// What forbids the messages of a shop's first number.
+fn marketing() -> Forbidding {
+    Forbidding::of("MARKETING", "pnid-0", None)
+}
+
+fn of_both_numbers() -> Vec<Scope> {
+    ["pnid-0", "pnid-1"].map(|id| Scope::Number(id.into())).to_vec()
+}
 
 fn halted(claim: Claim) -> Halt {
     match claim {
@@ -20,6 +30,8 @@ fn halted(claim: Claim) -> Halt {
 /// Opts people out one after another while a lane claims them. For each: what the claims held that began after the
 /// stop was acknowledged must not hold them, and the ones before must have been seen.
 async fn race(store: &Store, lanes: Vec<Lane>, campaign: i64, people: i64) {
+    // Stops of every scope take turns. A stop for one number is for both: which of them sends is not known here.
+    let every = [vec![Scope::All], vec![Scope::Marketing], vec![Scope::Brand("Nile".into())], of_both_numbers()];
     let done = Arc::new(AtomicBool::new(false));
     let mut claimers = tokio::task::JoinSet::new();
     for lane in lanes {
@@ -30,8 +42,8 @@ async fn race(store: &Store, lanes: Vec<Lane>, campaign: i64, people: i64) {
             while !done.load(Ordering::SeqCst) {
                 let Some(batch) = lane.store.next_batch(campaign, lane.number, 4, NOW).await.unwrap() else { break };
                 loop {
-                    let sends = match lane.store.claim(&lane.order(&batch, 0, 2, NOW)).await {
-                        Ok(Claim::Made { sends, .. }) => sends,
+                    let (sends, forbidding) = match lane.store.claim(&lane.order(&batch, 0, 2, NOW)).await {
+                        Ok(Claim::Made { sends, forbidding, .. }) => (sends, forbidding),
                         Ok(Claim::Halted(halt)) => panic!("halted: {halt:?}"),
                         Err(error) => panic!("{error}"),
                     };
@@ -39,7 +51,7 @@ async fn race(store: &Store, lanes: Vec<Lane>, campaign: i64, people: i64) {
                         break;
                     }
                     let people = ids(&sends);
-                    let suppressed = lane.store.suppressed_among(&people).await.unwrap();
+                    let suppressed = lane.store.suppressed_among(&people, &forbidding).await.unwrap();
                     let moment = std::time::Instant::now();
                     for send in &sends {
                         let key = (campaign, send.contact_id);
@@ -59,7 +71,9 @@ async fn race(store: &Store, lanes: Vec<Lane>, campaign: i64, people: i64) {
     }
     let mut acknowledged = Vec::new();
     for person in (1..=people).rev().step_by(2) {
-        store.stop(&stop_of(person)).await.unwrap();
+        for scope in &every[usize::try_from(person / 2).unwrap() % every.len()] {
+            store.stop(&Stop { scope: scope.clone(), ..stop_of(person) }).await.unwrap();
+        }
         while !store.submitting_to(&[person]).await.unwrap().is_empty() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -125,6 +139,60 @@ on_both_databases! {
         let tally = db.store.tally(campaign).await.unwrap();
         assert_eq!(tally.skipped_by_reason.get(OPTED_OUT), Some(&2));
         assert_tallied(&db.store, campaign).await;
+    }
+
+    async fn a_stop_forbids_what_its_scope_says_and_the_rest_goes_on(db: Database) {
+        let shop = Shop::open(&db.store, 2).await;
+        db.store.set_number_brand("pnid-0", Some("Nile"), &entry("scope", NOW)).await.unwrap();
+        let list = shop.list("everybody", 1..=7, NOW - 1).await;
+        let scopes = ["all", "marketing", "number:pnid-0", "brand:Nile", "number:pnid-1", "brand:Delta"];
+        // They stop once it is planned, so that the claim finds it out.
+        let (news, receipts) = (shop.campaign("news", &[list]).await, shop.campaign("receipts", &[list]).await);
+        exec(&db.store, format!("UPDATE sends SET number_id = {}", shop.numbers[0])).await;
+        for (person, scope) in (1..).zip(scopes) {
+            db.store.stop(&Stop { scope: scope.parse().unwrap(), ..stop_of(person) }).await.unwrap();
+        }
+        // A wider stop beside a narrow one.
+        db.store.stop(&Stop { scope: Scope::All, source: "manual", ..stop_of(6) }).await.unwrap();
+        let lane = Lane::take(&db.store, shop.numbers[0], "one").await;
+        assert_eq!(ids(&lane.claim(news, 7).await), [5, 7]);
+        exec(&db.store, "UPDATE templates SET category = 'UTILITY'").await;
+        assert_eq!(ids(&lane.claim(receipts, 7).await), [2, 3, 4, 5, 7]);
+        // What Meta calls marketing in the middle of a campaign is marketing from the next claim on.
+        exec(&db.store, "UPDATE templates SET category = 'MARKETING'").await;
+        let everybody: Vec<i64> = (1..=7).collect();
+        let of = |category| Forbidding::of(category, "pnid-0", Some("Nile"));
+        assert_eq!(db.store.suppressed_among(&everybody, &of("MARKETING")).await.unwrap(), [1, 2, 3, 4, 6]);
+        assert_eq!(db.store.suppressed_among(&everybody, &of("UTILITY")).await.unwrap(), [1, 6]);
+        assert_eq!(db.store.stopped_among(&everybody).await.unwrap(), [1, 2, 3, 4, 5, 6]);
+        // The books of an auditor say the same.
+        let told = db.store.exclusions(news, 0, 9).await.unwrap();
+        let told: Vec<_> = told.iter().map(|row| (row.contact_id, row.scope.as_deref().unwrap())).collect();
+        assert_eq!(told, [(1, "all"), (2, "marketing"), (3, "number:pnid-0"), (4, "brand:Nile"), (6, "all")]);
+        let sent: Vec<_> = everybody.iter().flat_map(|person| [(news, *person), (receipts, *person)]).collect();
+        exec(&db.store, "UPDATE templates SET category = 'UTILITY'").await;
+        exec(&db.store, format!("UPDATE sends SET claimed_at = {} WHERE state = 1", NOW + 3_600_000)).await;
+        assert_eq!(db.store.claimed_after_stop(&sent, 1_000).await.unwrap(), 0, "each of them could go");
+        exec(&db.store, "UPDATE templates SET category = 'MARKETING'").await;
+        assert_eq!(db.store.claimed_after_stop(&sent, 1_000).await.unwrap(), 3, "as marketing it could not");
+    }
+
+    async fn a_stop_for_one_number_is_found_by_its_claim_where_a_campaign_has_several(db: Database) {
+        let shop = Shop::open(&db.store, 2).await;
+        let list = shop.list("everybody", 1..=2, NOW - 1).await;
+        for (person, scope) in [(1, "number:pnid-0"), (2, "marketing")] {
+            db.store.stop(&Stop { scope: scope.parse().unwrap(), ..stop_of(person) }).await.unwrap();
+        }
+        let both = shop.campaign("both", &[list]).await;
+        let of_both = db.store.exclusions(both, 0, 9).await.unwrap();
+        assert_eq!(of_both.iter().map(|row| row.contact_id).collect::<Vec<_>>(), [2], "by the plan");
+        let one = shop.draft("one", &[list], &[], &shop.numbers[..1]).await;
+        let audience = db.store.audience(one, NOW).await.unwrap();
+        let page = db.store.audience_page(&audience, 0, 9, crate::Detail::Verdicts).await.unwrap();
+        assert!(page.iter().all(|person| person.barred() == Some(OPTED_OUT)), "of its only number the plan knows");
+        exec(&db.store, format!("UPDATE sends SET number_id = {}", shop.numbers[0])).await;
+        let lane = Lane::take(&db.store, shop.numbers[0], "one").await;
+        assert!(lane.claim(both, 2).await.is_empty(), "by the claim");
     }
 
     async fn every_pause_halts_the_next_claim_and_leaves_the_batch_open(db: Database) {
@@ -203,6 +271,9 @@ on_both_databases! {
 
     async fn an_opt_out_that_races_the_claims_is_never_acknowledged_too_early(db: Database) {
         let shop = Shop::open(&db.store, 2).await;
+        for number in ["pnid-0", "pnid-1"] {
+            db.store.set_number_brand(number, Some("Nile"), &entry("scope", NOW)).await.unwrap();
+        }
         let campaign = shop.campaign_to(160).await;
         let other = db.second_handle().await;
         let lanes = vec![
@@ -280,7 +351,7 @@ on_both_databases! {
         let stopped = db.store.stop(&Stop { phone: Some((15_550_000_001, 15_550_000_001)), ..stop() }).await.unwrap();
         assert_eq!(stopped.contact_ids, [1]);
         assert_eq!(db.store.submitting_to(&[1]).await.unwrap(), [((one, 1), 1)]);
-        assert_eq!(db.store.suppressed_among(&[1, 2, 3]).await.unwrap(), [1]);
+        assert_eq!(db.store.stopped_among(&[1, 2, 3]).await.unwrap(), [1]);
         assert_eq!(ids(&lane.claim(two, 3).await), [2, 3]);
     }
 }
@@ -295,7 +366,10 @@ async fn on_postgres_a_take_waits_for_a_claim_under_way() {
     let batch = lane.batch(campaign, 2).await;
     let order = lane.order(&batch, 0, 2, NOW);
     let mut tx = db.store.write(Priority::Urgent).await.unwrap();
-    assert_eq!(permitted(&mut tx, &order).await.unwrap(), Ok(Permitted::default()));
+    assert_eq!(
+        permitted(&mut tx, &order).await.unwrap(),
+        Ok(Permitted { people: None, hours: None, forbidding: marketing(), caps: Vec::new() })
+    );
     let taking = {
         let lane = lane.clone();
         tokio::spawn(async move { Lane::take(&lane.store, lane.number, "two").await })
@@ -318,13 +392,13 @@ async fn on_postgres_a_claim_that_did_not_see_the_opt_out_is_caught_by_the_secon
     let batch = lane.batch(campaign, 2).await;
     let order = lane.order(&batch, 0, 2, NOW);
     let mut tx = db.store.write(Priority::Urgent).await.unwrap();
-    let seen = candidates(&mut tx, &order).await.unwrap();
+    let seen = candidates(&mut tx, &order, &marketing()).await.unwrap();
     assert!(seen.iter().all(|send| !send.is_suppressed));
     db.store.stop(&stop_of(1)).await.unwrap();
     assert!(db.store.submitting_to(&[1]).await.unwrap().is_empty(), "so the opt-out is acknowledged");
     mark_submitting(&mut tx, &order, &[1, 2]).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(db.store.suppressed_among(&[1, 2]).await.unwrap(), [1], "and the claim drops it");
+    assert_eq!(db.store.suppressed_among(&[1, 2], &marketing()).await.unwrap(), [1], "and the claim drops it");
 }
 
 /// Two claims of one owner on the same sends: one of them is given up whole.

@@ -97,7 +97,9 @@ pub(super) async fn new_ids(tx: &mut Link, count: usize) -> Result<Vec<i64>> {
         }
         Link::Postgres(held) => {
             let mut ids: Vec<i64> = sqlx::query_scalar(
-                "SELECT array_agg(nextval(pg_get_serial_sequence('contacts', 'id'))) FROM generate_series(1, $1)",
+                // The sequence is looked up once: for each id it takes twice as long as the id itself.
+                "SELECT array_agg(nextval(s))
+                 FROM (SELECT pg_get_serial_sequence('contacts', 'id')::regclass AS s OFFSET 0) q, generate_series(1, $1)",
             )
             .bind(wanted)
             .fetch_one(&mut **held)

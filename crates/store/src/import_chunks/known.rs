@@ -33,13 +33,13 @@ pub(super) struct Survey {
     /// Empty where nobody is known, or everything is there.
     rows: Vec<Known>,
     /// Known people of whom nothing is to be written.
-    unchanged: i64,
+    met: Vec<i64>,
 }
 
 impl Survey {
     /// Whether everything of the chunk is there already.
     pub(super) fn needs_nothing(&self, chunk: &Chunk<'_>) -> bool {
-        self.unchanged == count(chunk.people.len())
+        self.met.len() == chunk.people.len()
     }
 
     /// Which of the chunk's people are not known.
@@ -57,6 +57,11 @@ impl Survey {
         self.rows.iter().map(|row| (row.index, row.contact_id))
     }
 
+    /// Known people of whom nothing is to be written.
+    pub(super) fn met(&self) -> &[i64] {
+        &self.met
+    }
+
     /// Known people who are not on the list.
     pub(super) fn strangers_to_the_list(&self) -> impl Iterator<Item = i64> {
         self.rows.iter().filter(|row| !row.member).map(|row| row.contact_id)
@@ -68,20 +73,20 @@ impl Survey {
         missing.map(|row| NewEvidence { index: row.index, contact_id: row.contact_id })
     }
 
-    /// The counts of the import with this chunk.
-    pub(super) fn end(&self, chunk: &Chunk<'_>, extra: &Extra) -> ChunkEnd {
+    /// The counts of the import with this chunk; and who is still to be kept as met, where it is not noted.
+    pub(super) fn end(&self, chunk: &Chunk<'_>, extra: &Extra, met: Option<Vec<i64>>) -> ChunkEnd {
         let known = self.known + extra.known;
         let mut counts = chunk.so_far;
         counts.created += count(chunk.people.len()) - known;
         counts.updated += extra.updated;
         counts.suppressed += self.suppressed + extra.suppressed;
-        counts.unchanged += self.unchanged + extra.unchanged;
-        ChunkEnd::Kept { counts, met_known: known > 0 }
+        counts.unchanged += count(self.met.len() + extra.met.len());
+        ChunkEnd::Kept { counts, met_known: known > 0, noted: met.is_none(), met: met.unwrap_or_default() }
     }
 
     /// The same for a dry run, of which nothing is written.
     pub(super) fn would_end(&self, chunk: &Chunk<'_>) -> ChunkEnd {
-        self.end(chunk, &Extra { updated: self.changed, ..Extra::default() })
+        self.end(chunk, &Extra { updated: self.changed, ..Extra::default() }, None)
     }
 }
 
@@ -117,12 +122,12 @@ const KNOWN_POSTGRES: &str = "
          AS j(key, phone, name, language, attributes, at, text_id)
     CROSS JOIN LATERAL (SELECT * FROM contacts WHERE phone_key = j.key LIMIT 1) AS c";
 
-/// How many are known, change, are opted out, and need nothing.
+/// How many are known, change, are opted out; and who needs nothing, as a JSON array.
 const SUMS: [&str; 2] = [
     "SELECT count(*), coalesce(sum(changed), 0), coalesce(sum(suppressed), 0),
-                                 coalesce(sum(NOT changed AND member AND evident), 0) FROM (",
+            json_group_array(id) FILTER (WHERE NOT changed AND member AND evident) FROM (",
     "SELECT count(*), count(*) FILTER (WHERE changed), count(*) FILTER (WHERE suppressed),
-            count(*) FILTER (WHERE NOT changed AND member AND evident) FROM (",
+            coalesce(json_agg(id) FILTER (WHERE NOT changed AND member AND evident)::text, '[]') FROM (",
 ];
 const ROWS: &str = "SELECT phone_key, id, changed, member, evident FROM (";
 
@@ -141,14 +146,14 @@ impl Store {
     pub(super) async fn survey(&self, chunk: &Chunk<'_>) -> Result<Survey> {
         let list_id = chunk.target.map_or(0, |target| target.list_id);
         let mut link = self.read().await?;
-        let sums: Vec<(i64, i64, i64, i64)> =
+        let sums: Vec<(i64, i64, i64, String)> =
             ask(&mut link, (&SQLITE_SUMS, POSTGRES_SUMS.as_str()), list_id, chunk).await?;
         let mut survey = Survey::default();
-        for (known, changed, suppressed, unchanged) in sums {
+        for (known, changed, suppressed, met) in sums {
             survey.known += known;
             survey.changed += changed;
             survey.suppressed += suppressed;
-            survey.unchanged += unchanged;
+            survey.met.extend(serde_json::from_str::<Vec<i64>>(&met)?);
         }
         let by_user_id = chunk.people.iter().any(|person| person.user_id.is_some());
         let is_told = survey.known == 0 || survey.needs_nothing(chunk) || chunk.target.is_none();

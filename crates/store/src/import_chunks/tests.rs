@@ -53,7 +53,18 @@ fn shop() -> ConsentText {
 }
 
 fn chunk<'a>(target: Option<ImportTarget>, people: &'a [Arriving], text_ids: &'a [i64], now: i64) -> Chunk<'a> {
-    Chunk { target, number: 1, people, text_ids, look_first: true, again: false, so_far: ImportCounts::default(), now }
+    Chunk {
+        target,
+        number: 1,
+        after: 0,
+        people,
+        text_ids,
+        look_first: true,
+        again: false,
+        so_far: ImportCounts::default(),
+        met: &[],
+        now,
+    }
 }
 
 /// Takes people in as the only chunk of an import of their own.
@@ -107,7 +118,7 @@ on_both_databases! {
         for look_first in [true, false] {
             let again = target(&db.store).await;
             let (end, evidence) = take_into(&db.store, again, &people, NOW + 5000, look_first).await;
-            let ChunkEnd::Kept { counts, met_known } = end else { panic!("{end:?}") };
+            let ChunkEnd::Kept { counts, met_known, .. } = end else { panic!("{end:?}") };
             assert_eq!((counts.created, counts.updated, counts.unchanged, evidence.len()), (0, 0, 1500, 0));
             assert!(met_known);
         }
@@ -187,6 +198,22 @@ on_both_databases! {
         assert_eq!(done(&end), (2, 1));
         assert!(db.store.contact_of_phone(person(2).phone_key.unwrap()).await.unwrap().is_none());
         assert_eq!(db.store.contact_of_phone(person(1).phone_key.unwrap()).await.unwrap().unwrap().name, person(1).name);
+    }
+
+    async fn what_a_restarted_database_lost_is_found_by_the_next_chunk_and_by_the_end(db: Database) {
+        let target = target(&db.store).await;
+        let ids = db.store.consent_text_ids(&[shop()]).await.unwrap();
+        // Two chunks were kept, as it was told, and the database knows of one.
+        take_into(&db.store, target, &[person(1)], NOW, true).await;
+        let people = [person(3)];
+        let third = Chunk { number: 3, after: 2, ..chunk(Some(target), &people, &ids, NOW) };
+        let end = db.store.take_in(&third, |_| entry("opt-in", NOW)).await.unwrap();
+        assert_eq!(end, ChunkEnd::Lost);
+        assert!(db.store.contact_of_phone(person(3).phone_key.unwrap()).await.unwrap().is_none());
+        let counts = ImportCounts::default();
+        let end = crate::ImportEnd { counts, sha256: "ab", rejects_file: None, error: None, met: &[], last: 2, now: NOW };
+        assert!(!db.store.end_import(target.import_id, &end).await.unwrap());
+        assert!(db.store.end_import(target.import_id, &crate::ImportEnd { last: 1, ..end }).await.unwrap());
     }
 
     async fn a_chunk_for_a_list_that_was_removed_is_not_kept(db: Database) {

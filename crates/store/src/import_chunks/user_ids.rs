@@ -119,7 +119,9 @@ pub(super) async fn take_in(
         if !evident {
             extra.evidence.push(NewEvidence { index, contact_id });
         }
-        extra.unchanged += i64::from(member && evident);
+        if member && evident {
+            extra.met.push(contact_id);
+        }
     }
     Ok(())
 }
@@ -128,8 +130,9 @@ pub(super) async fn take_in(
 async fn suppressed(tx: &mut Link, people: &[(i64, i64)]) -> Result<i64> {
     let ids = serde_json::to_string(&people.iter().map(|(_, id)| id).collect::<Vec<_>>())?;
     let sql = tx.pick(
-        "SELECT count(*) FROM json_each($1) AS j CROSS JOIN suppressions AS s ON s.contact_id = j.value",
-        "SELECT count(*) FROM jsonb_array_elements_text($1::jsonb) AS e(v)
+        "SELECT count(DISTINCT s.contact_id) FROM json_each($1) AS j
+         CROSS JOIN suppressions AS s ON s.contact_id = j.value",
+        "SELECT count(DISTINCT s.contact_id) FROM jsonb_array_elements_text($1::jsonb) AS e(v)
          JOIN suppressions s ON s.contact_id = e.v::bigint",
     );
     Ok(on!(tx, c => sqlx::query_scalar(sql).bind(ids).fetch_one(c).await)?)
@@ -288,7 +291,7 @@ mod tests {
                 parent_user_id: None,
                 quoted_wamid: None,
                 campaign_id: None,
-                scope: "all",
+                scope: domain::optout::scope::Scope::All,
                 source: "text",
                 at: NOW,
                 evidence: entry("opt-out", NOW),

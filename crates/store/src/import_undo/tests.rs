@@ -12,14 +12,20 @@ const BEGUN: UndoBegun = UndoBegun::Yes { resumed: false };
 /// Imports people, to the end. The import.
 async fn import(store: &Store, people: &[Arriving], now: i64) -> (ImportRow, ChunkEnd) {
     let target: ImportTarget = target(store).await;
+    exec(store, format!("UPDATE imports SET started_at = {now} WHERE id = {}", target.import_id)).await;
     let (end, _) = take_into(store, target, people, now, true).await;
-    let counts = match &end {
-        ChunkEnd::Kept { counts, .. } => *counts,
-        _ => ImportCounts::default(),
+    let (counts, met, last) = match &end {
+        ChunkEnd::Kept { counts, met, noted, .. } => (*counts, &met[..], i64::from(*noted)),
+        _ => (ImportCounts::default(), &[][..], 0),
     };
-    let ended = ImportEnd { counts, sha256: "", rejects_file: None, error: None, now };
+    let ended = ImportEnd { counts, sha256: "", rejects_file: None, error: None, met, last, now };
     assert!(store.end_import(target.import_id, &ended).await.unwrap());
     (store.import(target.import_id).await.unwrap().unwrap(), end)
+}
+
+fn handed_over(handed: &HandedOver<'_>) -> NewEntry {
+    assert!(!handed.evidence.is_empty());
+    entry("opt-in", NOW)
 }
 
 /// A campaign to lists, launched and, if so, planned. Its id.
@@ -37,34 +43,34 @@ fn using(name: &str, people: i64, is_being_planned: bool) -> CampaignUse {
 }
 
 async fn campaigns_using(store: &Store, import: &ImportRow) -> Vec<CampaignUse> {
-    store.uses_of_import(import, false).await.unwrap().campaigns
+    store.uses_of_import(import, false).await.unwrap()
 }
 
 async fn undo(store: &Store, import: &ImportRow) -> Undone {
-    assert_eq!(store.uses_of_import(import, false).await.unwrap(), ImportUses::default());
+    assert_eq!(store.uses_of_import(import, false).await.unwrap(), []);
     assert_eq!(store.begin_undo(import.id).await.unwrap(), BEGUN);
-    let undone = store.undo_import(import).await.unwrap();
+    // As it is now: an undo of another one may have passed people on to it.
+    let import = &store.import(import.id).await.unwrap().unwrap();
+    let undone = store.undo_import(import, handed_over).await.unwrap();
     store.end_undo(import.id, &entry("import-undone", NOW)).await.unwrap();
     undone
 }
 
 on_both_databases! {
     async fn an_import_that_nobody_used_leaves_nothing_but_its_record(db: Database) {
-        let (first, _) = import(&db.store, &[person(1), person(2)], NOW).await;
+        import(&db.store, &[person(1), person(2)], NOW).await;
         let before = db.store.contact_of_phone(person(2).phone_key.unwrap()).await.unwrap().unwrap();
         let changed = Arriving { name: Some("New".into()), opt_in_at: NOW, ..person(2) };
         let people: Vec<_> = std::iter::once(changed).chain((3..1_300).map(person)).collect();
         let (second, end) = import(&db.store, &people, NOW + 1).await;
         assert_eq!(done(&end), (1_297, 1));
-        assert_eq!(db.store.uses_of_import(&first, false).await.unwrap().imports, [second.id], "it changed one of its people");
         let undone = undo(&db.store, &second).await;
-        assert_eq!(undone, Undone { restored: 1, left_list: 1_297, evidence: 1_298, removed: 1_297, stayed: 0 });
+        assert_eq!(undone, Undone { restored: 1, left_list: 1_297, evidence: 1_298, removed: 1_297, ..Undone::default() });
         assert_eq!(db.store.contact_of_phone(person(2).phone_key.unwrap()).await.unwrap().unwrap(), before);
         assert!(db.store.contact_of_phone(person(3).phone_key.unwrap()).await.unwrap().is_none());
         assert_eq!(db.store.lists().await.unwrap()[0].members, 2);
         assert_eq!(db.store.import(second.id).await.unwrap().unwrap().state, "undone");
         assert_eq!(db.store.begin_undo(second.id).await.unwrap(), UndoBegun::WrongState);
-        assert!(db.store.uses_of_import(&first, false).await.unwrap().is_empty());
         // The next people are new people: nobody gets the number of one who is gone.
         let (_, end) = import(&db.store, &[person(3)], NOW + 2).await;
         assert_eq!(done(&end), (1, 0));
@@ -72,14 +78,106 @@ on_both_databases! {
         assert!(again.id > before.id + 1_290, "{}", again.id);
     }
 
-    async fn who_met_the_same_people_later_is_named(db: Database) {
+    async fn what_a_later_import_met_unchanged_is_its_own_once_the_first_is_undone(db: Database) {
+        let people: Vec<_> = (1..=700).map(person).collect();
+        let (first, _) = import(&db.store, &people, NOW).await;
+        let (again, _) = import(&db.store, &people[..600], NOW + 1).await;
+        assert_eq!(again.unchanged, 600);
+        let undone = undo(&db.store, &first).await;
+        let expected = Undone {
+            left_list: 100,
+            evidence: 100,
+            removed: 100,
+            kept_people: 600,
+            kept_on_list: 600,
+            kept_evidence: 600,
+            kept_for: vec![again.id],
+            ..Undone::default()
+        };
+        assert_eq!(undone, expected);
+        assert_eq!(db.store.lists().await.unwrap()[0].members, 600);
+        let kept = db.store.contact_of_phone(person(1).phone_key.unwrap()).await.unwrap().unwrap();
+        assert_eq!(db.store.opt_ins(kept.id).await.unwrap().len(), 1);
+        let all = Undone { left_list: 600, evidence: 600, removed: 600, ..Undone::default() };
+        assert_eq!(undo(&db.store, &again).await, all);
+        assert_eq!(number_of(&db.store, "SELECT count(*) FROM contacts").await, 0);
+        assert_eq!(number_of(&db.store, "SELECT count(*) FROM import_met").await, 0);
+    }
+
+    async fn undone_from_the_last_to_the_first_nothing_is_passed_on(db: Database) {
         let (first, _) = import(&db.store, &[person(1)], NOW).await;
         let (again, _) = import(&db.store, &[person(1)], NOW + 1).await;
-        assert_eq!(again.unchanged, 1);
-        let uses = db.store.uses_of_import(&first, false).await.unwrap();
-        assert_eq!(uses, ImportUses { campaigns: Vec::new(), imports: vec![again.id] });
         assert_eq!(undo(&db.store, &again).await, Undone::default());
-        assert_eq!(undo(&db.store, &first).await.removed, 1);
+        let all = Undone { left_list: 1, evidence: 1, removed: 1, ..Undone::default() };
+        assert_eq!(undo(&db.store, &first).await, all);
+    }
+
+    async fn the_same_people_on_another_list_leave_the_first_list_alone(db: Database) {
+        let (first, _) = import(&db.store, &[person(1), person(2)], NOW).await;
+        let elsewhere = db.store.ensure_list("elsewhere", NOW).await.unwrap();
+        exec(&db.store, format!("UPDATE list_members SET list_id = {elsewhere}")).await;
+        exec(&db.store, format!("UPDATE imports SET list_id = {elsewhere}")).await;
+        let first = db.store.import(first.id).await.unwrap().unwrap();
+        // With a consent of their own, and one of them alone.
+        let (second, _) = import(&db.store, &[Arriving { opt_in_at: NOW, ..person(1) }], NOW + 1).await;
+        let undone = undo(&db.store, &first).await;
+        let expected = Undone {
+            left_list: 2,
+            evidence: 2,
+            removed: 1,
+            kept_people: 1,
+            kept_for: vec![second.id],
+            ..Undone::default()
+        };
+        assert_eq!(undone, expected);
+        let kept = db.store.contact_of_phone(person(1).phone_key.unwrap()).await.unwrap().unwrap();
+        let evidence = db.store.opt_ins(kept.id).await.unwrap();
+        assert_eq!((evidence.len(), evidence[0].at), (1, NOW), "the first one's evidence is gone, the second's is there");
+        assert_eq!(undo(&db.store, &second).await.removed, 1);
+    }
+
+    /// Four imports write the same person's name, one after the other; they are undone in any order. At each moment the
+    /// person is what the imports that still stand made of them, and gone when none does.
+    async fn in_whatever_order_imports_are_undone_those_that_stand_keep_what_they_brought(db: Database) {
+        let orders: [[usize; 4]; 6] =
+            [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2], [2, 0, 1, 3], [1, 2, 3, 0], [0, 3, 1, 2]];
+        for (round, order) in orders.into_iter().enumerate() {
+            let n = i64::try_from(round).unwrap();
+            let mut imports = Vec::new();
+            // The third finds everything there.
+            for (place, name) in ["one", "two", "two", "four"].into_iter().enumerate() {
+                let named = Arriving { name: Some(name.into()), ..person(n) };
+                let (row, end) = import(&db.store, &[named], NOW + i64::try_from(place).unwrap()).await;
+                assert_eq!(done(&end), [(1, 0), (0, 1), (0, 0), (0, 1)][place], "round {round}, import {place}");
+                imports.push(row);
+            }
+            let mut standing = vec![0, 1, 2, 3];
+            for place in order {
+                undo(&db.store, &imports[place]).await;
+                standing.retain(|other| *other != place);
+                let now = db.store.contact_of_phone(person(n).phone_key.unwrap()).await.unwrap();
+                let name = standing.last().map(|last| ["one", "two", "two", "four"][*last]);
+                assert_eq!(now.as_ref().and_then(|contact| contact.name.as_deref()), name, "{order:?} after {place}");
+                let Some(contact) = now else { continue };
+                assert_eq!(db.store.opt_ins(contact.id).await.unwrap().len(), 1, "{order:?} after {place}");
+                let members = db.store.lists().await.unwrap()[0].members;
+                assert_eq!(members, 1, "{order:?} after {place}");
+            }
+            assert_eq!(number_of(&db.store, "SELECT count(*) FROM contacts").await, 0, "{order:?}");
+            assert_eq!(number_of(&db.store, "SELECT count(*) FROM opt_ins").await, 0, "{order:?}");
+            assert_eq!(number_of(&db.store, "SELECT count(*) FROM list_members").await, 0, "{order:?}");
+            assert_eq!(number_of(&db.store, "SELECT count(*) FROM import_changes").await, 0, "{order:?}");
+        }
+    }
+
+    async fn whoever_was_put_on_a_list_by_hand_stays(db: Database) {
+        let (first, _) = import(&db.store, &[person(1), person(2)], NOW).await;
+        let by_hand = db.store.ensure_list("by hand", NOW).await.unwrap();
+        exec(&db.store, format!(
+            "INSERT INTO list_members (list_id, contact_id, added_at) SELECT {by_hand}, min(id), 1 FROM contacts"
+        )).await;
+        let undone = undo(&db.store, &first).await;
+        assert_eq!((undone.left_list, undone.removed, undone.stayed), (2, 1, 1));
     }
 
     async fn whoever_opted_out_stays_so(db: Database) {
@@ -91,7 +189,7 @@ on_both_databases! {
             parent_user_id: None,
             quoted_wamid: None,
             campaign_id: None,
-            scope: "all",
+            scope: domain::optout::scope::Scope::All,
             source: "text",
             at: NOW,
             evidence: entry("opt-out", NOW),
@@ -110,7 +208,7 @@ on_both_databases! {
         assert_eq!(db.store.begin_undo(first.id).await.unwrap(), BEGUN);
         let refused = crate::import_chunks::tests::try_target(&db.store).await;
         assert_eq!(refused, None);
-        db.store.undo_import(&first).await.unwrap();
+        db.store.undo_import(&first, handed_over).await.unwrap();
         db.store.end_undo(first.id, &entry("import-undone", NOW)).await.unwrap();
         assert!(crate::import_chunks::tests::try_target(&db.store).await.is_some());
     }
@@ -188,7 +286,7 @@ on_both_databases! {
         assert!(matches!(launch(without).await, Moved::AwaitsUndo(_)));
         assert!(matches!(launch(free).await, Moved::To(_)));
         assert_eq!(db.store.begin_undo(first.id).await.unwrap(), UndoBegun::Yes { resumed: true });
-        db.store.undo_import(&first).await.unwrap();
+        db.store.undo_import(&first, handed_over).await.unwrap();
         db.store.end_undo(first.id, &entry("import-undone", NOW)).await.unwrap();
         assert!(matches!(launch(to).await, Moved::To(_)));
     }
@@ -225,18 +323,6 @@ on_both_databases! {
             db.store.give_up_undo(first.id).await.unwrap();
             exec(&db.store, "UPDATE campaigns SET planned = TRUE, state = 5").await;
         }
-    }
-
-    async fn a_later_import_of_other_people_with_the_same_source_does_not_hold_an_import(db: Database) {
-        let (first, _) = import(&db.store, &[person(1), person(2)], NOW).await;
-        let elsewhere = db.store.ensure_list("elsewhere", NOW).await.unwrap();
-        exec(&db.store, format!("UPDATE list_members SET list_id = {elsewhere}")).await;
-        exec(&db.store, format!("UPDATE imports SET list_id = {elsewhere} WHERE id = {}", first.id)).await;
-        let first = db.store.import(first.id).await.unwrap().unwrap();
-        import(&db.store, &[person(8)], NOW + 1).await;
-        let (again, _) = import(&db.store, &[person(8)], NOW + 2).await;
-        assert_eq!(again.unchanged, 1);
-        assert_eq!(db.store.uses_of_import(&first, false).await.unwrap(), ImportUses::default());
     }
 
     async fn evidence_is_read_page_by_page_with_what_its_leaf_is_made_of(db: Database) {

@@ -22,7 +22,7 @@ on_both_databases! {
         let again = db.store.keep_arrivals(&[body()]).await.unwrap();
         assert!(!again[0].is_new);
         assert_eq!(again[0].stopped[0].contact_ids, [1], "so that the repetition waits for what is leaving, too");
-        assert_eq!(db.store.suppressed_among(&[1, 2]).await.unwrap(), [1]);
+        assert_eq!(db.store.stopped_among(&[1, 2]).await.unwrap(), [1]);
         let waiting = db.store.waiting_bodies(10, 1_000).await.unwrap();
         assert_eq!(waiting.iter().map(|body| body.body.clone()).collect::<Vec<_>>(), [vec![1, 0, 0xff, 0xfe], vec![2, 0, 0xff, 0xfe]]);
         assert_eq!(db.store.inbox_depth().await.unwrap(), (2, Some(NOW)));
@@ -72,7 +72,7 @@ on_both_databases! {
         let group = [arrival(1, vec![stop_by(15_550_000_001)]), arrival(2, vec![broken])];
         assert!(db.store.keep_arrivals(&group).await.is_err(), "there is no person 404");
         assert!(db.store.waiting_bodies(10, 1_000).await.unwrap().is_empty());
-        assert!(db.store.suppressed_among(&[1]).await.unwrap().is_empty());
+        assert!(db.store.stopped_among(&[1]).await.unwrap().is_empty());
     }
 
     async fn the_same_bodies_and_stops_from_many_sides_in_any_order_are_kept_once(db: Database) {
@@ -95,7 +95,7 @@ on_both_databases! {
         assert_eq!(tasks.join_all().await.into_iter().sum::<usize>(), 30);
         assert_eq!(db.store.waiting_bodies(100, 1_000).await.unwrap().len(), 30);
         let everybody: Vec<i64> = (1..=30).collect();
-        assert_eq!(db.store.suppressed_among(&everybody).await.unwrap().len(), 30);
+        assert_eq!(db.store.stopped_among(&everybody).await.unwrap().len(), 30);
     }
 
     async fn bodies_without_stops_from_many_sides_do_not_wait_for_each_other_in_a_ring(db: Database) {

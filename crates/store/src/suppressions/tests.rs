@@ -10,7 +10,7 @@ fn named(kind: i16, value: &str, contact_id: i64) -> Identity {
 }
 
 async fn is_blocked(store: &Store, contact: i64) -> bool {
-    !store.suppressed_among(&[contact]).await.unwrap().is_empty()
+    !store.stopped_among(&[contact]).await.unwrap().is_empty()
 }
 
 on_both_databases! {
@@ -145,6 +145,6 @@ on_both_databases! {
         }
         while let Some(done) = tasks.join_next().await { done.unwrap() }
         let everybody: Vec<i64> = (1..=20).collect();
-        assert_eq!(db.store.suppressed_among(&everybody).await.unwrap().len(), 20);
+        assert_eq!(db.store.stopped_among(&everybody).await.unwrap().len(), 20);
     }
 }

@@ -11,13 +11,16 @@ export type Account = Schemas['AccountView'];
 export type AuditRow = Schemas['AuditView'];
 export type BusinessNumber = Schemas['NumberView'];
 export type Campaign = Schemas['CampaignView'];
+export type AfterStop = Schemas['AfterStopReport'];
 export type Counts = Schemas['Counts'];
+export type Disclosure = Schemas['DisclosureView'];
 export type Doubt = Schemas['DoubtView'];
+export type Erasure = Schemas['ErasureView'];
 export type ImportSummary = Schemas['ImportSummary'];
 export type ImportRecord = Schemas['ImportView'];
 export type Key = Schemas['KeyView'];
 export type LedgerCheck = Schemas['LedgerCheck'];
-export type LedgerHead = Schemas['HeadView'];
+export type Lift = Schemas['LiftView'];
 export type LinkFor = Schemas['LinkView'];
 export type List = Schemas['ListView'];
 export type Me = Schemas['Me'];
@@ -25,6 +28,7 @@ export type NewCampaign = Schemas['NewCampaign'];
 export type OptOut = Schemas['OptOutRow'];
 export type Permission = Schemas['Permission'];
 export type Preflight = Schemas['Preflight'];
+export type Proof = Schemas['Proof'];
 export type QueueRow = Schemas['QueueRow'];
 export type Review = Schemas['ReviewView'];
 export type Role = Schemas['Role'];
@@ -96,13 +100,21 @@ export function asRefusal(error: unknown, status: number): Refusal {
   });
 }
 
-/** Fetches a file that needs the session, and hands it to the browser to save. */
-export async function download(path: string, name: string): Promise<void> {
-  const response = await fetch(path, { headers: credentials() }).catch(() => null);
+/** Fetches a file that needs the session; with a body it is asked for by POST, which keeps people out of addresses. */
+async function fetched(path: string, body?: object): Promise<Blob> {
+  const asked: RequestInit = body === undefined
+    ? { headers: credentials() }
+    : { method: 'POST', headers: { ...credentials(), 'content-type': 'application/json' }, body: JSON.stringify(body) };
+  const response = await fetch(path, asked).catch(() => null);
   if (response === null) throw noAnswer();
   if (response.status === 401) signedOut('refused');
   if (!response.ok) throw asRefusal(await response.json().catch(() => null), response.status);
-  const url = URL.createObjectURL(await response.blob());
+  return response.blob();
+}
+
+/** Hands something to the browser to save. */
+export function save(blob: Blob, name: string): void {
+  const url = URL.createObjectURL(blob);
   const link = document.createElement('a');
   link.href = url;
   link.download = name;
@@ -111,15 +123,34 @@ export async function download(path: string, name: string): Promise<void> {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
+/** Fetches a file and hands it to the browser to save. */
+export async function download(path: string, name: string, body?: object): Promise<void> {
+  save(await fetched(path, body), name);
+}
+
+/** Fetches a document and shows it in a tab of its own, where it can be read and printed. */
+export async function show(path: string, name: string, body: object): Promise<void> {
+  // Only a click may open a tab, and the answer comes later than the click.
+  const tab = window.open('', '_blank');
+  try {
+    const document = await fetched(path, body);
+    if (tab === null) save(document, name);
+    else tab.location.replace(URL.createObjectURL(document));
+  } catch (refused) {
+    tab?.close();
+    throw refused;
+  }
+}
+
 /** Sends a file as it is. XMLHttpRequest, since fetch does not tell how much has left. */
-export function upload<T>(path: string, file: Blob, onProgress: (share: number) => void, signal?: AbortSignal): Promise<T> {
+function send<T>(method: 'POST' | 'PATCH', path: string, body: Blob, onProgress: (share: number) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open('POST', path);
+    request.open(method, path);
     request.responseType = 'json';
     for (const [name, value] of Object.entries(credentials())) request.setRequestHeader(name, value);
-    request.setRequestHeader('content-type', 'text/csv');
-    request.setRequestHeader('idempotency-key', requestName());
+    request.setRequestHeader('content-type', method === 'POST' ? 'text/csv' : 'application/octet-stream');
+    if (method === 'POST') request.setRequestHeader('idempotency-key', requestName());
     request.upload.onprogress = (event) => onProgress(event.total > 0 ? event.loaded / event.total : 0);
     request.onload = () => {
       if (request.status === 401) signedOut('refused');
@@ -127,8 +158,17 @@ export function upload<T>(path: string, file: Blob, onProgress: (share: number) 
       else reject(asRefusal(request.response, request.status));
     };
     request.onerror = () => reject(noAnswer());
-    request.onabort = () => reject(new DOMException('stopped by hand', 'AbortError'));
-    signal?.addEventListener('abort', () => request.abort());
-    request.send(file);
+    request.onabort = () => reject(noAnswer());
+    request.send(body);
   });
+}
+
+/** A whole file, in the request that says what it is. */
+export function upload<T>(path: string, file: Blob, onProgress: (share: number) => void): Promise<T> {
+  return send('POST', path, file, onProgress);
+}
+
+/** A piece of a file. */
+export function patch(path: string, piece: Blob, onProgress: (share: number) => void): Promise<Schemas['UploadView']> {
+  return send('PATCH', path, piece, onProgress);
 }

@@ -1,13 +1,16 @@
 // WhatsApp Business Accounts and their numbers, as Meta last showed them. Secrets go in and are never shown again.
 import { Button, Group, Modal, PasswordInput, Stack, Table, TextInput } from '@mantine/core';
+import { useClipboard } from '@mantine/hooks';
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { type Account, answer, api, type BusinessNumber } from '../api/client.ts';
 import { useFormat } from '../format.ts';
-import { useAccounts, useMay, useNumbers } from '../queries.ts';
+import { useAccounts, useLists, useMay, useNumbers } from '../queries.ts';
 import { said, useAct } from '../ui/act.tsx';
 import { Icon } from '../ui/icons.tsx';
+import { LinkButton } from '../ui/link.tsx';
 import { Awaited, Card, Empty, Ident, Name, Notice, Page, Phone, ProblemNotice, Scroll, State, Time } from '../ui/parts.tsx';
 import { Quality, Reason } from '../ui/words.tsx';
 import { NumberActs } from './board.tsx';
@@ -23,10 +26,41 @@ export function Accounts() {
     <Page title={t('nav.accounts')} acts={(accounts.data?.length ?? 0) > 0 ? add : undefined}>
       <Awaited asked={accounts}>{(data) => (data.length === 0
         ? <Card><Empty icon="account" title={t('accounts.none')} act={add}>{t('accounts.noneWhat')}</Empty></Card>
-        : <div className="stack">{data.map((account) => <One key={account.id} account={account} numbers={numbers.filter((number) => number.account === account.name)} />)}</div>)}
+        : <div className="stack"><Next />{data.map((account) => <One key={account.id} account={account} numbers={numbers.filter((number) => number.account === account.name)} />)}<Told /></div>)}
       </Awaited>
       {adding && <Add close={() => setAdding(false)} />}
     </Page>
+  );
+}
+
+/** Whoever has just connected their first account is told what comes next. */
+function Next() {
+  const { t } = useTranslation();
+  const imports = useMay('manage_lists');
+  const lists = useLists().data;
+  if (!imports || lists === undefined || lists.length > 0) return null;
+  return <Notice tone="good"><p className="strong">{t('accounts.next')}</p><p>{t('begin.people.what')}</p><p style={{ marginBlockStart: 8 }}><LinkButton to="/lists/import" size="xs">{t('begin.people.act')}</LinkButton></p></Notice>;
+}
+
+/** Where Meta is to tell what became of messages, and whether it has. */
+function Told() {
+  const { t } = useTranslation();
+  const sees = useMay('look_at_persons');
+  const { copied, copy } = useClipboard({ timeout: 2_000 });
+  const last = useQuery({
+    queryKey: ['webhooks', 'last'], enabled: sees, refetchInterval: 10_000,
+    queryFn: async () => (await answer(api.GET('/api/v1/webhooks', { params: { query: { limit: 1 } } }))).items[0]?.received_at ?? null,
+  }).data;
+  const address = `${window.location.origin}/webhooks/whatsapp`;
+  const isReached = window.location.protocol === 'https:';
+  return (
+    <Card title={t('accounts.webhook')} aside={sees && last !== undefined && (last === null
+      ? <State tone="warn" icon="clock">{t('accounts.unheard')}</State>
+      : <State tone="good" icon="check">{t('accounts.heard')} <Time at={last} /></State>)}>
+      <p className="small dim" style={{ marginBlockStart: 0 }}>{t('accounts.webhookWhat')}</p>
+      <Group gap="sm" wrap="nowrap"><code className="cmd" style={{ flex: 1, minInlineSize: 0 }} tabIndex={0}>{address}</code><Button variant="default" onClick={() => copy(address)} leftSection={<Icon name={copied ? 'check' : 'copy'} size={17} />}>{t(copied ? 'keys.copied' : 'keys.copy')}</Button></Group>
+      {!isReached && <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('accounts.webhookLocal')}</p>}
+    </Card>
   );
 }
 

@@ -3,13 +3,13 @@ import { Button, Group, Modal, NumberInput, Radio, Stack, Table, TextInput } fro
 import { useDisclosure } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
-import { useEffect, useMemo, useState } from 'react';
+import { type ReactNode, useEffect, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { answer, api, type Campaign, download, type QueueRow } from '../api/client.ts';
 import { languageName, useFormat } from '../format.ts';
 import { doneShare, finish, funnel, gone, paces, type Point, type Sample, waiting } from '../progress.ts';
-import { useCampaign, useCampaigns, useMay, useNumbers, useQueue } from '../queries.ts';
+import { useCampaign, useCampaigns, useMay, useNumbers, useQueue, useWatched } from '../queries.ts';
 import { Confirm, said, useAct } from '../ui/act.tsx';
 import { Bubble } from '../ui/bubble.tsx';
 import { Icon } from '../ui/icons.tsx';
@@ -22,7 +22,7 @@ import { CampaignState, Reason, useFailureReason, useSkipReason } from '../ui/wo
 export function CampaignPage() {
   const { t } = useTranslation();
   const { campaign: id } = useParams({ from: '/campaigns/$campaign' });
-  const asked = useCampaign(id);
+  const asked = useWatched(id);
   const campaign = asked.data;
   return (
     <Page key={id} title={campaign?.name ?? t('campaign.title')}
@@ -63,15 +63,7 @@ function Acts({ campaign }: { campaign: Campaign }) {
       {(resume.error ?? save.error) !== null && <div style={{ flexBasis: '100%' }}><ProblemNotice error={resume.error ?? save.error} /></div>}
       {cloning && <Clone campaign={campaign} close={clone.close} made={open} />}
       {pacing && <Rate campaign={campaign} close={setPace.close} />}
-      <Confirm opened={retrying} close={retry.close} title={t('campaign.retryTitle')} yes={t('campaign.retryYes', { count: campaign.counts.failed })}
-        does={async () => {
-          const child = await answer(api.POST('/api/v1/campaigns/{campaign}/retry-failed', path));
-          said(t('campaign.drafted'));
-          await open(child.id);
-        }}>
-        <p style={{ margin: 0 }}>{t('campaign.retryWhat', { count: campaign.counts.failed })}</p>
-        <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('campaign.retryNot')}</p>
-      </Confirm>
+      {retrying && <Retry campaign={campaign} close={retry.close} made={open} />}
       <Confirm opened={pausing} close={pause.close} title={t('campaign.pauseTitle')} yes={t('campaign.pause')} no={t('campaign.keep')} ask={{ label: t('reason.label'), hint: t('reason.optional') }}
         does={(reason) => answer(api.POST('/api/v1/campaigns/{campaign}/pause', { ...path, body: { reason: reason || null } })).then(() => said(t('campaign.paused')))}>
         {t('campaign.pauseWhat', { count: left })}
@@ -87,6 +79,34 @@ function Acts({ campaign }: { campaign: Campaign }) {
           await navigate({ to: '/campaigns' });
         }}>{t('campaign.removeWhat')}</Confirm>
     </>
+  );
+}
+
+/** A draft for those whose message failed: all of them, or those of one reason. */
+function Retry({ campaign, close, made }: { campaign: Campaign; close: () => void; made: (id: number) => Promise<void> }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const words = useFailureReason();
+  const [code, setCode] = useState('');
+  const reasons = Object.entries(campaign.failed_by_code).sort((a, b) => b[1] - a[1]);
+  const people = code === '' ? campaign.counts.failed : (campaign.failed_by_code[code] ?? 0);
+  return (
+    <Confirm opened close={close} title={t('campaign.retryTitle')} yes={t('campaign.retryYes', { count: people })} valid={people > 0}
+      does={async () => {
+        const child = await answer(api.POST('/api/v1/campaigns/{campaign}/retry-failed', { params: { path: { campaign: String(campaign.id) }, query: code === '' ? {} : { code } } }));
+        said(t('campaign.drafted'));
+        await made(child.id);
+      }}>
+      {reasons.length > 1 && (
+        <Radio.Group mb="md" label={t('campaign.retryOnly')} value={code} onChange={setCode}>
+          {[['', campaign.counts.failed] as const, ...reasons].map(([each, count]) => (
+            <div className="choice" key={each}><Radio value={each} label={<>{each === '' ? t('campaign.retryAll') : words(each)} <span className="dim">· {format.number(count)}</span></>} description={each === '' ? undefined : <Ident>{each}</Ident>} /></div>
+          ))}
+        </Radio.Group>
+      )}
+      <p style={{ margin: 0 }}>{t('campaign.retryWhat', { count: people })}</p>
+      <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('campaign.retryNot')}</p>
+    </Confirm>
   );
 }
 
@@ -243,7 +263,7 @@ function Standing({ campaign, at }: { campaign: Campaign; at: number }) {
       <Funnel campaign={campaign} />
       {campaign.state === 'running' && <Pace points={points} bound={bound} />}
       <div className="columns even">
-        <Reasons title={t('campaign.skippedBy')} none={t('campaign.skippedNone')} by={campaign.skipped_by_reason} useWords={useSkipReason} />
+        <Reasons title={t('campaign.skippedBy')} none={t('campaign.skippedNone')} by={campaign.skipped_by_reason} useWords={useSkipReason} aside={<Skipped campaign={campaign} />} />
         <Reasons title={t('campaign.failedBy')} none={t('campaign.failedNone')} by={campaign.failed_by_code} useWords={useFailureReason} codes />
       </div>
       <About campaign={campaign} />
@@ -324,14 +344,28 @@ function Pace({ points, bound }: { points: Point[]; bound: ReturnType<typeof bin
   );
 }
 
-function Reasons({ title, none, by, useWords, codes }: {
-  title: string; none: string; by: Record<string, number>; useWords: () => (code: string) => string; codes?: boolean;
+/** Who was left out and why, as a file, for whoever answers for consent. */
+function Skipped({ campaign }: { campaign: Campaign }) {
+  const { t } = useTranslation();
+  const audits = useMay('audit');
+  const save = useAct(() => download(`/api/v1/ledger/exclusions/${campaign.id}/export`, `exclusions-${campaign.id}.csv`));
+  if (!audits || campaign.counts.skipped === 0) return null;
+  return (
+    <>
+      <Button size="xs" variant="default" loading={save.busy} onClick={() => void save.act()} leftSection={<Icon name="download" size={15} />}>{t('campaign.whoSkipped')}</Button>
+      {save.error !== null && <div style={{ flexBasis: '100%' }}><ProblemNotice error={save.error} /></div>}
+    </>
+  );
+}
+
+function Reasons({ title, none, by, useWords, codes, aside }: {
+  title: string; none: string; by: Record<string, number>; useWords: () => (code: string) => string; codes?: boolean; aside?: ReactNode;
 }) {
   const { t } = useTranslation();
   const words = useWords();
   const rows = Object.entries(by).sort((a, b) => b[1] - a[1]);
   return (
-    <Card title={title}>
+    <Card title={title} aside={aside}>
       {rows.length === 0 ? <p className="dim" style={{ margin: 0 }}>{none}</p> : (
         <Table>
           <Table.Caption>{title}</Table.Caption>

@@ -62,6 +62,7 @@ function One({ group }: { group: Group }) {
   const drafts = useMay('draft_campaigns');
   const [retrying, setRetrying] = useState<Campaign | null>(null);
   const title = words(group.code);
+  const people = retrying?.failed_by_code[group.code] ?? 0;
   return (
     <Card flush title={<>{title} <span className="tiny dim"><Ident>{group.code}</Ident></span></>} aside={<span className="strong">{t('failed.messages', { count: group.people })}</span>}>
       <Scroll label={title}>
@@ -81,14 +82,14 @@ function One({ group }: { group: Group }) {
           </Table.Tbody>
         </Table>
       </Scroll>
-      <Confirm opened={retrying !== null} close={() => setRetrying(null)} title={t('campaign.retryTitle')} yes={t('campaign.retryYes', { count: retrying?.counts.failed ?? 0 })}
+      <Confirm opened={retrying !== null} close={() => setRetrying(null)} title={t('campaign.retryTitle')} yes={t('campaign.retryYes', { count: people })}
         does={async () => {
-          const child = await answer(api.POST('/api/v1/campaigns/{campaign}/retry-failed', { params: { path: { campaign: String(retrying?.id) } } }));
+          const child = await answer(api.POST('/api/v1/campaigns/{campaign}/retry-failed', { params: { path: { campaign: String(retrying?.id) }, query: { code: group.code } } }));
           said(t('campaign.drafted'));
           await navigate({ to: '/campaigns/$campaign', params: { campaign: String(child.id) } });
         }}>
-        <p style={{ margin: 0 }}>{t('campaign.retryWhat', { count: retrying?.counts.failed ?? 0 })}</p>
-        <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('failed.allCodes')} {t('campaign.retryNot')}</p>
+        <p style={{ margin: 0 }}>{t('campaign.retryWhat', { count: people })}</p>
+        <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('failed.thisCode')} {t('campaign.retryNot')}</p>
       </Confirm>
     </Card>
   );

@@ -1,5 +1,5 @@
 // People from a file, in four steps: the file, what its columns are, a check that keeps nothing, and the import.
-import { Button, FileButton, Stepper } from '@mantine/core';
+import { Button, FileButton, Stepper, Textarea } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useSearch } from '@tanstack/react-router';
 import { type DragEvent, useEffect, useRef, useState } from 'react';
@@ -8,8 +8,10 @@ import { useTranslation } from 'react-i18next';
 import { answer, api, download, type ImportRecord, type ImportSummary, upload } from '../api/client.ts';
 import { useFormat } from '../format.ts';
 import { type Choice, look, pathOf } from '../importing.ts';
+import { LARGE, type Progress, sendInPieces } from '../pieces.ts';
 import { preferences, usePreferences } from '../prefs.ts';
 import { askAgain, LIVE, useMay } from '../queries.ts';
+import { remember, withRecalled } from '../recalled.ts';
 import { useAct } from '../ui/act.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { UndoImport } from '../ui/imports.tsx';
@@ -39,7 +41,7 @@ export function Import() {
   };
   async function take(file: File) {
     setChecked(null);
-    setChoice(await look(file, preferences().language, before ? asBefore(before) : {}));
+    setChoice(await withRecalled(await look(file, preferences().language, before ? asBefore(before) : {})));
     go(1);
   }
   const shown = running ? (running.summary ? 3 : 2) : step;
@@ -57,7 +59,7 @@ export function Import() {
               <>
                 {step === 0 && <Choosing before={before} take={(file) => void take(file)} />}
                 {step === 1 && choice && <Matching choice={choice} set={(next) => { setChecked(null); setChoice(next); }} back={() => go(0)} next={() => go(2)} />}
-                {step === 2 && choice && <Checking choice={choice} checked={checked} keep={setChecked} back={() => go(1)} />}
+                {step === 2 && choice && <Checking choice={choice} sent={(upload) => setChoice({ ...choice, upload })} checked={checked} keep={setChecked} back={() => go(1)} />}
               </>
             )}
           </div>
@@ -99,34 +101,61 @@ function Choosing({ before, take }: { before: ImportRecord | undefined; take: (f
         </FileButton>
         <p className="small dim">{t('import.file.kinds')}</p>
       </div>
+      <Typed take={take} />
       {wrong && <div style={{ marginBlockStart: 14 }}><Notice tone="bad" live><p>{wrong}</p></Notice></div>}
       <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('import.file.promise')}</p>
     </Card>
   );
 }
 
-function Checking({ choice, checked, keep, back }: { choice: Choice; checked: ImportSummary | null; keep: (summary: ImportSummary) => void; back: () => void }) {
+/** For whoever has no file: a few numbers, or rows out of a spreadsheet, typed or pasted. */
+function Typed({ take }: { take: (file: File) => void }) {
   const { t } = useTranslation();
+  const [text, setText] = useState('');
+  const rows = text.split(/\r?\n/).filter((line) => line.trim() !== '');
+  return (
+    <form style={{ marginBlockStart: 20 }} onSubmit={(event) => { event.preventDefault(); take(new File([`${rows.join('\n')}\n`], `${t('import.typed.file')}.csv`, { type: 'text/csv' })); }}>
+      <Textarea className="monofield" label={t('import.typed.label')} description={t('import.typed.hint')} autosize minRows={2} maxRows={10} value={text} spellCheck={false} autoComplete="off"
+        styles={{ input: { direction: 'ltr' } }} onChange={(event) => setText(event.currentTarget.value)} />
+      {rows.length > 0 && <Button mt="sm" type="submit" variant="default">{t('import.typed.take', { count: rows.length })}</Button>}
+    </form>
+  );
+}
+
+function Checking({ choice, sent, checked, keep, back }: { choice: Choice; sent: (upload: string) => void; checked: ImportSummary | null; keep: (summary: ImportSummary) => void; back: () => void }) {
+  const { t } = useTranslation();
+  const format = useFormat();
   const { language } = usePreferences();
-  const [share, setShare] = useState(0);
+  const [{ share, waits }, setProgress] = useState<Progress>({ share: 0, waits: false });
   const begun = useRef(false);
   const check = useAct(async () => {
-    setShare(0);
-    keep(await upload<ImportSummary>(pathOf(choice, { dryRun: true, language, zone: OWN_ZONE }), choice.file, setShare));
+    setProgress({ share: 0, waits: false });
+    const { file } = choice;
+    if (file.size < LARGE) {
+      keep(await upload<ImportSummary>(pathOf(choice, { dryRun: true, language, zone: OWN_ZONE }), file, (part) => setProgress({ share: part, waits: false })));
+      return;
+    }
+    const id = await sendInPieces(file, setProgress);
+    sent(id);
+    keep(await upload<ImportSummary>(pathOf({ ...choice, upload: id }, { dryRun: true, language, zone: OWN_ZONE }), new Blob([]), () => {}));
   });
   useEffect(() => {
     if (checked !== null || begun.current) return;
     begun.current = true;
     void check.act();
   });
-  const run = () => void begin(pathOf(choice, { dryRun: false, language, zone: OWN_ZONE }), choice.file).then(askAgain);
+  const run = () => {
+    remember(choice);
+    void begin(pathOf(choice, { dryRun: false, language, zone: OWN_ZONE }), choice.file, choice.upload !== null).then(askAgain);
+  };
   return (
     <>
       {check.busy && (
         <Card>
           <p className="strong" style={{ marginBlockStart: 0 }} role="status">{t(share < 1 ? 'import.check.sending' : 'import.check.reading')}</p>
           <Meter parts={[{ share: Math.max(0.02, share) }]} label={t('import.check.sent')} />
-          <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('import.check.keepsNothing')}</p>
+          {waits && <div style={{ marginBlockStart: 12 }}><Notice tone="warn" live><p className="strong">{t('import.check.broke')}</p><p>{t('import.check.goesOn', { share: format.percent(share) })}</p></Notice></div>}
+          <p className="small dim" style={{ marginBlockEnd: 0 }}>{choice.file.size >= LARGE && <>{format.percent(share)} · {format.bytes(share * choice.file.size)} · </>}{t('import.check.keepsNothing')}</p>
         </Card>
       )}
       <ProblemNotice error={check.error} again={() => void check.act()} />
@@ -156,7 +185,7 @@ function Under({ running, back }: { running: Running; back: () => void }) {
           <p className="strong" style={{ marginBlockStart: 0 }}>{t(running.share < 1 ? 'import.check.sending' : 'import.check.importing')}</p>
           <Meter parts={[{ share: Math.max(0.02, running.share) }]} label={t('import.check.sent')} />
           <p className="small" style={{ marginBlockEnd: 0 }}>{format.percent(running.share)} · {format.bytes(running.share * running.file.size)}{record && <> · {t('import.under.rows', { count: record.rows })}</>}</p>
-          <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('import.under.leave')}</p>
+          <p className="small dim" style={{ marginBlockEnd: 0 }}>{t(running.isThere ? 'import.under.there' : 'import.under.leave')}</p>
           <span className="skip" role="status">{t('import.under.spoken', { share: format.percent(tenth) })}</span>
         </Card>
       )}

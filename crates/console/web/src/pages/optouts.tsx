@@ -1,11 +1,12 @@
 // Who may not be messaged. A person is looked up first, and the verdict comes first.
 import { Button, Group, Modal, SegmentedControl, Stack, Table, TextInput } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
+import { Link, useNavigate } from '@tanstack/react-router';
 import { type FormEvent, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { answer, api, type Verdict } from '../api/client.ts';
+import { askAbout } from '../asked.ts';
 import { format } from '../format.ts';
 import { useCampaigns, useMay, useReviewCount } from '../queries.ts';
 import { said, useAct } from '../ui/act.tsx';
@@ -38,6 +39,11 @@ export function OptOuts() {
 
 function Search({ add }: { add: ((person: string) => void) | null }) {
   const { t } = useTranslation();
+  const navigate = useNavigate();
+  const audits = useMay('audit');
+  const evidence = (about: string) => audits && (
+    <p style={{ marginBlockStart: 8 }}><Button size="xs" variant="default" leftSection={<Icon name="search" size={15} />} onClick={() => { askAbout(about); void navigate({ to: '/person' }); }}>{t('lifts.evidence')}</Button></p>
+  );
   const source = useStopSource();
   const [person, setPerson] = useState('');
   const [verdict, setVerdict] = useState<Verdict | null>(null);
@@ -68,12 +74,14 @@ function Search({ add }: { add: ((person: string) => void) | null }) {
               <dt>{t('optouts.scope')}</dt><dd>{t(`scope.${verdict.scope}`, { defaultValue: verdict.scope ?? '' })}</dd>
               {verdict.evidence_id != null && <><dt>{t('optouts.evidence')}</dt><dd>{t('optouts.entry')} <Ident>{verdict.evidence_id}</Ident></dd></>}
             </dl>
+            {evidence(verdict.phone)}
           </Notice>
         ) : (
           <Notice tone="good">
             <p className="strong" style={{ fontSize: '1.0625rem' }}>{t('optouts.may')}</p>
             <p><span className="strong"><Phone number={verdict.phone} /></span> · {t('optouts.notOnList')}</p>
             {add && <p style={{ marginBlockStart: 8 }}><Button size="xs" variant="default" onClick={() => add(verdict.phone)}>{t('optouts.addThis')}</Button></p>}
+            {evidence(verdict.phone)}
           </Notice>
         ))}
       </div>

@@ -83,7 +83,7 @@ function Row({ record, busy, fetch }: { record: ImportRecord; busy: boolean; fet
   );
 }
 
-/** Takes an import back, as long as nobody has used it; the server says who has. */
+/** Takes an import back, as long as no campaign has used it; the server says which has. */
 export function UndoImport({ id, accepted, list, small, done }: { id: number; accepted: number; list: string; small?: boolean; done?: () => void }) {
   const { t } = useTranslation();
   const [asking, { open, close }] = useDisclosure(false);
@@ -93,7 +93,8 @@ export function UndoImport({ id, accepted, list, small, done }: { id: number; ac
       <Confirm opened={asking} close={close} danger title={t('imports.undoTitle')} yes={t('imports.undo')} no={t('imports.undoNot')}
         does={async () => {
           const undone = await answer(api.POST('/api/v1/imports/{import}/undo', { params: { path: { import: id } } }));
-          said(t('imports.undone', { count: undone.left_list }));
+          const kept = undone.kept_on_list > 0 ? [t('imports.undoneKept', { count: undone.kept_on_list })] : [];
+          said([t('imports.undone', { count: undone.left_list }), ...kept].join(' '));
           done?.();
         }}>
         <p style={{ margin: 0 }}>{t('count.people', { count: accepted })} · <Name>{list}</Name></p>

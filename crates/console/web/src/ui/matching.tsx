@@ -25,6 +25,7 @@ export function Matching({ choice, set, back, next }: { choice: Choice; set: (ch
         {choice.kind === 'blind' || choice.header.length === 0
           ? <Notice><p className="strong">{t('import.match.blind')}</p><p>{t('import.match.blindWhat')}</p></Notice>
           : <Sample choice={choice} change={change} />}
+        {choice.recalled && <div style={{ marginBlockStart: 12 }}><Notice><p>{t('import.match.recalled')}</p></Notice></div>}
         <Reading choice={choice} set={set} />
       </Card>
       <div className="columns even" style={{ marginBlockStart: 16 }}>
@@ -126,7 +127,7 @@ function Consent({ choice, change, today }: Part & { today: string }) {
     <Card title={t('import.match.consent')}>
       <TextInput label={t('import.match.source')} description={t('import.match.sourceHint')} required maxLength={200} value={choice.source} onChange={(event) => change({ source: event.currentTarget.value })} />
       <Group mt="md" gap="sm" align="flex-start">
-        <Select style={{ flex: '1 1 200px' }} label={t('import.match.when')} required allowDeselect={false} value={choice.consent} onChange={(value) => value && change({ consent: value as Choice['consent'] })}
+        <Select style={{ flex: '2 1 280px' }} label={t('import.match.when')} required allowDeselect={false} value={choice.consent} onChange={(value) => value && change({ consent: value as Choice['consent'] })}
           data={[{ value: 'day', label: t('import.match.oneDay') }, { value: 'column', label: ownColumn ? t('import.match.ownColumn', { column: ownColumn }) : t('import.match.aColumn'), disabled: ownColumn === undefined }]} />
         {choice.consent === 'day'
           ? <TextInput style={{ flex: '1 1 150px' }} type="date" dir="ltr" label={t('import.match.day')} required max={today} value={choice.day} onChange={(event) => change({ day: event.currentTarget.value })} />

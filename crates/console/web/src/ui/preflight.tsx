@@ -7,7 +7,7 @@ import { useTranslation } from 'react-i18next';
 
 import { answer, api, type Campaign, type Preflight } from '../api/client.ts';
 import { useFormat } from '../format.ts';
-import { client, useMay } from '../queries.ts';
+import { client, useMay, useNumbers } from '../queries.ts';
 import { Confirm, said } from './act.tsx';
 import { Icon } from './icons.tsx';
 import { AsOf, Awaited, Card, Fact, Name, Notice, Num, Scroll, Time } from './parts.tsx';
@@ -41,6 +41,9 @@ function Verdict({ campaign, preflight, at }: { campaign: Campaign; preflight: P
   const { t } = useTranslation();
   const format = useFormat();
   const why = useSkipReason();
+  const numbers = useNumbers().data ?? [];
+  /** A sentence of the server's with our numbers by their names, as everywhere else. */
+  const named = (words: string) => numbers.reduce((said, { phone_number_id, verified_name }) => said.replaceAll(phone_number_id, verified_name || phone_number_id), words);
   const { eligible, excluded, estimated_cost: cost } = preflight;
   const reasons = Object.entries(excluded).sort((a, b) => b[1] - a[1]);
   const out = reasons.reduce((sum, [, people]) => sum + people, 0);
@@ -54,7 +57,7 @@ function Verdict({ campaign, preflight, at }: { campaign: Campaign; preflight: P
           note={preflight.estimated_finish ? <Time at={preflight.estimated_finish} /> : undefined} />
       </div>
       {preflight.binding_limit && (
-        <div style={{ marginBlockEnd: 16 }}><Notice><p><span className="strong">{t('preflight.limit')}</span> <Said>{preflight.binding_limit}</Said></p>{campaign.quiet_hours && <p className="small dim">{t('preflight.quiet', { hours: `\u2066${campaign.quiet_hours.hours}\u2069` })}</p>}</Notice></div>
+        <div style={{ marginBlockEnd: 16 }}><Notice><p><span className="strong">{t('preflight.limit')}</span> <Said>{named(preflight.binding_limit)}</Said></p>{campaign.quiet_hours && <p className="small dim">{t('preflight.quiet', { hours: `\u2066${campaign.quiet_hours.hours}\u2069` })}</p>}</Notice></div>
       )}
       {preflight.blockers.map((words) => <Notice key={words} tone="bad"><p className="strong">{t('preflight.blocks')}</p><p><Said>{words}</Said></p><RemedyFor words={words} /></Notice>)}
       <div className="columns even" style={{ marginBlockEnd: 16 }}>

@@ -1,6 +1,7 @@
 // The frame round every page: navigation by role, and the few facts that matter on all of them.
 import { ActionIcon, AppShell, Burger, Button, Kbd, Menu, Modal, NativeSelect, SegmentedControl, Stack, Switch, Table, Tooltip } from '@mantine/core';
 import { useDisclosure, useHotkeys } from '@mantine/hooks';
+import { useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
 import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -8,8 +9,9 @@ import { useTranslation } from 'react-i18next';
 import { answer, api, type Permission } from '../api/client.ts';
 import { countryName, useFormat } from '../format.ts';
 import { LANGUAGE_NAMES } from '../i18n.ts';
+import { useStream } from '../live.ts';
 import { type Language, LANGUAGES, prefer, type Theme, usePreferences } from '../prefs.ts';
-import { may, useDoubtCount, useMay, useMe, useNumbers, useQueue, useReviewCount } from '../queries.ts';
+import { may, useDoubtCount, useLiftCount, useMay, useMe, useNumbers, useQueue, useReviewCount } from '../queries.ts';
 import { signOut } from '../session.ts';
 import { Confirm, said } from './act.tsx';
 import { Hoopoe, Icon, type IconName } from './icons.tsx';
@@ -40,7 +42,9 @@ const PLACES: { group?: string; places: Place[] }[] = [
   {
     group: 'consent',
     places: [
+      { to: '/person', icon: 'search', words: 'person', needs: 'audit' },
       { to: '/opt-outs', icon: 'stop', words: 'optouts', needs: 'look_at_persons' },
+      { to: '/lifts', icon: 'check', words: 'lifts', needs: 'lift_opt_outs' },
       { to: '/reviews', icon: 'reply', words: 'reviews', needs: 'read_messages' },
       { to: '/words', icon: 'edit', words: 'phrases' },
       { to: '/ledger', icon: 'ledger', words: 'ledger', needs: 'audit' },
@@ -66,6 +70,7 @@ const REGIONS: Record<Language, string[]> = {
 
 export function Shell() {
   const { t } = useTranslation();
+  useStream(useQueryClient());
   const [opened, { toggle, close }] = useDisclosure(false);
   const path = useRouterState({ select: (state) => state.location.pathname });
   const me = useMe().data;
@@ -119,6 +124,7 @@ function NavItem({ to, icon, words }: Place) {
       <span>{t(`nav.${words}`)}</span>
       {words === 'doubt' && <DoubtBadge />}
       {words === 'reviews' && <ReviewBadge />}
+      {words === 'lifts' && <LiftBadge />}
     </Link>
   );
 }
@@ -132,6 +138,12 @@ function DoubtBadge() {
 
 function ReviewBadge() {
   const count = useReviewCount().data ?? 0;
+  const format = useFormat();
+  return count === 0 ? null : <span className="count state warn">{count >= 100 ? `${format.number(99)}+` : format.number(count)}</span>;
+}
+
+function LiftBadge() {
+  const count = useLiftCount().data ?? 0;
   const format = useFormat();
   return count === 0 ? null : <span className="count state warn">{count >= 100 ? `${format.number(99)}+` : format.number(count)}</span>;
 }

@@ -43,7 +43,7 @@ async fn stop(app: &TestApp, contact_id: i64) {
         parent_user_id: None,
         quoted_wamid: None,
         campaign_id: None,
-        scope: "all",
+        scope: domain::optout::scope::Scope::All,
         source: "test",
         at: NOW,
         evidence,

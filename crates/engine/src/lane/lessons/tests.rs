@@ -224,7 +224,7 @@ on_both_databases! {
     async fn who_stopped_marketing_at_meta_is_suppressed_and_failed(db: Database) {
         let mut shop = Shop::open(db).await;
         let person = shop.refused(131_050).await;
-        assert_eq!(shop.app.store.suppressed_among(&[person, person + 1]).await.unwrap(), [person]);
+        assert_eq!(shop.app.store.stopped_among(&[person, person + 1]).await.unwrap(), [person]);
         assert_eq!(shop.app.store.send((shop.campaign, person)).await.unwrap().unwrap().state, 7);
     }
 
