@@ -121,7 +121,8 @@ fn faults() -> Vec<Fault> {
         drafted("an offer that ends before it starts", AtOnce("ends before"), |bench, new| NewCampaign { at: Some(iso(bench.clock.now_ms() + 2 * HOUR)), stop_at: Some(iso(bench.clock.now_ms() + HOUR)), ..new }),
         drafted("a start in the past", AtOnce("in the past"), |bench, new| NewCampaign { at: Some(iso(bench.clock.now_ms() - HOUR)), ..new }),
         drafted("nobody on the list", Blocker("Nobody would get the message"), |_, new| NewCampaign { lists: vec!["nobody".into()], ..new }),
-        drafted("everybody is on an excluded list", Blocker("Nobody would get the message"), |_, new| NewCampaign { excluded_lists: vec!["all".into()], ..new }),
+        drafted("a list that is both meant and left out", AtOnce("both included and excluded"), |_, new| NewCampaign { excluded_lists: vec!["all".into()], ..new }),
+        drafted("everybody is on an excluded list", Blocker("Nobody would get the message"), |_, new| NewCampaign { excluded_lists: vec!["all again".into()], ..new }),
         drafted("nobody is meant by the filter", Blocker("Nobody would get the message"), |_, new| NewCampaign { filter: Some("city = Atlantis".into()), ..new }),
         drafted("a column that some have not", Excluded("variable-missing:name"), |_, new| params(new, &[("1", "{name}"), ("2", "20%")])),
         drafted("people in the United States", Excluded("us-marketing"), |_, new| NewCampaign { lists: vec!["americans".into(), "all".into()], ..new }),
@@ -195,6 +196,7 @@ store::on_both_databases! {
         let app = crate::world::open_with(&world.db, &world.simulator, &world.redis.url, dir, clock.clone()).await;
         // One in five has no name.
         world.people("all", 20, |n| n % 5 > 0).await;
+        world.people("all again", 20, |n| n % 5 > 0).await;
         world.people_of("nobody", &[], |_| true).await;
         world.people_of("americans", &[12_025_550_143, 12_125_550_144], |_| true).await;
         let mut bench = Bench { world, app, clock };

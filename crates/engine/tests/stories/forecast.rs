@@ -1,11 +1,12 @@
 //! What the preflight foretells, held against what happens: twenty campaigns of all kinds, their ends and their costs.
 //!
-//! All of them run at once, on one clock. While anybody can be written to it goes as every clock does; when whoever is
-//! left waits for a morning, a start or a place of the messaging limit, the wall's clock is set to the first of these.
+//! All of them run at once, on one clock, from the same moment: until the last one is launched everything is paused, and the
+//! clock is set back. While anybody can be written to it goes as every clock does; when whoever is left waits for a
+//! morning, a start or a place of the messaging limit, the wall's clock is set to the first of these.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::world::{APP_SECRET, PARAMS, World, hook};
 use domain::schedule::{QuietHours, Tz, parse_at};
@@ -100,9 +101,8 @@ const CASES: [Case; 20] = [
 struct Running {
     case: Case,
     id: i64,
-    began: i64,
     foretold: Preflight,
-    ended: Option<i64>,
+    is_over: bool,
 }
 
 /// Meta's id of a case's number.
@@ -213,10 +213,10 @@ async fn run(app: &App, clock: &Clock, running: &mut [Running]) {
     let mut idle = 0;
     for _ in 0..6_000 {
         let mut wake = Some(i64::MAX);
-        for one in running.iter_mut().filter(|one| one.ended.is_none()) {
+        for one in running.iter_mut().filter(|one| !one.is_over) {
             let row = app.store.campaign(one.id).await.unwrap().unwrap();
             if row.planned && app.store.tally(one.id).await.unwrap().open() == 0 {
-                one.ended = Some(clock.now_ms());
+                one.is_over = true;
                 continue;
             }
             wake = match (wake, waits_until(app, one.id).await) {
@@ -224,7 +224,7 @@ async fn run(app: &App, clock: &Clock, running: &mut [Running]) {
                 _ => None,
             };
         }
-        if running.iter().all(|one| one.ended.is_some()) {
+        if running.iter().all(|one| one.is_over) {
             return;
         }
         // Twice in a row, so that nothing is about to move.
@@ -235,8 +235,26 @@ async fn run(app: &App, clock: &Clock, running: &mut [Running]) {
         }
         tokio::time::sleep(Duration::from_millis(40)).await;
     }
-    let open: Vec<_> = running.iter().filter(|one| one.ended.is_none()).map(|one| one.case.name).collect();
+    let open: Vec<_> = running.iter().filter(|one| !one.is_over).map(|one| one.case.name).collect();
     panic!("these do not end: {open:?}");
+}
+
+/// When each campaign's last message was claimed, by the clock that foretold it: the simulator's own is never set.
+async fn last_claims(app: &App, world: &World) -> BTreeMap<i64, i64> {
+    let mut last = BTreeMap::new();
+    for row in world.simulator.all_messages() {
+        let key: Vec<i64> = row.callback.split('.').skip(2).take(2).map(|id| id.parse().unwrap()).collect();
+        let claimed = app.store.send((key[0], key[1])).await.unwrap().unwrap().claimed_at.unwrap();
+        last.entry(key[0]).and_modify(|known: &mut i64| *known = claimed.max(*known)).or_insert(claimed);
+    }
+    last
+}
+
+/// For how long somebody on this machine waited for a processor, as the kernel tells it, microseconds.
+fn waited_us() -> u64 {
+    let text = std::fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
+    let some = text.lines().find(|line| line.starts_with("some"));
+    some.and_then(|line| line.rsplit('=').next()).and_then(|total| total.trim().parse().ok()).unwrap_or(0)
 }
 
 /// What the simulator's platform bills for a campaign, in ten-thousandths of a dollar: each message that arrived.
@@ -279,29 +297,37 @@ store::on_both_databases! {
         numbers_of_all(&world, &app).await;
         let roles = [world.scheduler(&app), world.worker(&app)];
         // The launches come so long before a whole minute that it is the evening.
-        let launches = (clock.now_ms() / MINUTE + 2) * MINUTE - EVENING;
+        let launches = (clock.now_ms() / MINUTE + 6) * MINUTE - EVENING;
         let mut ids = Vec::new();
         for at in 0..CASES.len() {
             ids.push(draft(&world, at, launches + EVENING, launches).await);
         }
-        clock.step_wall(launches - clock.now_ms());
+        numbers::pause_all(&app, "until all are launched").await.unwrap();
         let mut running = Vec::new();
         for (id, case) in ids.into_iter().zip(CASES) {
-            let (began, foretold) = (clock.now_ms(), campaigns::preflight(&app, id).await.unwrap());
+            clock.step_wall(launches - clock.now_ms());
+            let foretold = campaigns::preflight(&app, id).await.unwrap();
             let order = LaunchOrder { yes: true, ..LaunchOrder::default() };
             campaigns::launch(&app, &Actor::system(), id, &order).await.expect(case.name);
-            running.push(Running { case, id, began, foretold, ended: None });
+            running.push(Running { case, id, foretold, is_over: false });
         }
+        let (began, waited) = (Instant::now(), waited_us());
+        clock.step_wall(launches - clock.now_ms());
+        numbers::resume_all(&app).await.unwrap();
         run(&app, &clock, &mut running).await;
+        let busy = u128::from(waited_us() - waited) * 2 > began.elapsed().as_micros();
         all_arrived(&world).await;
 
+        // A machine on which others want the processors for more than half of the time keeps no pace to the second.
+        let parts = if busy { 5 } else { 20 };
+        let last = last_claims(&app, &world).await;
         let mut wrong: BTreeMap<&str, String> = BTreeMap::new();
-        for Running { case, id, began, foretold, ended } in &running {
+        for Running { case, id, foretold, .. } in &running {
             let foretold_end = parse_at(foretold.estimated_finish.as_deref().expect("an end")).unwrap();
-            let (took, expected) = (ended.unwrap() - began, foretold_end - began);
+            let (took, expected) = (last[id] - launches, foretold_end - launches);
             let told = format!("took {took} ms, foretold {expected} ms by {:?}", foretold.binding_limit);
             println!("{:40} {told}", case.name);
-            if (took - expected).abs() * 20 > took.max(expected) {
+            if (took - expected).abs() * parts > took.max(expected) {
                 wrong.insert(case.name, told);
             }
             let left_over = app.store.tally(*id).await.unwrap().skipped_by_reason.values().sum::<i64>();
