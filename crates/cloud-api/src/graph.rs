@@ -149,7 +149,7 @@ fn read_page(answer: &Answer) -> Result<Page<'_>, GraphError> {
     }
 }
 
-fn unreachable_graph(broken: Broken) -> GraphError {
+pub(crate) fn unreachable_graph(broken: Broken) -> GraphError {
     GraphError::Unreachable {
         reason: match broken {
             Broken::TimedOut => "no answer in time".to_owned(),

@@ -26,6 +26,7 @@ mod numbers;
 pub mod refusal;
 mod send;
 mod templates;
+mod token;
 pub mod webhook;
 
 pub use client::{Client, Config, ConfigError};
@@ -36,3 +37,4 @@ pub use numbers::{BusinessNumber, MessagingLimit, Quality, ThroughputLevel};
 pub use refusal::{Channel, Refusal, RefusalKind, kind_of};
 pub use send::{NotPostedCause, SendOutcome, Sender, UnknownCause};
 pub use templates::MetaTemplate;
+pub use token::{MANAGEMENT_SCOPE, MESSAGING_SCOPE, TokenDetails};

@@ -19,9 +19,11 @@
 //! | [`schedule`], [`names`] | points in time, crontab lines and names that people type |
 
 pub mod campaign;
+pub mod canary;
 pub mod csv_row;
 pub mod delimiter;
 pub mod filter;
+pub mod frequency;
 pub mod names;
 pub mod optout;
 pub mod pacing;

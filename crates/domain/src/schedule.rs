@@ -17,7 +17,7 @@ use crate::Millis;
 pub use chrono_tz::Tz;
 pub use crontab::CronLine;
 pub use field::{CronError, CronField};
-pub use forecast::{Forecast, Outlook, forecast};
+pub use forecast::{Forecast, Outlook, Places, forecast};
 pub use length::{NotALength, length, parse_length};
 pub(crate) use local::instant;
 pub use quiet::{QuietHours, QuietHoursError, at_in_words, time_of_day, town, wall_clock_words};

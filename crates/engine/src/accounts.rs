@@ -1,5 +1,6 @@
 //! WhatsApp Business Accounts: adding them, their secrets, and reading their numbers and templates from Meta.
 
+mod inspect;
 mod rotation;
 
 use cloud_api::{AccountId, GraphError, MessagingLimit, MetaTemplate, Quality, RefusalKind, ThroughputLevel};
@@ -11,6 +12,7 @@ use store::{Account, SyncedNumber, SyncedTemplate};
 use crate::fault::{Fault, FaultKind, Result};
 use crate::vault::UnsealError;
 use crate::{App, consequences, refusals};
+pub(crate) use inspect::inspect;
 
 pub(crate) use rotation::app_secrets;
 pub use rotation::{begin_rotation, end_rotation};

@@ -86,6 +86,7 @@ impl Feeder {
         let stray = batches.is_empty()
             && at_the_end
             && lane.planned
+            && !lane.held_back
             && lane.fresh_open == 0
             && lane.due_open == 0
             && lane.next_due.is_none()

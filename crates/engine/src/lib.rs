@@ -23,6 +23,7 @@ pub mod fault;
 pub mod feeder;
 pub mod high_water;
 pub mod host;
+pub mod house;
 pub mod importer;
 pub mod imports;
 pub mod inbox;

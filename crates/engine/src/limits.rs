@@ -1,13 +1,9 @@
 //! The messaging limit in words and days: how many people a portfolio may write to in a moving 24 hours.
 
 use chrono::{DateTime, Utc};
-use store::Limit;
 
 use crate::App;
 use crate::fault::Result;
-
-/// A day, ms.
-const DAY: i64 = 24 * 3_600_000;
 
 /// Why a lane waits: the limit is reached. `free_at` is epoch ms.
 pub(crate) fn reached(people: i64, free_at: i64) -> String {
@@ -44,17 +40,6 @@ pub(crate) async fn why_waiting(app: &App, number_ids: &[i64]) -> Result<Option<
     Ok(None)
 }
 
-/// How much later the last of so many people can be written to than the first, for want of places, ms: the free places
-/// are taken at once, and each further day brings the limit's worth of new ones.
-pub(crate) fn delay(limit: &Limit, people: i64) -> i64 {
-    let waiting = people - limit.room();
-    if waiting <= 0 {
-        return 0;
-    }
-    let days = (waiting - 1).div_euclid(limit.people.max(1)) + 1;
-    days.saturating_mul(DAY)
-}
-
 /// A number with commas between its thousands.
 pub(crate) fn grouped(number: i64) -> String {
     let digits = number.to_string();
@@ -72,10 +57,6 @@ pub(crate) fn grouped(number: i64) -> String {
 mod tests {
     use super::*;
 
-    fn limit(people: i64, used: i64) -> Limit {
-        Limit { people, used, counted: true, free_at: None }
-    }
-
     #[test]
     fn the_reason_names_the_limit_and_the_minute_in_which_there_is_a_place() {
         let at = 1_800_000_000_000; // 2027-01-15T08:00:00Z
@@ -85,16 +66,6 @@ mod tests {
         );
         assert!(reached(250, at + 1).ends_with("250 people reached; the next place is free at 08:01 UTC"));
         assert!(uncounted(100_000).contains("100,000 people"));
-    }
-
-    #[test]
-    fn thirty_thousand_people_on_a_limit_of_ten_thousand_take_two_more_days() {
-        assert_eq!(delay(&limit(10_000, 0), 30_000), 2 * DAY);
-        assert_eq!(delay(&limit(10_000, 0), 30_001), 3 * DAY);
-        assert_eq!(delay(&limit(10_000, 0), 10_000), 0);
-        assert_eq!(delay(&limit(10_000, 9_999), 2), DAY);
-        assert_eq!(delay(&limit(10_000, 20_000), 1), DAY);
-        assert_eq!(delay(&limit(0, 0), 5), 5 * DAY, "a limit of nobody is no division by zero");
     }
 
     #[test]

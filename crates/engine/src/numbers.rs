@@ -136,6 +136,40 @@ fn rate(number: &BusinessNumber, loopback: bool) -> Option<u32> {
     }
 }
 
+/// Whether a number can send, by what Meta says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fitness {
+    /// Nothing speaks against it.
+    Fit,
+    /// It can, and something is to be known.
+    Doubtful(String),
+    /// It cannot, and why.
+    Unfit(String),
+}
+
+/// Meta's words for numbers that send nothing: not yet registered, cut off, banned or gone.
+const UNFIT: [&str; 7] = ["PENDING", "UNVERIFIED", "DISCONNECTED", "BANNED", "MIGRATED", "DELETED", "OFFLINE"];
+
+/// Says so before a campaign leaves by it. A number that was removed is another matter: [`store::REMOVED`].
+pub(crate) fn fitness(number: &BusinessNumber) -> Fitness {
+    let (id, status) = (&number.phone_number_id, number.status.as_str());
+    if UNFIT.contains(&status) {
+        return Fitness::Unfit(format!(
+            "The business number {id} cannot send: Meta says it is {status}. Register or reconnect it in WhatsApp Manager, \
+             then sync the account."
+        ));
+    }
+    if number.quality == "RED" {
+        return Fitness::Doubtful(format!(
+            "Meta rates the quality of the business number {id} as low (RED): what it sends now may get it restricted."
+        ));
+    }
+    match status {
+        "" | "CONNECTED" | store::REMOVED => Fitness::Fit,
+        _ => Fitness::Doubtful(format!("Meta says of the business number {id} that it is {status}.")),
+    }
+}
+
 fn view(app: &App, number: BusinessNumber) -> NumberView {
     NumberView {
         rate: rate_in_force(app, &number),

@@ -67,7 +67,15 @@ async fn step(app: &Arc<App>, campaign: &CampaignRow) -> anyhow::Result<bool> {
         CampaignState::Running | CampaignState::Paused if campaign.terms.has_ended(app.clock.now_ms()) => {
             end_offer(app, campaign).await
         }
-        CampaignState::Running | CampaignState::Paused if !campaign.planned => plan(app, campaign, None).await,
+        CampaignState::Running | CampaignState::Paused if !campaign.planned => {
+            let more = plan(app, campaign, None).await?;
+            campaigns::mind_canary(app, campaign).await?;
+            Ok(more)
+        }
+        CampaignState::Running => {
+            campaigns::mind_canary(app, campaign).await?;
+            Ok(false)
+        }
         CampaignState::Cancelled if !campaign.planned => plan(app, campaign, Some(CANCELLED)).await,
         CampaignState::Cancelled => {
             let skipped = app.store.skip_planned(campaign.id, CANCELLED, SKIP_CHUNK).await?;

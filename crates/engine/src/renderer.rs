@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::template::{Fields, MetaFields, Plan, RowProblem, Template};
+use domain::template::{Category, Fields, MetaFields, Plan, RowProblem, Template};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -65,6 +65,8 @@ pub struct Renderer {
     pub name: String,
     /// Its language key.
     pub language: String,
+    /// Whether it is marketing.
+    pub is_marketing: bool,
     plan: Plan,
 }
 
@@ -80,7 +82,8 @@ impl Renderer {
             let list: Vec<String> = errors.iter().map(ToString::to_string).collect();
             Fault::invalid(format!("The parameters do not fit the template {}: {}.", template.name, list.join("; ")))
         })?;
-        Ok(Self { campaign_id: campaign.id, name: template.name, language: template.language, plan })
+        let is_marketing = Category::parse(&template.category) == Category::Marketing;
+        Ok(Self { campaign_id: campaign.id, name: template.name, language: template.language, is_marketing, plan })
     }
 
     /// The components of one person's message as JSON, where it has any; `Err` is the reason as it is counted.

@@ -14,6 +14,7 @@ mod number;
 mod optout;
 mod person;
 mod queue;
+mod rules;
 mod setup;
 mod template;
 pub(crate) mod user;
@@ -81,6 +82,9 @@ pub enum Command {
     /// Words that stop, beside the built-in ones
     #[command(subcommand)]
     Words(words::Words),
+    /// Rules of the house: what holds for every campaign
+    #[command(subcommand)]
+    Rules(rules::Rules),
     /// The record of consents and stops
     #[command(subcommand)]
     Ledger(ledger::Ledger),
@@ -131,6 +135,7 @@ impl Command {
             Self::Indoubt(command) => command.run(&session).await,
             Self::Optout(command) => command.run(&session).await,
             Self::Words(command) => command.run(&session).await,
+            Self::Rules(command) => command.run(&session).await,
             Self::Ledger(command) => command.run(&session).await,
             Self::Person(command) => command.run(&session).await,
             Self::Queue => queue::run(&session).await,

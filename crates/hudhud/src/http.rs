@@ -28,6 +28,7 @@ pub mod problem;
 mod queue;
 mod reviews;
 mod routes;
+mod rules;
 mod sends;
 mod session;
 mod sessions;
@@ -134,6 +135,7 @@ fn described() -> OpenApiRouter<Api> {
         .merge(reviews::routes())
         .merge(webhook_log::routes())
         .merge(words::routes())
+        .merge(rules::routes())
         .merge(ledger::routes())
         .merge(persons::routes())
         .merge(queue::routes())

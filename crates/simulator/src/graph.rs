@@ -206,6 +206,7 @@ fn managed(world: &World, method: &Method, path: &[&str], call: &Call) -> Result
             account(waba)?;
             json!({"data": [{"whatsapp_business_api_data": {"id": "400100000000001", "name": "simulated app"}}]})
         }
+        (&Method::GET, ["debug_token"]) => token_details(world, query(call, "input_token").as_deref())?,
         (&Method::GET, [id]) => match world.number(id) {
             Some(_) => number_fields(&*open_number(world, call, id)?, fields),
             None => {
@@ -220,6 +221,22 @@ fn managed(world: &World, method: &Method, path: &[&str], call: &Call) -> Result
     let usage = header::HeaderValue::from_static("{\"call_count\":1,\"total_cputime\":1,\"total_time\":1}");
     response.headers_mut().insert("x-app-usage", usage);
     Ok(response)
+}
+
+/// What the platform says of a token.
+fn token_details(world: &World, token: Option<&str>) -> Result<Value, Refusal> {
+    let token = token.ok_or_else(|| Refusal::new(100, "The parameter input_token is required"))?;
+    let found = world.settings.accounts.iter().find(|a| a.access_token.is_empty() || a.access_token == token);
+    Ok(match found {
+        Some(account) => json!({"data": {
+            "app_id": "400100000000001", "type": "SYSTEM_USER", "application": "simulated app", "is_valid": true,
+            "expires_at": account.token_expires_at, "scopes": account.scopes,
+        }}),
+        None => json!({"data": {
+            "is_valid": false, "scopes": [],
+            "error": {"code": 190, "message": "The access token could not be decrypted", "subcode": 463},
+        }}),
+    })
 }
 
 /// A parameter of the query, with `%XX` and `+` undone.

@@ -70,6 +70,8 @@ pub struct Feedable {
     pub next_due: Option<i64>,
     /// Planned sends by the tallies.
     pub open: i64,
+    /// Everybody but its canary is held back.
+    pub held_back: bool,
     /// The campaign's own cap, messages a second over all its numbers.
     pub rate_cap: Option<i64>,
     /// A spread campaign leaves over so long, ms…
@@ -79,11 +81,17 @@ pub struct Feedable {
 }
 
 /// How far a campaign's number was fed, and its campaign planned. `None`: the campaign does not use the number.
-async fn feed_of(link: &mut Link, campaign_id: i64, number_id: i64) -> Result<Option<(i64, i64)>> {
+///
+/// A campaign whose canary is on counts as planned no further than that.
+async fn feed_of(link: &mut Link, campaign_id: i64, number_id: i64) -> Result<Option<(i64, i64, i64)>> {
     Ok(on!(link, c => sqlx::query_as(
-        "SELECT n.fed_through, c.planned_through FROM campaign_numbers n JOIN campaigns c ON c.id = n.campaign_id
+        "SELECT n.fed_through,
+                CASE WHEN c.canary_state = 0 AND coalesce(c.canary_through, 0) < c.planned_through
+                     THEN coalesce(c.canary_through, 0) ELSE c.planned_through END,
+                CASE WHEN c.canary_state = 0 THEN coalesce(c.canary_through, 0) ELSE $3 END
+         FROM campaign_numbers n JOIN campaigns c ON c.id = n.campaign_id
          WHERE n.campaign_id = $1 AND n.number_id = $2")
-        .bind(campaign_id).bind(number_id).fetch_optional(c).await)?)
+        .bind(campaign_id).bind(number_id).bind(i64::MAX).fetch_optional(c).await)?)
 }
 
 /// How far a campaign's number was fed; held on PostgreSQL, so that of two feeders one waits.
@@ -112,7 +120,7 @@ impl Store {
         Ok(on!(&mut link, c => sqlx::query_as(
             "SELECT f.* FROM (
                  SELECT cn.campaign_id, cn.number_id, cn.fed_through, c.planned, c.planned_through, c.rate_cap,
-                    c.spread, c.spread_people,
+                    c.spread, c.spread_people, coalesce(c.canary_state, 1) = 0 AS held_back,
                     (SELECT count(*) FROM batches b WHERE b.campaign_id = c.id AND b.number_id = cn.number_id
                                                       AND b.kind = 0) AS fresh_open,
                     (SELECT count(*) FROM batches b WHERE b.campaign_id = c.id AND b.number_id = cn.number_id
@@ -135,13 +143,16 @@ impl Store {
         loop {
             // Looked up before the writer is taken: between two fresh sends may lie a million that are skipped.
             let mut link = self.read().await?;
-            let Some((fed, planned)) = feed_of(&mut link, campaign_id, number_id).await? else { return Ok(None) };
+            let Some((fed, planned, bound)) = feed_of(&mut link, campaign_id, number_id).await? else {
+                return Ok(None);
+            };
             let range: (Option<i64>, Option<i64>) = on!(&mut link, c => sqlx::query_as(
                 "SELECT min(contact_id), max(contact_id) FROM (
                      SELECT contact_id FROM sends
-                     WHERE campaign_id = $1 AND contact_id > $2 AND number_id = $3 AND state = 0 AND not_before IS NULL
+                     WHERE campaign_id = $1 AND contact_id > $2 AND contact_id <= $5 AND number_id = $3 AND state = 0
+                       AND not_before IS NULL
                      ORDER BY contact_id LIMIT $4) r")
-                .bind(campaign_id).bind(fed).bind(number_id).bind(size).fetch_one(c).await)?;
+                .bind(campaign_id).bind(fed).bind(number_id).bind(size).bind(bound).fetch_one(c).await)?;
             drop(link);
             let range = match range {
                 (Some(lo), Some(hi)) => Some((lo, hi)),

@@ -5,6 +5,7 @@ use sqlx::FromRow;
 
 use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
+use crate::frequency::is_marketing;
 use crate::import_undo;
 use crate::tallies;
 use crate::terms::Terms;
@@ -61,6 +62,10 @@ pub struct CampaignRow {
     pub occurrence: Option<i64>,
     /// Of a campaign that recurs: how many people the last one was for.
     pub last_eligible: Option<i64>,
+    /// Where it has a canary: how that stands.
+    pub(crate) canary_state: Option<i16>,
+    /// While everybody else is held back: the last one of the canary (a contact id), once that is known.
+    pub canary_through: Option<i64>,
     /// When its messages may leave.
     #[sqlx(flatten)]
     pub terms: Terms,
@@ -136,21 +141,22 @@ pub enum Moved {
 const SELECT: &str = "SELECT id, name, state, reason, account_id, template_id, template, params, rate_cap, weight,
     filter, start_at, created_by, created_at, launched_at, started_at, finished_at, frozen_at, audience, planned_through, planned,
     spread_people, parent_id, occurrence, last_eligible, spread, quiet_hours, timezone, stop_at, latest_start, cron,
-    size_guard FROM campaigns";
+    size_guard, frequency_cap, canary, canary_state, canary_through FROM campaigns";
 
 /// Writes a draft with its lists and numbers.
 async fn insert(tx: &mut Link, new: &NewCampaign<'_>, now: i64) -> Result<i64> {
     let id: i64 = on!(tx, c => sqlx::query_scalar(
         "INSERT INTO campaigns (name, state, account_id, template_id, template, params, rate_cap, weight,
                                 start_at, created_by, created_at, spread, quiet_hours, timezone, stop_at,
-                                latest_start, parent_id, cron, size_guard, filter)
-         VALUES ($1, 0, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+                                latest_start, parent_id, cron, size_guard, filter, frequency_cap, marketing, canary, canary_state)
+         VALUES ($1, 0, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
          RETURNING id")
         .bind(new.name).bind(new.account_id).bind(new.template_id).bind(new.template).bind(new.params)
         .bind(new.rate_cap).bind(new.weight).bind(new.start_at).bind(new.created_by).bind(now)
         .bind(new.terms.spread).bind(&new.terms.quiet_hours).bind(&new.terms.timezone).bind(new.terms.stop_at)
         .bind(new.terms.latest_start).bind(new.parent_id).bind(&new.terms.cron).bind(new.terms.size_guard)
-        .bind(new.filter).fetch_one(c).await)?;
+        .bind(new.filter).bind(&new.terms.frequency_cap).bind(is_marketing(new.template))
+        .bind(&new.terms.canary).bind(new.terms.canary.as_ref().map(|_| 0_i16)).fetch_one(c).await)?;
     // A list that is named as both is excluded: whoever is left out can still be sent to, not the other way round.
     for (lists, included) in [(new.excluded_lists, false), (new.lists, true)] {
         let sql = tx.pick(
@@ -472,8 +478,8 @@ impl Store {
     /// As every write.
     pub async fn keep_template(&self, id: i64, template: &str) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
-        on!(&mut tx, c => sqlx::query("UPDATE campaigns SET template = $2 WHERE id = $1")
-            .bind(id).bind(template).execute(c).await.map(drop))?;
+        on!(&mut tx, c => sqlx::query("UPDATE campaigns SET template = $2, marketing = $3 WHERE id = $1")
+            .bind(id).bind(template).bind(is_marketing(template)).execute(c).await.map(drop))?;
         tx.commit().await
     }
 

@@ -2,6 +2,7 @@
 //! while everything that could forbid it says yes: the lane's fence, every pause, the campaign, the suppressions.
 
 use domain::campaign::CampaignState;
+use domain::frequency::FrequencyCap;
 use domain::optout::scope::Forbidding;
 use domain::send::SendState;
 use sqlx::FromRow;
@@ -9,6 +10,7 @@ use sqlx::FromRow;
 use crate::batches::{Batch, BatchKind};
 use crate::db::{Link, Priority, Store, on};
 use crate::error::Result;
+use crate::frequency::{self, FREQUENCY_CAP};
 use crate::limits;
 use crate::tallies::Deltas;
 use crate::terms::{self, Hours};
@@ -67,7 +69,7 @@ pub enum Halt {
 pub enum Claim {
     /// Nothing may go now.
     Halted(Halt),
-    /// These are submitting now. `skipped` more were suppressed; `exhausted`: the batch has nothing left and is closed.
+    /// These are submitting now. `skipped` more were suppressed or have had enough; `exhausted`: the batch has nothing left and is closed.
     Made {
         /// The claimed sends, in their order.
         sends: Vec<ClaimedSend>,
@@ -122,7 +124,7 @@ impl Store {
     /// found by the lane's next sweep.
     pub async fn claim(&self, order: &ClaimOrder<'_>) -> Result<Claim> {
         let mut tx = self.write(Priority::Urgent).await?.named("claim");
-        let Permitted { people, hours, forbidding } = match permitted(&mut tx, order).await? {
+        let Permitted { people, hours, forbidding, caps } = match permitted(&mut tx, order).await? {
             Ok(permitted) => permitted,
             Err(halt) => return Ok(Claim::Halted(halt)),
         };
@@ -135,11 +137,17 @@ impl Store {
             }
         };
         let (suppressed, mut sends): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|send| send.is_suppressed);
+        let suppressed: Vec<i64> = suppressed.iter().map(|send| send.contact_id).collect();
+        let capped = if caps.is_empty() || sends.is_empty() {
+            Vec::new()
+        } else {
+            frequency::take_out(&mut tx, order, &caps, &mut sends).await?
+        };
         if let Some(people) = people
             && !sends.is_empty()
             && let Some(halt) = limits::take(&mut tx, order, people, &mut sends).await?.halt(people)
         {
-            if sends.is_empty() && suppressed.is_empty() {
+            if sends.is_empty() && suppressed.is_empty() && capped.is_empty() {
                 tx.commit().await?;
                 return Ok(Claim::Halted(halt));
             }
@@ -157,14 +165,16 @@ impl Store {
             deltas.add(campaign_id, number_id, SendState::Planned as i16, "", -n);
             deltas.add(campaign_id, number_id, SendState::Submitting as i16, "", n);
         }
-        if !suppressed.is_empty() {
-            let ids: Vec<i64> = suppressed.iter().map(|send| send.contact_id).collect();
-            if !mark_skipped(&mut tx, order, &ids).await? {
+        for (ids, reason) in [(&suppressed, OPTED_OUT), (&capped, FREQUENCY_CAP)] {
+            if ids.is_empty() {
+                continue;
+            }
+            if !mark_skipped(&mut tx, order, ids, reason).await? {
                 return Ok(again(forbidding));
             }
             let n = i64::try_from(ids.len()).unwrap_or(i64::MAX);
             deltas.add(campaign_id, number_id, SendState::Planned as i16, "", -n);
-            deltas.add(campaign_id, number_id, SendState::Skipped as i16, OPTED_OUT, n);
+            deltas.add(campaign_id, number_id, SendState::Skipped as i16, reason, n);
         }
         deltas.write(&mut tx).await?;
         if exhausted {
@@ -175,7 +185,8 @@ impl Store {
         for send in &mut sends {
             send.attempt += 1;
         }
-        Ok(Claim::Made { sends, skipped: suppressed.len(), exhausted, forbidding: Box::new(forbidding) })
+        let skipped = suppressed.len() + capped.len();
+        Ok(Claim::Made { sends, skipped, exhausted, forbidding: Box::new(forbidding) })
     }
 
     /// Removes the notes of a number's claims of which no send is submitting any more, up to so many. How many it
@@ -298,10 +309,13 @@ struct Permission {
     phone_number_id: String,
     brand: Option<String>,
     category: Option<String>,
+    house_cap: Option<String>,
+    frequency_cap: Option<String>,
+    marketing: Option<bool>,
 }
 
 /// What a claim may take.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 struct Permitted {
     /// So many people in 24 hours, where that is limited.
     people: Option<i64>,
@@ -309,6 +323,8 @@ struct Permitted {
     hours: Option<Hours>,
     /// Nobody who said one of these stops.
     forbidding: Forbidding,
+    /// So many messages to each of them.
+    caps: Vec<FrequencyCap>,
 }
 
 /// A lease that was given back is nobody's, though its token is still the old owner's.
@@ -324,7 +340,8 @@ async fn permitted(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<std::result:
         "SELECT $3 AS fence,
                 (SELECT value FROM meta WHERE key = 'paused_all') AS all_paused,
                 a.stopped_reason AS account_stopped, n.paused_reason AS number_paused, n.people_limit,
-                n.phone_number_id, n.brand, t.category, k.state AS campaign_state, k.stop_at, k.quiet_hours, k.timezone
+                n.phone_number_id, n.brand, t.category, k.state AS campaign_state, k.stop_at, k.quiet_hours, k.timezone,
+                k.frequency_cap, k.marketing, (SELECT value FROM meta WHERE key = 'frequency_cap') AS house_cap
          FROM numbers n JOIN accounts a ON a.id = n.account_id LEFT JOIN campaigns k ON k.id = $2
          LEFT JOIN templates t ON t.id = k.template_id WHERE n.id = $1")
         .bind(order.batch.number_id).bind(order.batch.campaign_id).bind(fence).fetch_optional(c).await)?;
@@ -346,9 +363,13 @@ async fn permitted(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<std::result:
         Err(Halt::OfferEnded)
     } else {
         let hours = Hours::read(permission.quiet_hours.as_deref(), permission.timezone.as_deref())?;
+        let caps = match permission.marketing {
+            Some(true) => frequency::caps(permission.house_cap.as_deref(), permission.frequency_cap.as_deref())?,
+            _ => Vec::new(),
+        };
         let category = permission.category.as_deref().unwrap_or_default();
         let forbidding = Forbidding::of(category, &permission.phone_number_id, permission.brand.as_deref());
-        Ok(Permitted { people: permission.people_limit, hours, forbidding })
+        Ok(Permitted { people: permission.people_limit, hours, forbidding, caps })
     })
 }
 
@@ -460,7 +481,7 @@ async fn mark_submitting(tx: &mut Link, order: &ClaimOrder<'_>, ids: &[i64]) -> 
 }
 
 /// As [`mark_submitting`]. The time and the term tell it later from a send that was skipped when it was planned.
-async fn mark_skipped(tx: &mut Link, order: &ClaimOrder<'_>, ids: &[i64]) -> Result<bool> {
+async fn mark_skipped(tx: &mut Link, order: &ClaimOrder<'_>, ids: &[i64], reason: &str) -> Result<bool> {
     let sql = tx.pick(
         "UPDATE sends SET state = 8, reason = $3, not_before = NULL, claimed_at = $4, term = $5
          WHERE campaign_id = $1 AND contact_id IN (SELECT value FROM json_each($2)) AND state = 0",
@@ -469,7 +490,7 @@ async fn mark_skipped(tx: &mut Link, order: &ClaimOrder<'_>, ids: &[i64]) -> Res
            AND state = 0",
     );
     let json = serde_json::to_string(ids)?;
-    let marked = on!(tx, c => sqlx::query(sql).bind(order.batch.campaign_id).bind(json).bind(OPTED_OUT)
+    let marked = on!(tx, c => sqlx::query(sql).bind(order.batch.campaign_id).bind(json).bind(reason)
         .bind(order.now).bind(order.token).execute(c).await.map(|done| done.rows_affected()))?;
     Ok(usize::try_from(marked).ok() == Some(ids.len()))
 }

@@ -9,10 +9,12 @@
 mod accepted;
 mod accounts;
 mod api_keys;
+mod approvals;
 mod audit;
 mod batches;
 mod blind;
 mod campaigns;
+mod canaries;
 mod chunks;
 mod claims;
 mod contacts;
@@ -25,6 +27,7 @@ mod exclusions;
 mod filters;
 #[cfg(test)]
 mod fixture;
+mod frequency;
 mod header_sets;
 mod idempotency;
 mod import_chunks;
@@ -63,6 +66,7 @@ mod words;
 
 pub use accounts::{Account, NewAccount, RotatedSecret};
 pub use api_keys::ApiKey;
+pub use approvals::Approval;
 pub use audit::{AuditFilter, AuditRow, NewAudit};
 pub use batches::{Batch, BatchKind, Depth, Feedable};
 pub use blind::is_blind;
@@ -75,6 +79,7 @@ pub use doubts::{Doubt, DoubtFilter, DoubtPlace, Orphan};
 pub use erasures::{Erased, Erasure, ErasureRow, Scrubbed};
 pub use error::{Error, Result};
 pub use exclusions::{AfterStopRow, ExclusionRow};
+pub use frequency::FREQUENCY_CAP;
 pub use idempotency::{Begun, KeyedRequest};
 pub use import_chunks::{Arriving, Chunk, ChunkEnd, ConsentText, ImportTarget, NewEvidence};
 pub use import_undo::{CampaignUse, EvidenceRow, HandedOver, UndoBegun, Undone};

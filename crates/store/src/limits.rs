@@ -27,6 +27,9 @@ const PRUNED: i64 = 1_000;
 /// Sends looked at in one step of counting.
 const PAGE: i64 = 2_000;
 
+/// To so many milliseconds it is told when places come free.
+const COMING_FREE: i64 = 300_000;
+
 /// The portfolio of a row `a` of accounts.
 macro_rules! portfolio_of {
     () => {
@@ -388,6 +391,22 @@ impl Store {
             counted,
             free_at: oldest.map(|oldest| oldest.saturating_add(WINDOW)),
         }))
+    }
+
+    /// When the places come free that the portfolio of a business number has given out, and how many at a time: to five
+    /// minutes, rounded up. Reads through everybody of the last 24 hours: for a forecast, and no hot path.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn places_coming_free(&self, number_id: i64, now: i64) -> Result<Vec<(i64, i64)>> {
+        let mut link = self.read().await?;
+        Ok(on!(&mut link, c => sqlx::query_as(
+            concat!("SELECT (r.at / $3 + 1) * $3 + $4, count(*) FROM reached r
+                     WHERE r.at > $2 AND r.portfolio = (SELECT ", portfolio_of!(),
+                " FROM numbers n JOIN accounts a ON a.id = n.account_id WHERE n.id = $1)
+                     GROUP BY 1 ORDER BY 1"))
+            .bind(number_id).bind(now.saturating_sub(WINDOW)).bind(COMING_FREE).bind(WINDOW)
+            .fetch_all(c).await)?)
     }
 }
 

@@ -106,7 +106,7 @@ fn fresh_install_id() -> String {
     hex::encode(rand::random::<[u8; 4]>())
 }
 
-async fn set(tx: &mut Link, key: &str, value: Option<&str>) -> Result<()> {
+pub(crate) async fn set(tx: &mut Link, key: &str, value: Option<&str>) -> Result<()> {
     match value {
         Some(value) => on!(tx, c => sqlx::query(
             "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")

@@ -13,6 +13,7 @@ use crate::claims::OPTED_OUT;
 use crate::db::{Db, Link, Priority, Store, on};
 use crate::error::{Error, Result};
 use crate::filters::{self, Asked, Value};
+use crate::frequency::{self, FREQUENCY_CAP};
 use crate::tallies::Deltas;
 
 /// Why a send was skipped at planning: the person is on a list that the campaign excludes.
@@ -30,6 +31,7 @@ const IS_SUPPRESSED: i64 = 2;
 const IS_UNREACHABLE: i64 = 4;
 /// This one is found out by what the page tells for the filter.
 const IS_FILTERED_OUT: i64 = 8;
+const HAS_HAD_ENOUGH: i64 = 16;
 
 /// The first parameter of a page that is free for a filter.
 const FILTERS_FIRST: usize = 8;
@@ -45,6 +47,8 @@ pub struct Audience {
     filter: Option<Asked>,
     /// Which stops forbid its messages, from whichever of its numbers.
     forbidding: Forbidding,
+    /// Who has had as many marketing messages as a cap allows, as a condition on `c`.
+    had_enough: Option<String>,
 }
 
 /// How much of each person a page of an audience brings.
@@ -90,6 +94,7 @@ impl AudienceRow {
             (IS_FILTERED_OUT, FILTERED_OUT),
             (IS_SUPPRESSED, OPTED_OUT),
             (IS_UNREACHABLE, NO_ADDRESS),
+            (HAS_HAD_ENOUGH, FREQUENCY_CAP),
         ]
         .into_iter()
         .find_map(|(bit, reason)| (self.bars & bit != 0).then_some(reason))
@@ -172,6 +177,8 @@ impl Store {
             Some(filter) => Some(filters::ask(&mut link, filter, &included, frozen_at, FILTERS_FIRST).await?),
             None => None,
         };
+        let caps = frequency::frequency_caps(&mut link, campaign_id).await?;
+        let had_enough = frequency::condition(&mut link, campaign_id, &caps, frozen_at).await?;
         let category: Option<String> = on!(&mut link, c => sqlx::query_scalar(
             "SELECT t.category FROM campaigns k JOIN templates t ON t.id = k.template_id WHERE k.id = $1")
             .bind(campaign_id).fetch_optional(c).await)?;
@@ -180,7 +187,7 @@ impl Store {
              WHERE k.campaign_id = $1").bind(campaign_id).fetch_all(c).await)?;
         // Who stopped one of several numbers is found by that number's claim.
         let forbidding = Forbidding::of_every(&category.unwrap_or_default(), &numbers);
-        Ok(Audience { frozen_at, included, excluded, filter, forbidding })
+        Ok(Audience { frozen_at, included, excluded, filter, forbidding, had_enough })
     }
 
     /// Whom lists (our ids) hold as of a moment, before there is a campaign to them: of marketing, as far as stops are
@@ -200,7 +207,8 @@ impl Store {
             None => None,
         };
         let forbidding = Forbidding::of_every("MARKETING", &[]);
-        Ok(Audience { frozen_at: at, included: lists.to_vec(), excluded: excluded.to_vec(), filter, forbidding })
+        let (included, excluded) = (lists.to_vec(), excluded.to_vec());
+        Ok(Audience { frozen_at: at, included, excluded, filter, forbidding, had_enough: None })
     }
 
     /// How many people an audience holds.
@@ -499,6 +507,10 @@ fn page_of(audience: &Audience, detail: Detail, is_embedded: bool) -> String {
     // See `claims::candidates`.
     let plus = if is_embedded { "+" } else { "" };
     let fields = if detail == Detail::Fields { ", c.name, c.language, c.attributes" } else { "" };
+    let had_enough = match &audience.had_enough {
+        Some(condition) => format!("CASE WHEN {condition} THEN {HAS_HAD_ENOUGH} ELSE 0 END"),
+        None => "0".to_owned(),
+    };
     let told = audience.filter.as_ref().map_or_else(String::new, |filter| format!(", {} AS told", filter.column()));
     format!(
         "SELECT c.id, c.phone{fields},
@@ -508,7 +520,8 @@ fn page_of(audience: &Audience, detail: Detail, is_embedded: bool) -> String {
                            THEN {IS_SUPPRESSED} ELSE 0 END
                     + CASE WHEN c.phone IS NULL AND (SELECT i.contact_id FROM identities i
                                WHERE i.contact_id = c.id AND i.kind + 0 = 2 LIMIT 1) IS NULL
-                           THEN {IS_UNREACHABLE} ELSE 0 END AS BIGINT) AS bars{told}
+                           THEN {IS_UNREACHABLE} ELSE 0 END
+                    + {had_enough} AS BIGINT) AS bars{told}
          FROM (SELECT contact_id FROM ({}) u ORDER BY contact_id LIMIT $3) page
          {people} ORDER BY page.contact_id",
         parts.join(" UNION ")

@@ -122,7 +122,15 @@ async fn walk(store: &Store, shop: &Shop, campaign: i64, lists: &[i64]) {
     store.queued(campaign).await.unwrap();
     store.stop(&Stop { phone: Some((15_550_000_002, 15_550_000_002)), ..stop() }).await.unwrap();
     let claimed = crate::fixture::ids(&crate::fixture::made(lane.try_claim(&batch, 90, NOW).await));
+    // Under a cap, with an old campaign that counts.
+    exec(store, format!("UPDATE campaigns SET finished_at = {NOW} WHERE name = 'old 1'")).await;
+    store.set_house_frequency_cap(Some("9/7d".parse().unwrap())).await.unwrap();
     lane.claim_due(campaign, NOW + 1_000_000).await;
+    let audience = store.audience(campaign, NOW).await.unwrap();
+    store.audience_page(&audience, 0, 50, Detail::Verdicts).await.unwrap();
+    store.set_house_frequency_cap(None).await.unwrap();
+    store.canary_tally(campaign, 100).await.unwrap();
+    store.places_coming_free(lane.number, NOW).await.unwrap();
     store.suppressed_among(&claimed, &Forbidding::of("MARKETING", "pnid-0", None)).await.unwrap();
     store.submitting_to(&claimed).await.unwrap();
     // Outcomes.
@@ -557,7 +565,7 @@ async fn on_postgres_nothing_on_the_send_path_reads_a_growing_table_through() {
 
 /// How PostgreSQL would run it, without its arguments.
 async fn plan_of(store: &Store, statement: &str) -> Vec<String> {
-    let count = (1..=20).rev().find(|n| statement.contains(&format!("${n}"))).unwrap_or(0);
+    let count = (1..=30).rev().find(|n| statement.contains(&format!("${n}"))).unwrap_or(0);
     let nulls = vec!["NULL"; count].join(", ");
     let arguments = if count == 0 { String::new() } else { format!("({nulls})") };
     let mut link = store.read().await.unwrap();

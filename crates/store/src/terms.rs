@@ -42,6 +42,10 @@ pub struct Terms {
     pub cron: Option<String>,
     /// A child whose audience differs from the last one's by more than so many per cent waits for a person.
     pub size_guard: Option<i64>,
+    /// At most so many marketing messages to one person in so many days, `2/7d`; beside the cap of the house.
+    pub frequency_cap: Option<String>,
+    /// Who goes first, and what that must not come to: [`domain::canary::Canary`] as JSON.
+    pub canary: Option<String>,
 }
 
 impl Terms {

@@ -1,12 +1,21 @@
-//! When a campaign ends that keeps a pace, waits for the mornings of its people and may have an end of its own.
+//! When a campaign ends that keeps its numbers' paces, waits for the mornings of its people and for places within the
+//! messaging limit, and may have an end of its own.
+
+use std::collections::VecDeque;
 
 use chrono_tz::Tz;
 
 use super::quiet::QuietHours;
 use crate::Millis;
 
-/// Changes of the clock that are gone through before a forecast gives up: years of nights.
-const MOST_STEPS: usize = 20_000;
+/// Changes that are gone through before a forecast gives up: years of nights, or of a small messaging limit.
+const MOST_STEPS: usize = 50_000;
+/// A place of the messaging limit is free again after so long, ms.
+const DAY: f64 = 24.0 * 3_600_000.0;
+/// Messages a millisecond of a number without a rate: as good as at once.
+const AT_ONCE: f64 = 1e12;
+/// What is left of a person or of a place by the sums' own inaccuracy.
+const NOTHING: f64 = 1e-6;
 
 /// What is known of a campaign before it runs.
 #[derive(Clone, Debug)]
@@ -15,12 +24,24 @@ pub struct Forecast<'a> {
     pub from: Millis,
     /// How many people it has in each zone.
     pub people: &'a [(Tz, i64)],
-    /// Its pace: messages a second. Not above zero: as fast as may be.
-    pub per_second: f64,
+    /// The pace of each of its numbers: messages a second, not above zero: as fast as may be. Its people are shared out
+    /// evenly among them, and none helps another out.
+    pub paces: &'a [f64],
     /// When nobody may be written to.
     pub quiet: Option<QuietHours>,
+    /// How many people its portfolio may write to, where it has a limit.
+    pub places: Option<Places>,
     /// From when nothing more is sent.
     pub stop_at: Option<Millis>,
+}
+
+/// The places of a messaging limit. Each one that is taken is free again after 24 hours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// How many are free.
+    pub free: i64,
+    /// When others come free that are taken now, and how many.
+    pub coming: Vec<(Millis, i64)>,
 }
 
 /// What will become of a campaign.
@@ -32,54 +53,184 @@ pub struct Outlook {
     pub left_over: i64,
     /// How long it waits because it is quiet for everybody who is left, ms.
     pub waits: Millis,
+    /// How long it goes slower than it could, or not at all, since no place of the messaging limit is free, ms.
+    pub waits_for_places: Millis,
 }
 
-/// Reckons a campaign through, from one beginning or end of quiet hours to the next. While several zones are awake the
-/// pace is shared among their people by how many are left, as the order of sending does on average.
+/// Reckons a campaign through, from one change to the next: quiet hours begin or end somewhere, a number has written to
+/// all of its people, places of the messaging limit run out or come free. While several zones are awake the pace is shared
+/// among their people by how many are left, as the order of sending does on average.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "people and milliseconds far below 2^53")]
 pub fn forecast(campaign: &Forecast<'_>) -> Outlook {
-    let mut left: Vec<(Tz, f64)> =
-        campaign.people.iter().map(|(zone, people)| (*zone, (*people).max(0) as f64)).collect();
-    let per_ms = if campaign.per_second > 0.0 { campaign.per_second / 1_000.0 } else { f64::INFINITY };
-    let (mut now, mut waits) = (campaign.from, 0);
+    let mut course = Course::of(campaign);
     for _ in 0..MOST_STEPS {
-        left.retain(|(_, people)| *people > 0.0);
-        let all: f64 = left.iter().map(|(_, people)| people).sum();
-        if all <= 0.0 || campaign.stop_at.is_some_and(|stop| now >= stop) {
+        if course.is_over() {
             break;
         }
-        let is_open = |zone: Tz| campaign.quiet.is_none_or(|quiet| quiet.closed_until(now, zone).is_none());
-        let next_change = campaign
-            .quiet
-            .and_then(|quiet| left.iter().filter_map(|(zone, _)| quiet.next_change(now, *zone)).min())
-            .unwrap_or(Millis::MAX);
-        let until = next_change.min(campaign.stop_at.unwrap_or(Millis::MAX));
-        let awake: f64 = left.iter().filter(|(zone, _)| is_open(*zone)).map(|(_, people)| people).sum();
-        if awake <= 0.0 {
-            if until == Millis::MAX {
-                break;
-            }
-            waits += until - now;
-            now = until;
-            continue;
-        }
-        let needed = awake / per_ms;
-        let room = (until - now) as f64;
-        if needed <= room {
-            left.iter_mut().filter(|(zone, _)| is_open(*zone)).for_each(|(_, people)| *people = 0.0);
-            #[expect(clippy::cast_possible_truncation, reason = "no more than the room, which is of this type")]
-            let took = needed.ceil() as Millis;
-            now = now.saturating_add(took);
-        } else {
-            let share = room / needed;
-            left.iter_mut().filter(|(zone, _)| is_open(*zone)).for_each(|(_, people)| *people *= 1.0 - share);
-            now = until;
+        let Some(next) = course.step() else { break };
+        course.now = next;
+    }
+    course.outlook()
+}
+
+/// A campaign on its way. Times are milliseconds since its beginning, people may be parts of people.
+struct Course<'a> {
+    campaign: &'a Forecast<'a>,
+    now: f64,
+    /// The pace of each number, messages a millisecond, and who is left for it in each zone.
+    lanes: Vec<(f64, Vec<(Tz, f64)>)>,
+    /// Free places; `None`: there is no limit.
+    free: Option<f64>,
+    /// Places that come free: from when to when, evenly, and how many.
+    coming: VecDeque<(f64, f64, f64)>,
+    waits: f64,
+    waits_for_places: f64,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "people and milliseconds far below 2^53")]
+#[expect(clippy::cast_possible_truncation, reason = "no more than the people and the years there are")]
+impl<'a> Course<'a> {
+    fn of(campaign: &'a Forecast<'a>) -> Self {
+        let share = campaign.paces.len().max(1) as f64;
+        let lane = |pace: &f64| {
+            let people =
+                campaign.people.iter().map(|(zone, people)| (*zone, (*people).max(0) as f64 / share)).collect();
+            (if *pace > 0.0 { *pace / 1_000.0 } else { AT_ONCE }, people)
+        };
+        let places = campaign.places.as_ref();
+        let since = |at: Millis| at.saturating_sub(campaign.from) as f64;
+        let mut coming: Vec<(f64, f64, f64)> = places
+            .iter()
+            .flat_map(|places| &places.coming)
+            .map(|(at, n)| (since(*at), since(*at), (*n).max(0) as f64))
+            .collect();
+        coming.sort_by(|one, other| one.0.total_cmp(&other.0));
+        Self {
+            campaign,
+            now: 0.0,
+            lanes: campaign.paces.iter().map(lane).collect(),
+            free: places.map(|places| places.free.max(0) as f64),
+            coming: coming.into(),
+            waits: 0.0,
+            waits_for_places: 0.0,
         }
     }
-    #[expect(clippy::cast_possible_truncation, reason = "no more than the people there were")]
-    let left_over = left.iter().map(|(_, people)| people).sum::<f64>().round() as i64;
-    Outlook { finish: now, left_over, waits }
+
+    fn at(&self) -> Millis {
+        self.campaign.from.saturating_add(self.now.round() as Millis)
+    }
+
+    fn left(&self) -> f64 {
+        self.lanes.iter().flat_map(|(_, people)| people).map(|(_, people)| people).sum()
+    }
+
+    fn is_over(&self) -> bool {
+        self.left() <= NOTHING || self.campaign.stop_at.is_some_and(|stop| self.at() >= stop)
+    }
+
+    /// Goes to the next change. `None`: there is none, and nothing goes on.
+    fn step(&mut self) -> Option<f64> {
+        let at = self.at();
+        let quiet = self.campaign.quiet;
+        let is_open = |zone: Tz| quiet.is_none_or(|quiet| quiet.closed_until(at, zone).is_none());
+        let since = |at: Millis| at.saturating_sub(self.campaign.from) as f64;
+        // Lengths of time and not times: what is gone at once takes less than a time of today can tell.
+        let mut took = self.campaign.stop_at.map_or(f64::INFINITY, since) - self.now;
+        for (zone, _) in self.campaign.people {
+            if let Some(change) = quiet.and_then(|quiet| quiet.next_change(at, *zone)) {
+                took = took.min(since(change) - self.now);
+            }
+        }
+        let awake: Vec<f64> = self
+            .lanes
+            .iter()
+            .map(|(_, people)| people.iter().filter(|(zone, _)| is_open(*zone)).map(|(_, people)| people).sum())
+            .collect();
+        let has_work = self.lanes.iter().zip(&awake).filter(|(_, awake)| **awake > NOTHING);
+        let wanted: f64 = has_work.map(|((pace, _), _)| pace).sum();
+        if wanted <= 0.0 {
+            let took = took.is_finite().then_some(took)?;
+            self.waits += took;
+            self.open_places(self.now + took);
+            return Some(self.now + took);
+        }
+        let inflow = self.inflow();
+        let mut share = 1.0;
+        if let Some(free) = self.free {
+            took = took.min(self.next_of_places() - self.now);
+            if free <= NOTHING {
+                share = (inflow / wanted).min(1.0);
+            } else if wanted > inflow {
+                took = took.min(free / (wanted - inflow));
+            }
+        }
+        for ((pace, _), awake) in self.lanes.iter().zip(&awake).filter(|(_, n)| **n > NOTHING) {
+            if share > 0.0 {
+                took = took.min(awake / (pace * share));
+            }
+        }
+        let took = took.is_finite().then_some(took)?;
+        let next = self.now + took;
+        let mut gone = 0.0;
+        for ((pace, people), awake) in self.lanes.iter_mut().zip(&awake).filter(|(_, n)| **n > NOTHING) {
+            let sent = (*pace * share * took).min(*awake);
+            gone += sent;
+            let stays = if awake - sent <= NOTHING { 0.0 } else { 1.0 - sent / awake };
+            people.iter_mut().filter(|(zone, _)| is_open(*zone)).for_each(|(_, people)| *people *= stays);
+        }
+        if share < 1.0 {
+            self.waits_for_places += took;
+        }
+        self.open_places(next);
+        if let Some(free) = &mut self.free
+            && gone > 0.0
+        {
+            *free = (*free - gone).max(0.0);
+            self.coming.push_back((self.now + DAY, next + DAY, gone));
+        }
+        Some(next)
+    }
+
+    /// Places a millisecond that come free now.
+    fn inflow(&self) -> f64 {
+        let now = self.now;
+        let open = self.coming.iter().filter(|(from, to, _)| *from <= now && now < *to);
+        open.map(|(from, to, n)| n / (to - from)).sum()
+    }
+
+    /// When that changes.
+    fn next_of_places(&self) -> f64 {
+        let edges = self.coming.iter().flat_map(|(from, to, _)| [*from, *to]);
+        edges.filter(|at| *at > self.now).fold(f64::INFINITY, f64::min)
+    }
+
+    /// Frees the places that come free until `next`.
+    fn open_places(&mut self, next: f64) {
+        let Some(free) = &mut self.free else { return };
+        let now = self.now;
+        for (from, to, n) in &mut self.coming {
+            if *from > next {
+                break;
+            }
+            // What came free before is counted off.
+            let until = next.min(*to);
+            let part =
+                if *to <= next || to <= from { *n } else { *n * (until - from.max(now)) / (*to - from.max(now)) };
+            *free += part;
+            *n -= part;
+            *from = until;
+        }
+        self.coming.retain(|(_, to, n)| *to > next && *n > 0.0);
+    }
+
+    fn outlook(&self) -> Outlook {
+        Outlook {
+            finish: self.campaign.from.saturating_add((self.now - NOTHING).ceil() as Millis),
+            left_over: self.left().round() as i64,
+            waits: self.waits.round() as Millis,
+            waits_for_places: self.waits_for_places.round() as Millis,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -98,14 +249,24 @@ mod tests {
     }
 
     fn campaign(people: &[(Tz, i64)]) -> Forecast<'_> {
-        Forecast { from: at("2026-06-01T20:00:00+03:00"), people, per_second: 1.0, quiet: None, stop_at: None }
+        Forecast {
+            from: at("2026-06-01T20:00:00+03:00"),
+            people,
+            paces: &[1.0],
+            quiet: None,
+            places: None,
+            stop_at: None,
+        }
     }
 
     #[test]
     fn without_quiet_hours_the_pace_alone_decides() {
         let outlook = forecast(&campaign(&[(Cairo, 3_600), (Mexico_City, 3_600)]));
-        assert_eq!(outlook, Outlook { finish: at("2026-06-01T22:00:00+03:00"), left_over: 0, waits: 0 });
-        let fast = forecast(&Forecast { per_second: 0.0, ..campaign(&[(Cairo, 1_000_000)]) });
+        assert_eq!(
+            outlook,
+            Outlook { finish: at("2026-06-01T22:00:00+03:00"), left_over: 0, waits: 0, waits_for_places: 0 }
+        );
+        let fast = forecast(&Forecast { paces: &[0.0], ..campaign(&[(Cairo, 1_000_000)]) });
         assert_eq!(fast.finish, at("2026-06-01T20:00:00+03:00"));
     }
 
@@ -114,10 +275,16 @@ mod tests {
         let quiet = "21:00-09:00".parse().ok();
         // An hour in the evening, another in the morning.
         let outlook = forecast(&Forecast { quiet, ..campaign(&[(Cairo, 7_200)]) });
-        assert_eq!(outlook, Outlook { finish: at("2026-06-02T10:00:00+03:00"), left_over: 0, waits: 12 * HOUR });
+        assert_eq!(
+            outlook,
+            Outlook { finish: at("2026-06-02T10:00:00+03:00"), left_over: 0, waits: 12 * HOUR, waits_for_places: 0 }
+        );
         // While Cairo sleeps it is afternoon in Mexico, and nobody waits.
         let outlook = forecast(&Forecast { quiet, ..campaign(&[(Mexico_City, 7_200)]) });
-        assert_eq!(outlook, Outlook { finish: at("2026-06-01T22:00:00+03:00"), left_over: 0, waits: 0 });
+        assert_eq!(
+            outlook,
+            Outlook { finish: at("2026-06-01T22:00:00+03:00"), left_over: 0, waits: 0, waits_for_places: 0 }
+        );
     }
 
     #[test]
@@ -131,7 +298,60 @@ mod tests {
         assert_eq!((asleep.left_over, asleep.waits), (3_600, HOUR / 2));
     }
 
+    #[test]
+    fn the_slowest_number_decides_since_none_helps_another_out() {
+        // 1,800 people each: half an hour at one a second, a quarter at two.
+        let outlook = forecast(&Forecast { paces: &[1.0, 2.0], ..campaign(&[(Cairo, 3_600)]) });
+        assert_eq!(outlook.finish, at("2026-06-01T20:30:00+03:00"));
+    }
+
+    #[test]
+    fn places_of_the_messaging_limit_come_free_a_day_after_they_were_taken() {
+        let base = campaign(&[(Cairo, 3_600)]);
+        let limited = |places: Places| forecast(&Forecast { places: Some(places), ..base.clone() });
+        // 1,000 in the first 1,000 s of each day, so that the last 600 go on the fourth.
+        let outlook = limited(Places { free: 1_000, coming: Vec::new() });
+        assert_eq!(outlook.finish, base.from + 3 * 24 * HOUR + 600_000);
+        assert!(outlook.waits_for_places > 2 * 24 * HOUR, "{outlook:?}");
+        let enough = limited(Places { free: 3_600, coming: Vec::new() });
+        assert_eq!((enough.finish, enough.waits_for_places), (base.from + HOUR, 0));
+        // What others took comes free when it does: the rest is no sooner than that, and no later.
+        let outlook = limited(Places { free: 1_800, coming: vec![(base.from + 5 * HOUR, 1_800)] });
+        assert_eq!(outlook.finish, base.from + 5 * HOUR + HOUR / 2);
+        // The day after, its places come free while it is night; the morning is waited for.
+        let quiet = "20:05-09:00".parse().ok();
+        let outlook = forecast(&Forecast {
+            quiet,
+            places: Some(Places { free: 300, coming: Vec::new() }),
+            ..campaign(&[(Cairo, 400)])
+        });
+        assert_eq!(outlook.finish, at("2026-06-02T20:01:40+03:00"), "{outlook:?}");
+    }
+
+    #[test]
+    fn a_limit_of_nobody_is_never_over_and_says_when_it_gave_up() {
+        let places = Some(Places::default());
+        let outlook = forecast(&Forecast { places, ..campaign(&[(Cairo, 5)]) });
+        assert_eq!(outlook.left_over, 5);
+    }
+
     proptest! {
+        #[test]
+        fn no_day_has_more_messages_than_the_limit_has_places(
+            people in 1..20_000_i64, limit in 1..3_000_i64, rate in 1..200_u32) {
+            let zones = [(Cairo, people)];
+            let paces = [f64::from(rate)];
+            let base = campaign(&zones);
+            let outlook = forecast(&Forecast {
+                paces: &paces, places: Some(Places { free: limit, coming: Vec::new() }), ..base.clone()
+            });
+            let days = (people - 1) / limit;
+            let rest = people - days * limit;
+            let last = base.from + days * 24 * HOUR + rest * 1_000 / i64::from(rate);
+            prop_assert!((outlook.finish - last).abs() < 5_000, "{outlook:?} and {last}");
+            prop_assert_eq!(outlook.left_over, 0);
+        }
+
         #[test]
         fn everybody_is_reached_or_left_over_and_no_sooner_than_the_pace_allows(
             cairo in 0..100_000_i64, mexico in 0..100_000_i64, rate in 1..200_u32, from in 0..1_440_u16,
@@ -140,7 +360,8 @@ mod tests {
             let quiet = QuietHours::from_minutes(from, (from + length) % 1_440);
             let base = campaign(&people);
             let stop_at = stop.map(|hours| base.from + hours * HOUR);
-            let all = Forecast { per_second: f64::from(rate), quiet, stop_at, ..base };
+            let paces = [f64::from(rate)];
+            let all = Forecast { paces: &paces, quiet, stop_at, ..base };
             let outlook = forecast(&all);
             let took = outlook.finish - all.from;
             let sent = cairo + mexico - outlook.left_over;

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::campaigns::create::create_child;
 use crate::campaigns::steer::note;
-use crate::campaigns::{CampaignView, NewCampaign, create, row};
+use crate::campaigns::{CampaignView, NewCampaign, canary, create, row};
 use crate::fault::{Fault, Result};
 use crate::renderer::KeptTemplate;
 use crate::views::iso;
@@ -58,7 +58,8 @@ pub async fn retry_failed(app: &App, actor: &Actor, id: i64, code: Option<&str>)
     let list_id = app.store.ensure_list(&list, now).await?;
     let people = app.store.list_failed(id, code, list_id, now).await?;
     let order = as_ordered(app, id).await?;
-    let order = NewCampaign { name, lists: vec![list.clone()], cron: None, audience_guard: None, ..order };
+    let order =
+        NewCampaign { name, lists: vec![list.clone()], cron: None, audience_guard: None, canary: None, ..order };
     let made = create_child(app, actor, &order, id).await?;
     let detail = json!({"parent": id, "people": people, "list": list, "code": code});
     note(app, actor, "retries the failed", made.id, &detail).await?;
@@ -87,6 +88,7 @@ async fn as_ordered(app: &App, id: i64) -> Result<NewCampaign> {
         numbers.extend(app.store.number(number).await?.map(|number| number.phone_number_id));
     }
     let template: KeptTemplate = serde_json::from_str(&row.template).map_err(Fault::internal)?;
+    let canary = canary::as_ordered(&row)?;
     let has_ended = row.terms.has_ended(app.clock.now_ms());
     Ok(NewCampaign {
         name: row.name,
@@ -107,5 +109,7 @@ async fn as_ordered(app: &App, id: i64) -> Result<NewCampaign> {
         cron: row.terms.cron,
         audience_guard: row.terms.size_guard.and_then(|share| u32::try_from(share).ok()),
         latest_start: None,
+        frequency_cap: row.terms.frequency_cap,
+        canary,
     })
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use domain::frequency::FrequencyCap;
 use domain::names::CampaignName;
 use domain::phone::PhoneNumber;
 use domain::schedule::{CronLine, QuietHours, Tz, parse_at, parse_length, parse_zone, zone_of_region};
@@ -10,7 +11,7 @@ use domain::template::Plan;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::campaigns::{CampaignView, show};
+use crate::campaigns::{CampaignView, CanaryOrder, canary, show};
 use crate::fault::{Fault, FaultKind, Result};
 use crate::renderer::KeptTemplate;
 use crate::{Actor, App, lists};
@@ -19,7 +20,7 @@ use crate::{Actor, App, lists};
 const USUAL_WEIGHT: u32 = 10;
 
 /// What a person says of a new campaign.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewCampaign {
     /// A name that no other campaign has.
@@ -73,6 +74,13 @@ pub struct NewCampaign {
     /// Cancelled where it could not start by itself within so long after its time, for example `2h`.
     #[serde(default)]
     pub latest_start: Option<String>,
+    /// At most so many marketing messages to one person in so many days, over all campaigns: `2/7d`. The cap of the house,
+    /// if there is one, holds as well.
+    #[serde(default)]
+    pub frequency_cap: Option<String>,
+    /// Who goes first, and what must hold before the others follow.
+    #[serde(default)]
+    pub canary: Option<CanaryOrder>,
 }
 
 /// Makes a draft.
@@ -195,7 +203,16 @@ async fn terms(app: &App, new: &NewCampaign, start_at: Option<i64>, numbers: &[i
         latest_start,
         cron: cron.map(|line| line.to_string()),
         size_guard: new.audience_guard.map(i64::from),
+        frequency_cap: frequency_cap(new.frequency_cap.as_deref())?,
+        canary: new.canary.as_ref().map(canary::read).transpose()?,
     })
+}
+
+/// A frequency cap as it is kept.
+fn frequency_cap(text: Option<&str>) -> Result<Option<String>> {
+    let read = text.map(FrequencyCap::from_str).transpose();
+    let cap = read.map_err(|error| Fault::invalid(format!("The frequency cap cannot be read: {error}.")))?;
+    Ok(cap.map(|cap| cap.to_string()))
 }
 
 /// The time zone of the first number's country, where it has one; else UTC.

@@ -1,6 +1,8 @@
 //! Campaigns: made, looked at, launched, steered.
 
 mod again;
+mod approval;
+mod canary;
 mod create;
 mod export;
 mod preflight;
@@ -15,6 +17,8 @@ use store::CampaignRow;
 use utoipa::ToSchema;
 
 pub use again::{CloneOrder, clone, retry_failed};
+pub use approval::{ApprovalView, approve};
+pub use canary::{CanaryOrder, CanaryView, mind_canary};
 pub use create::{NewCampaign, create, discard};
 pub use export::export;
 pub use preflight::{CostEstimate, MarketCost, Preflight, preflight};
@@ -114,6 +118,10 @@ pub struct CampaignView {
     pub quiet_hours: Option<QuietHoursView>,
     /// The offer ends then, RFC 3339: nothing is sent from then on.
     pub stop_at: Option<String>,
+    /// At most so many marketing messages to one person in so many days, over all campaigns, beside the cap of the house.
+    pub frequency_cap: Option<String>,
+    /// Who goes first, and how that stands.
+    pub canary: Option<CanaryView>,
     /// When it was made, RFC 3339.
     pub created_at: String,
     /// When its first send could go, RFC 3339.
@@ -178,6 +186,7 @@ async fn view(app: &App, row: CampaignRow) -> Result<CampaignView> {
     let waits = row.reason.is_none() && row.state()? == CampaignState::Running && tally.planned > 0;
     let reason = if waits { terms::why_waiting(app, &row, &tally, &number_ids).await? } else { row.reason.clone() };
     let next_runs = recur::next_runs(&row, app.clock.now_ms())?;
+    let canary = canary::view(&row)?;
     let (spread, quiet_hours) = (terms::spread(&row), terms::quiet_hours(&row));
     let template: crate::renderer::KeptTemplate = serde_json::from_str(&row.template).map_err(Fault::internal)?;
     Ok(CampaignView {
@@ -221,6 +230,8 @@ async fn view(app: &App, row: CampaignRow) -> Result<CampaignView> {
         spread,
         quiet_hours,
         stop_at: row.terms.stop_at.map(iso),
+        canary,
+        frequency_cap: row.terms.frequency_cap,
         created_at: iso(row.created_at),
         started_at: row.started_at.map(iso),
         finished_at: row.finished_at.map(iso),

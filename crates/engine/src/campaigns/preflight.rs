@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 
 use domain::campaign::CampaignState;
 use domain::pricing;
-use domain::schedule::{Forecast, Outlook, Tz, forecast, length, parse_zone};
+use domain::schedule::{Forecast, Outlook, Places, Tz, forecast, length, parse_zone};
 use domain::template::{Category, Template, TemplateStatus};
 use serde::Serialize;
 use store::CampaignRow;
 use utoipa::ToSchema;
 
+use crate::campaigns::approval::{self, ApprovalView};
 use crate::campaigns::weighing::{self, Kept, Weighing};
 use crate::campaigns::{NextRun, recur, terms};
 use crate::fault::Result;
 use crate::renderer::{KeptTemplate, Renderer};
 use crate::views::iso;
-use crate::{App, campaigns, limits, numbers};
+use crate::{App, accounts, campaigns, limits, numbers};
 
 /// What one market costs.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -58,6 +59,8 @@ pub struct Preflight {
     pub next_runs: Vec<NextRun>,
     /// What limits the pace.
     pub binding_limit: Option<String>,
+    /// Whether it has the second person's approval that it needs; `null`: it needs none.
+    pub approval: Option<ApprovalView>,
     /// Why launch would refuse.
     pub blockers: Vec<String>,
     /// What needs saying yes to.
@@ -79,7 +82,17 @@ pub(super) struct Checks {
     /// What writes its messages; `None` where that is blocked.
     pub renderer: Option<Renderer>,
     category: Category,
-    rate: Option<u32>,
+    paces: Paces,
+    /// When the account's token ends, epoch ms.
+    token_ends_at: Option<i64>,
+}
+
+/// How fast a campaign goes.
+#[derive(Debug, Default)]
+struct Paces {
+    /// Of each of its numbers, messages a second; `None`: as fast as answers come.
+    numbers: Vec<Option<f64>>,
+    /// What limits it, in words.
     limit: Option<String>,
 }
 
@@ -108,6 +121,16 @@ pub(super) async fn checks(app: &App, id: i64) -> Result<Checks> {
     let mut campaign = campaigns::row(app, id).await?;
     let mut blockers = Vec::new();
     let mut warnings = Vec::new();
+    let mut token_ends_at = None;
+    // First: what is read anew of templates and numbers is what the rest looks at.
+    if is_new(&campaign)?
+        && let Some(account) = app.store.account(campaign.account_id).await?
+    {
+        let findings = accounts::inspect(app, &account).await?;
+        blockers.extend(findings.blockers);
+        warnings.extend(findings.warnings);
+        token_ends_at = findings.token_ends_at;
+    }
 
     let synced = app.store.template(campaign.template_id).await?;
     let kept = synced.as_ref().map(KeptTemplate::of).transpose()?;
@@ -147,18 +170,28 @@ pub(super) async fn checks(app: &App, id: i64) -> Result<Checks> {
     {
         blockers.push(format!("The account is stopped: {reason}"));
     }
-    let (rate, limit) = pace(app, &campaign, &mut blockers).await?;
+    let paces = paces(app, &campaign, (&mut blockers, &mut warnings)).await?;
     check_terms(app, &campaign, &mut blockers)?;
-    Ok(Checks { campaign, blockers, warnings, renderer, category, rate, limit })
+    Ok(Checks { campaign, blockers, warnings, renderer, category, paces, token_ends_at })
 }
 
 /// What people are shown. It is kept: a launch that follows is held to it.
 pub(super) async fn document(app: &App, checks: Checks, weighing: &Weighing) -> Result<Preflight> {
-    let (outlook, from, limit) = reckon(app, &checks, weighing)?;
-    let cut_off = cut_off(app, &checks, weighing)?;
-    let Checks { campaign, mut blockers, mut warnings, .. } = checks;
+    let (outlook, limit) = reckon(app, &checks, weighing).await?;
+    let cut_off = cut_off(app, &checks, weighing).await?;
+    let Checks { campaign, mut blockers, mut warnings, token_ends_at, .. } = checks;
     // A launch has said so already.
-    warnings.extend(cut_off.filter(|words| !warnings.contains(words)).into_iter().collect::<Vec<_>>());
+    match cut_off {
+        Some(CutOff::Some(words)) if !warnings.contains(&words) => warnings.push(words),
+        Some(CutOff::Everybody(words)) if !blockers.contains(&words) => blockers.push(words),
+        _ => {}
+    }
+    if let (Some(ends), Some(outlook)) = (token_ends_at, outlook)
+        && outlook.finish > ends
+        && ends > app.clock.now_ms()
+    {
+        warnings.push(format!("The account's access token ends at {}, before the campaign does.", iso(ends)));
+    }
     if campaign.frozen_at.is_none() {
         weighing::keep(app, &campaign, weighing).await;
     }
@@ -166,17 +199,17 @@ pub(super) async fn document(app: &App, checks: Checks, weighing: &Weighing) -> 
     if eligible == 0 {
         blockers.push(NOBODY.to_owned());
     }
-    let (delay, limit) = match scarcest(app, campaign.id, from, eligible).await? {
-        Some((delay, people)) => {
-            let words = format!("the portfolio's messaging limit: {} people in 24 hours", limits::grouped(people));
-            (delay, Some(limit.map_or_else(|| words.clone(), |pace| format!("{words}; {pace}"))))
-        }
-        None => (0, limit),
-    };
+    let approval = if campaign.frozen_at.is_none() { approval::view(app, &campaign, weighing).await? } else { None };
+    if let Some(missing) = approval.as_ref().and_then(|view| approval::missing(view, eligible))
+        && !blockers.contains(&missing)
+    {
+        blockers.push(missing);
+    }
     Ok(Preflight {
+        approval,
         estimated_finish: outlook
-            .filter(|_| eligible > 0)
-            .map(|outlook| iso((outlook.finish + delay).min(campaign.terms.stop_at.unwrap_or(i64::MAX)))),
+            .filter(|outlook| eligible > 0 && (outlook.left_over == 0 || campaign.terms.stop_at.is_some()))
+            .map(|outlook| iso(outlook.finish.min(campaign.terms.stop_at.unwrap_or(i64::MAX)))),
         next_runs: recur::next_runs(&campaign, app.clock.now_ms())?,
         binding_limit: limit,
         eligible,
@@ -187,31 +220,61 @@ pub(super) async fn document(app: &App, checks: Checks, weighing: &Weighing) -> 
     })
 }
 
-/// When the last message leaves, from when, and by which limit. No outlook where there is no pace to reckon with.
-fn reckon(app: &App, checks: &Checks, weighing: &Weighing) -> Result<(Option<Outlook>, i64, Option<String>)> {
+/// When the last message leaves, and by which limit. No outlook where there is no pace to reckon with.
+async fn reckon(app: &App, checks: &Checks, weighing: &Weighing) -> Result<(Option<Outlook>, Option<String>)> {
     let row = &checks.campaign;
     let now = app.clock.now_ms();
     let first_run = recur::first_run(row, now).unwrap_or(None);
     let from = first_run.or(row.start_at).unwrap_or(0).max(now);
-    let rate = checks.rate.map(f64::from);
-    let people = row.spread_people.unwrap_or(weighing.eligible);
-    let spread = row.terms.spread.map(|over| (over, terms::spread_rate(people, over)));
-    let (rate, limit) = match spread.filter(|(_, even)| people > 0 && rate.is_none_or(|rate| *even < rate)) {
-        Some((over, even)) => {
-            let words = format!("the campaign's spread over {}: {even:.2} messages a second", length(over));
-            (Some(even), Some(words))
-        }
-        None => (rate, checks.limit.clone()),
-    };
+    let (paces, mut limit) = checks.paces.beside_spread(row, weighing.eligible);
     let mut zones: Vec<(Tz, i64)> =
         weighing.zones.iter().filter_map(|(zone, people)| Some((parse_zone(zone).ok()?, *people))).collect();
     if zones.is_empty() {
         zones.push((Tz::UTC, weighing.eligible));
     }
     let quiet = row.terms.hours()?.map(|hours| hours.quiet);
-    let outlook = rate
-        .map(|per_second| forecast(&Forecast { from, people: &zones, per_second, quiet, stop_at: row.terms.stop_at }));
-    Ok((outlook, from, limit))
+    let places = places(app, row.id, from).await?;
+    if paces.is_empty() {
+        return Ok((None, limit));
+    }
+    let stop_at = row.terms.stop_at;
+    // The others wait for the canary. How little that adds to its own messages' time is not reckoned.
+    let from = row
+        .canary()?
+        .filter(|canary| weighing.eligible > canary.size.of(weighing.eligible))
+        .map_or(from, |canary| from.saturating_add(canary.wait));
+    let outlook = forecast(&Forecast {
+        from,
+        people: &zones,
+        paces: &paces,
+        quiet,
+        places: places.as_ref().map(|(places, _)| places.clone()),
+        stop_at,
+    });
+    if let Some((_, people)) = places.filter(|_| outlook.waits_for_places > 0) {
+        let words = format!("the portfolio's messaging limit: {} people in 24 hours", limits::grouped(people));
+        limit = Some(limit.map_or_else(|| words.clone(), |pace| format!("{words}; {pace}")));
+    }
+    Ok((Some(outlook), limit))
+}
+
+impl Paces {
+    /// What each number sends in a second (0: as fast as may be) of a campaign that may be spread, and what limits that.
+    fn beside_spread(&self, row: &CampaignRow, eligible: i64) -> (Vec<f64>, Option<String>) {
+        let own = self.numbers.iter().map(|pace| pace.unwrap_or(0.0)).collect();
+        let people = row.spread_people.unwrap_or(eligible);
+        let Some(over) = row.terms.spread.filter(|_| people > 0 && !self.numbers.is_empty()) else {
+            return (own, self.limit.clone());
+        };
+        let even = terms::spread_rate(people, over);
+        #[expect(clippy::cast_precision_loss, reason = "a few numbers")]
+        let share = even / self.numbers.len() as f64;
+        if self.numbers.iter().all(|pace| pace.is_some_and(|pace| pace <= share)) {
+            return (own, self.limit.clone());
+        }
+        let paces = self.numbers.iter().map(|pace| pace.map_or(share, |pace| pace.min(share))).collect();
+        (paces, Some(format!("the campaign's spread over {}: {even:.2} messages a second", length(over))))
+    }
 }
 
 fn is_new(row: &CampaignRow) -> Result<bool> {
@@ -240,17 +303,30 @@ fn check_terms(app: &App, row: &CampaignRow, blockers: &mut Vec<String>) -> Resu
     Ok(())
 }
 
-/// A warning where the offer ends before everybody can be written to.
-pub(super) fn cut_off(app: &App, checks: &Checks, weighing: &Weighing) -> Result<Option<String>> {
+/// Whom an offer leaves out that ends before everybody can be written to.
+#[derive(Debug)]
+pub(super) enum CutOff {
+    /// Some: a warning.
+    Some(String),
+    /// Everybody, since it is quiet for all of them until then: a blocker.
+    Everybody(String),
+}
+
+/// What to say where the offer ends before everybody can be written to.
+pub(super) async fn cut_off(app: &App, checks: &Checks, weighing: &Weighing) -> Result<Option<CutOff>> {
     let row = &checks.campaign;
     let (Some(stop_at), true) = (row.terms.stop_at, is_new(row)?) else { return Ok(None) };
-    let left_over = reckon(app, checks, weighing)?.0.map_or(0, |outlook| outlook.left_over);
+    let left_over = reckon(app, checks, weighing).await?.0.map_or(0, |outlook| outlook.left_over);
+    if left_over > 0 && left_over >= weighing.eligible {
+        let at = iso(stop_at);
+        return Ok(Some(CutOff::Everybody(format!("The offer ends at {at} before anybody can be written to."))));
+    }
     Ok((left_over > 0).then(|| {
-        format!(
+        CutOff::Some(format!(
             "The offer ends at {} before everybody can be written to: about {} people would be left out.",
             iso(stop_at),
             limits::grouped(left_over)
-        )
+        ))
     }))
 }
 
@@ -274,20 +350,19 @@ fn cost(weighing: &Weighing) -> CostEstimate {
     CostEstimate { currency: "USD".to_owned(), total, by_market, card: pricing::CARD.to_owned() }
 }
 
-/// The messaging limit that delays these people the most, if one does: by how much (ms), and its people. A
-/// campaign's numbers are of one account, and so of one portfolio.
-async fn scarcest(app: &App, id: i64, from: i64, eligible: i64) -> Result<Option<(i64, i64)>> {
-    let numbers = app.store.campaign_number_ids(id).await?;
-    let mut scarcest = None;
-    for number in numbers {
-        if let Some(limit) = app.store.limit_of(number, from).await? {
-            let delay = limits::delay(&limit, eligible);
-            if delay > 0 {
-                scarcest = scarcest.max(Some((delay, limit.people)));
-            }
+/// The places of the messaging limit that leaves these numbers the fewest, and how many it has in all; `None` without
+/// one. A campaign's numbers are of one account, and so of one portfolio.
+async fn places(app: &App, id: i64, from: i64) -> Result<Option<(Places, i64)>> {
+    let mut fewest: Option<(Places, i64)> = None;
+    for number in app.store.campaign_number_ids(id).await? {
+        if let Some(limit) = app.store.limit_of(number, from).await?
+            && fewest.as_ref().is_none_or(|(places, _)| limit.room() < places.free)
+        {
+            let coming = app.store.places_coming_free(number, from).await?;
+            fewest = Some((Places { free: limit.room(), coming }, limit.people));
         }
     }
-    Ok(scarcest)
+    Ok(fewest)
 }
 
 fn offers_a_way_out(template: &Template) -> bool {
@@ -297,15 +372,20 @@ fn offers_a_way_out(template: &Template) -> bool {
     })
 }
 
-/// The pace of all numbers together, and what limits it; what speaks against a number is a blocker.
-async fn pace(
+/// The pace of each number, and what limits it; what speaks against a number is a blocker.
+async fn paces(
     app: &App,
-    row: &store::CampaignRow,
-    blockers: &mut Vec<String>,
-) -> Result<(Option<u32>, Option<String>)> {
-    let mut total = Some(0_u32);
+    row: &CampaignRow,
+    (blockers, warnings): (&mut Vec<String>, &mut Vec<String>),
+) -> Result<Paces> {
+    let ids = app.store.campaign_number_ids(row.id).await?;
+    let cap = row.rate_cap.and_then(|cap| u32::try_from(cap).ok());
+    // A cap is split among the numbers, and what one of them cannot use is not another's.
+    let share = cap.map(|cap| (cap / u32::try_from(ids.len().max(1)).unwrap_or(1)).max(1));
+    let mut paces = Paces::default();
     let mut names = Vec::new();
-    for id in app.store.campaign_number_ids(row.id).await? {
+    let mut cap_binds = false;
+    for id in ids {
         let Some(number) = app.store.number(id).await? else {
             blockers.push("One of its business numbers is gone.".to_owned());
             continue;
@@ -316,19 +396,22 @@ async fn pace(
         if let Some(reason) = &number.paused_reason {
             blockers.push(format!("The business number {} is paused: {reason}", number.phone_number_id));
         }
+        match numbers::fitness(&number) {
+            numbers::Fitness::Fit => {}
+            numbers::Fitness::Doubtful(why) => warnings.push(why),
+            numbers::Fitness::Unfit(why) => blockers.push(why),
+        }
         let rate = numbers::rate_in_force(app, &number);
         names.push(match rate {
             Some(rate) => format!("{}: {rate} messages a second", number.phone_number_id),
             None => format!("{}: no limit", number.phone_number_id),
         });
-        total = total.zip(rate).map(|(total, rate)| total.saturating_add(rate));
+        cap_binds |= share.is_some_and(|share| rate.is_none_or(|rate| share < rate));
+        paces.numbers.push(share.into_iter().chain(rate).min().map(f64::from));
     }
-    let cap = row.rate_cap.and_then(|cap| u32::try_from(cap).ok());
-    Ok(match (cap, total) {
-        (Some(cap), Some(total)) if cap < total => {
-            (Some(cap), Some(format!("the campaign's own cap: {cap} messages a second")))
-        }
-        (Some(cap), None) => (Some(cap), Some(format!("the campaign's own cap: {cap} messages a second"))),
-        (_, total) => (total, Some(names.join("; ")).filter(|names| !names.is_empty())),
-    })
+    paces.limit = match cap {
+        Some(cap) if cap_binds => Some(format!("the campaign's own cap: {cap} messages a second")),
+        _ => Some(names.join("; ")).filter(|names| !names.is_empty()),
+    };
+    Ok(paces)
 }

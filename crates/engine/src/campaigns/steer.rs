@@ -9,9 +9,9 @@ use serde_json::json;
 use store::{CampaignRow, Frozen, Moved};
 use utoipa::ToSchema;
 
-use crate::campaigns::preflight::{Checks, NOBODY, checks, cut_off, document};
+use crate::campaigns::preflight::{Checks, CutOff, NOBODY, checks, cut_off, document};
 use crate::campaigns::weighing::{self, Kept, Weighing};
-use crate::campaigns::{CampaignView, recur, row, show, terms};
+use crate::campaigns::{CampaignView, approval, recur, row, show, terms};
 use crate::fault::{Fault, FaultKind, Result};
 use crate::limits::grouped;
 use crate::{Actor, App, consequences, evidence};
@@ -57,12 +57,17 @@ pub async fn launch(app: &Arc<App>, actor: &Actor, id: i64, order: &LaunchOrder)
             kept => kept,
         };
         let mut weighing = weigh_if_needed(app, &mut checks, kept, order).await?;
-        if weighing.is_none() && rests_on_a_count(&campaign) {
+        let needs_count = rests_on_a_count(&campaign) || app.store.approval_above().await?.is_some();
+        if weighing.is_none() && needs_count {
             weighing = Some(checks.weigh(app).await?);
         }
         if let Some(weighing) = &weighing {
-            let cut_off = cut_off(app, &checks, weighing)?;
-            checks.warnings.extend(cut_off);
+            match cut_off(app, &checks, weighing).await? {
+                Some(CutOff::Some(words)) => checks.warnings.push(words),
+                Some(CutOff::Everybody(words)) => checks.blockers.push(words),
+                None => {}
+            }
+            checks.blockers.extend(approval::why_not(app, actor, &checks.campaign, weighing).await?);
         }
         if let Some((detail, action)) = refusal(app, &checks, weighing.as_ref(), order).await? {
             let weighing = match weighing {
@@ -166,7 +171,7 @@ async fn freeze(app: &App, campaign: &CampaignRow, weighing: Option<&Weighing>) 
     let frozen = Frozen { at, people: app.store.audience_size(&audience).await? };
     // Whoever was added since then is left out by the time that stands beside them. Only an import whose transaction
     // began before and ended after the count could slip in, and whoever was removed is missing.
-    if weighing.is_some_and(|weighing| weighing.people() != frozen.people) {
+    if weighing.is_some_and(|weighing| weighing.audience() != frozen.people) {
         return Ok(false);
     }
     app.store.keep_template(campaign.id, &campaign.template).await?;
@@ -198,9 +203,11 @@ pub async fn start(app: &Arc<App>, campaign: &CampaignRow) -> Result<()> {
     let checks = checks(app, campaign.id).await?;
     let order = LaunchOrder { yes: true, ..LaunchOrder::default() };
     let blockers = refusal(app, &checks, None, &order).await?.map(|(blockers, _)| blockers);
-    let mut guarded = None;
-    if rests_on_a_count(campaign) {
-        let eligible = checks.weigh(app).await?.eligible;
+    let (mut guarded, mut unapproved) = (None, None);
+    if rests_on_a_count(campaign) || app.store.approval_above().await?.is_some() {
+        let weighing = checks.weigh(app).await?;
+        let eligible = weighing.eligible;
+        unapproved = approval::why_not_by_itself(app, &checks.campaign, &weighing).await?;
         if campaign.terms.spread.is_some() {
             app.store.keep_spread(campaign.id, eligible).await?;
         }
@@ -215,7 +222,7 @@ pub async fn start(app: &Arc<App>, campaign: &CampaignRow) -> Result<()> {
         note(app, &Actor::system(), "started late", campaign.id, &detail).await?;
         tracing::warn!(campaign = campaign.id, late = length(late), "its time was missed, and it starts now");
     }
-    let against: Vec<String> = blockers.into_iter().chain(guarded).collect();
+    let against: Vec<String> = blockers.into_iter().chain(guarded).chain(unapproved).collect();
     if against.is_empty() {
         tracing::info!(campaign = campaign.id, "its time has come: started");
     } else {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use store::{Asleep, CampaignRow, Tally};
 use utoipa::ToSchema;
 
+use crate::campaigns::canary;
 use crate::fault::Result;
 use crate::limits::grouped;
 use crate::{App, limits};
@@ -62,6 +63,9 @@ pub(super) async fn why_waiting(
 ) -> Result<Option<String>> {
     if let Some(limit) = limits::why_waiting(app, number_ids).await? {
         return Ok(Some(limit));
+    }
+    if let Some(canary) = canary::why_waiting(app, row).await? {
+        return Ok(Some(canary));
     }
     let now = app.clock.now_ms();
     let asleep = app.store.asleep(row.id, now).await?;

@@ -7,9 +7,10 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use domain::phone::{self, Region};
+use domain::phone::{self, PhoneNumber, Region};
 use domain::pricing;
 use domain::template::Category;
+use ring::digest;
 use serde::{Deserialize, Serialize};
 use store::{Audience, AudienceMarks, AudienceRow, CampaignRow, Detail};
 
@@ -30,6 +31,20 @@ pub(crate) struct Judge<'a> {
     alike: Option<Option<String>>,
 }
 
+/// Why a marketing message is not sent to a number of the United States: Meta has delivered none there since 2025-04-01,
+/// and counts each as a failure. Canada and the Caribbean, which share the prefix, are not meant.
+pub(crate) const US_MARKETING: &str = "us-marketing";
+
+/// Whether a number is one of the United States.
+fn is_of_the_us(phone: Option<i64>) -> bool {
+    // Few begin with +1, and the plan of the others need not be looked up.
+    phone
+        .filter(|digits| (10_000_000_000..20_000_000_000).contains(digits))
+        .and_then(|digits| PhoneNumber::from_e164(digits.unsigned_abs()))
+        .and_then(PhoneNumber::region)
+        .is_some_and(|region| region.as_str() == "US")
+}
+
 impl<'a> Judge<'a> {
     /// Of the messages that this renderer would write.
     #[must_use]
@@ -48,6 +63,9 @@ impl<'a> Judge<'a> {
     pub(crate) fn objection(&self, person: &AudienceRow) -> Option<Cow<'static, str>> {
         if let Some(barred) = person.barred() {
             return Some(Cow::Borrowed(barred));
+        }
+        if self.renderer.is_marketing && is_of_the_us(person.phone) {
+            return Some(Cow::Borrowed(US_MARKETING));
         }
         match &self.alike {
             Some(alike) => alike.clone(),
@@ -71,6 +89,9 @@ pub(super) struct Weighing {
     /// The eligible by the time zone in which their day is counted; empty where nothing is quiet.
     #[serde(default)]
     pub zones: BTreeMap<String, i64>,
+    /// SHA-256 over the eligible, one after the other: tells one audience from another of the same size.
+    #[serde(default)]
+    pub people: String,
     rests_on: Grounds,
 }
 
@@ -81,9 +102,12 @@ struct Grounds {
     template: String,
     params: String,
     card: String,
-    /// Where a filter asks for it: what was sent, read and answered so far.
+    /// Where a filter or a frequency cap asks for it: what was sent, read and answered so far.
     #[serde(default)]
     history: Vec<(i64, i64)>,
+    /// How often one person may be written to.
+    #[serde(default)]
+    caps: Vec<String>,
 }
 
 /// What was kept of the last preflight.
@@ -99,19 +123,22 @@ pub(super) enum Kept {
 
 impl Weighing {
     /// The whole audience.
-    pub(super) fn people(&self) -> i64 {
+    pub(super) fn audience(&self) -> i64 {
         self.eligible + self.excluded.values().sum::<i64>()
     }
 }
 
 async fn grounds(app: &App, campaign: &CampaignRow) -> Result<Grounds> {
+    let caps = app.store.frequency_caps(campaign.id).await?;
     let filter = campaign.filter.as_deref().map(lists::read_filter).transpose()?.flatten();
     let history = match filter {
         Some(filter) if filter.rests_on_history() => app.store.history_marks().await?,
+        _ if !caps.is_empty() => app.store.history_marks().await?,
         _ => Vec::new(),
     };
     Ok(Grounds {
         history,
+        caps: caps.iter().map(ToString::to_string).collect(),
         marks: app.store.audience_marks().await?,
         template: campaign.template.clone(),
         params: campaign.params.clone(),
@@ -155,6 +182,7 @@ pub(super) async fn weigh(
     let mut excluded: BTreeMap<Cow<'static, str>, i64> = BTreeMap::new();
     let mut countries = Countries::default();
     let mut eligible = 0;
+    let mut people = digest::Context::new(&digest::SHA256);
     let hours = campaign.terms.hours()?;
     let mut zones: BTreeMap<&'static str, i64> = BTreeMap::new();
     let mut pages = Pages::of(app, &audience, judge.as_ref(), PAGE);
@@ -171,6 +199,7 @@ pub(super) async fn weigh(
                     *excluded.entry(reason).or_default() += 1;
                 } else {
                     eligible += 1;
+                    people.update(&person.contact_id.to_le_bytes());
                     let country = countries.count(person.phone);
                     if let Some(hours) = hours {
                         *zones.entry(hours.zone_in(|| country, &person.attributes).name()).or_default() += 1;
@@ -183,7 +212,8 @@ pub(super) async fn weigh(
     }
     let excluded = excluded.into_iter().map(|(reason, n)| (reason.into_owned(), n)).collect();
     let zones = zones.into_iter().map(|(zone, n)| (zone.to_owned(), n)).collect();
-    Ok(Weighing { at, eligible, excluded, markets: countries.markets(category), zones, rests_on })
+    let people = hex::encode(people.finish());
+    Ok(Weighing { at, eligible, excluded, markets: countries.markets(category), zones, people, rests_on })
 }
 
 /// Whether anybody at all would get the message; looks no further than the first who would.

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a story stops at the first surprise")]
 
+mod canary;
 mod clock_steps;
+mod faults;
+mod forecast;
 mod main_job;
 mod messaging_limit;
 mod outage;

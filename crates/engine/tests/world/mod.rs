@@ -164,6 +164,12 @@ impl World {
 
     /// A list of people: `+20 100 000 xxxx`, without names where `named` says so.
     pub async fn people(&self, list: &str, count: i64, named: impl Fn(i64) -> bool) {
+        let numbers: Vec<i64> = (0..count).map(|n| 201_000_000_000 + n).collect();
+        self.people_of(list, &numbers, named).await;
+    }
+
+    /// A list of people with these numbers.
+    pub async fn people_of(&self, list: &str, numbers: &[i64], named: impl Fn(i64) -> bool) {
         let now = self.app.clock.now_ms();
         let list_id = self.app.store.ensure_list(list, now).await.unwrap();
         let import_id = self
@@ -186,10 +192,12 @@ impl World {
             .unwrap();
         let text = ConsentText { source: "made up".into(), wording: String::new() };
         let text_id = self.app.store.consent_text_ids(&[text]).await.unwrap()[0];
-        let people: Vec<Arriving> = (0..count)
-            .map(|n| Arriving {
-                phone_key: Some(201_000_000_000 + n),
-                phone: Some(201_000_000_000 + n),
+        let people: Vec<Arriving> = numbers
+            .iter()
+            .zip(0..)
+            .map(|(number, n)| Arriving {
+                phone_key: Some(*number),
+                phone: Some(*number),
                 user_id: None,
                 name: named(n).then(|| format!("Mona {n}")),
                 language: None,
@@ -246,20 +254,9 @@ impl World {
             template: "eid_offer".into(),
             language: "en".into(),
             lists: vec![list.into()],
-            excluded_lists: Vec::new(),
-            filter: None,
             numbers: vec![NUMBER.into()],
             params: params.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect(),
-            rate: None,
-            weight: None,
-            at: None,
-            spread: None,
-            quiet_hours: None,
-            timezone: None,
-            stop_at: None,
-            latest_start: None,
-            cron: None,
-            audience_guard: None,
+            ..NewCampaign::default()
         }
     }
 
@@ -357,4 +354,69 @@ pub async fn open_with(db: &Database, simulator: &Simulator, redis: &str, data_d
         install,
         store,
     })
+}
+
+/// What the simulator's webhooks come to, until it is dropped.
+pub struct Hook(tokio::task::JoinHandle<()>);
+
+impl Drop for Hook {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Lets an app take in what the simulator has to tell, promptly.
+pub async fn hook(app: &Arc<App>, simulator: &Simulator) -> Hook {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/webhooks", listener.local_addr().expect("an address"));
+    simulator
+        .update(|settings| {
+            let soon = simulator::Span::new(5, 60);
+            settings.webhook.url = Some(url);
+            for delay in [
+                &mut settings.webhook.sent_ms,
+                &mut settings.webhook.delivered_ms,
+                &mut settings.webhook.read_ms,
+                &mut settings.webhook.reply_ms,
+            ] {
+                *delay = soon;
+            }
+        })
+        .expect("settings that fit");
+    let app = Arc::clone(app);
+    Hook(tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(take_in(Arc::clone(&app), stream));
+        }
+    }))
+}
+
+/// One request: its head, a body of the length that it names, and an answer.
+async fn take_in(app: Arc<App>, mut stream: tokio::net::TcpStream) -> std::io::Result<()> {
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+    let mut reader = BufReader::new(&mut stream);
+    let (mut length, mut signature) = (0, None);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).await?;
+        let Some((name, value)) = line.trim().split_once(':') else {
+            if line.trim().is_empty() {
+                break;
+            }
+            continue;
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.trim().parse().unwrap_or(0),
+            "x-hub-signature-256" => signature = Some(value.trim().to_owned()),
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).await?;
+    let status = match engine::webhook::receive(&app, &body, signature.as_deref()).await {
+        Ok(engine::webhook::Received::Kept | engine::webhook::Received::Duplicate) => "200 OK",
+        _ => "500 Internal Server Error",
+    };
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    stream.write_all(answer.as_bytes()).await
 }

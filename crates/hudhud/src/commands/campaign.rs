@@ -35,6 +35,11 @@ pub enum Campaign {
         /// Name or id
         campaign: String,
     },
+    /// Approve it exactly as it is, so that somebody else may launch it: see `hudhud rules`
+    Approve {
+        /// Name or id
+        campaign: String,
+    },
     /// Send nothing more for now
     Pause {
         /// Shown with the campaign
@@ -156,6 +161,21 @@ pub struct Create {
     /// The offer ends then: whoever is left is skipped
     #[arg(long, value_name = "RFC3339")]
     stop_at: Option<String>,
+    /// At most so many marketing messages to one person in so many days, over all campaigns; beside that of the house
+    #[arg(long, value_name = "N/Dd")]
+    frequency_cap: Option<String>,
+    /// So many people (100, or 1%) go first, and the others only if it did them no harm
+    #[arg(long, value_name = "N|P%")]
+    canary: Option<String>,
+    /// How long after the canary's last message the others wait; 30m unless given
+    #[arg(long, value_name = "LENGTH", requires = "canary")]
+    canary_wait: Option<String>,
+    /// The canary fails when more than so many per cent of its messages fail; 5 unless given
+    #[arg(long, value_name = "PERCENT", requires = "canary")]
+    canary_failures: Option<f64>,
+    /// The canary fails when more than so many per cent of its people opt out; 2 unless given
+    #[arg(long, value_name = "PERCENT", requires = "canary")]
+    canary_opt_outs: Option<f64>,
 }
 
 /// A campaign's cap as it is typed.
@@ -209,6 +229,7 @@ impl Campaign {
                 session.out.remark(&format!("Follow it with: hudhud campaign wait {campaign}"));
                 Ok(Exit::Done)
             }
+            Self::Approve { campaign } => act(session, &campaign, "approve", &json!({})).await,
             Self::Pause { campaign, reason } => act(session, &campaign, "pause", &json!({"reason": reason})).await,
             Self::Resume { campaign } => act(session, &campaign, "resume", &json!({})).await,
             Self::Cancel { campaign } => act(session, &campaign, "cancel", &json!({})).await,
@@ -262,6 +283,10 @@ impl Create {
                 return Err(crate::exit::Usage(format!("--param {key} is given twice")).into());
             }
         }
+        let canary = self.canary.map(|size| {
+            json!({"size": size, "wait": self.canary_wait, "most_failed": self.canary_failures,
+                "most_opted_out": self.canary_opt_outs})
+        });
         let body = json!({
             "name": self.name,
             "template": self.template,
@@ -281,6 +306,8 @@ impl Create {
             "cron": self.cron,
             "audience_guard": self.audience_guard,
             "stop_at": self.stop_at,
+            "frequency_cap": self.frequency_cap,
+            "canary": canary,
         });
         let created = with_client(session, async |client| client.post("/api/v1/campaigns", &body).await).await?;
         session.out.document(&created)?;

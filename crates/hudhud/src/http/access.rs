@@ -51,6 +51,8 @@ pub enum Permission {
     DraftCampaigns,
     /// Launch, resume and cancel campaigns.
     RunCampaigns,
+    /// Approve a large campaign that another person launches.
+    ApproveCampaigns,
     /// Pause a campaign: whoever sees something wrong may stop it.
     StopCampaigns,
     /// Rates, pauses, sends in doubt.
@@ -69,12 +71,13 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Look,
         Self::LookAtPersons,
         Self::ManageLists,
         Self::DraftCampaigns,
         Self::RunCampaigns,
+        Self::ApproveCampaigns,
         Self::StopCampaigns,
         Self::Operate,
         Self::OptOut,
@@ -94,20 +97,31 @@ impl Role {
     #[must_use]
     pub fn may(self, permission: Permission) -> bool {
         use Permission::{
-            Audit, DraftCampaigns, LiftOptOuts, Look, LookAtPersons, ManageLists, Operate, OptOut, ReadMessages,
-            RunCampaigns, StopCampaigns,
+            ApproveCampaigns, Audit, DraftCampaigns, LiftOptOuts, Look, LookAtPersons, ManageLists, Operate, OptOut,
+            ReadMessages, RunCampaigns, StopCampaigns,
         };
         match self {
             Self::Admin => true,
             Self::Marketer => {
                 matches!(permission, Look | LookAtPersons | ManageLists | DraftCampaigns | StopCampaigns | OptOut)
             }
-            Self::Launcher => matches!(permission, Look | DraftCampaigns | RunCampaigns | StopCampaigns),
+            Self::Launcher => {
+                matches!(permission, Look | DraftCampaigns | RunCampaigns | ApproveCampaigns | StopCampaigns)
+            }
             Self::Operator => {
                 matches!(permission, Look | LookAtPersons | RunCampaigns | StopCampaigns | Operate | OptOut)
             }
             Self::Compliance => {
-                matches!(permission, Look | LookAtPersons | StopCampaigns | OptOut | ReadMessages | LiftOptOuts | Audit)
+                matches!(
+                    permission,
+                    Look | LookAtPersons
+                        | ApproveCampaigns
+                        | StopCampaigns
+                        | OptOut
+                        | ReadMessages
+                        | LiftOptOuts
+                        | Audit
+                )
             }
             Self::Viewer => matches!(permission, Look),
         }

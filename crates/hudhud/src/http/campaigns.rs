@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use engine::campaigns::{self, CampaignView, CloneOrder, LaunchOrder, NewCampaign, Preflight};
+use engine::campaigns::{self, ApprovalView, CampaignView, CloneOrder, LaunchOrder, NewCampaign, Preflight};
 use engine::{App, Fault};
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(paths!(show, discard))
         .routes(paths!(preflight))
         .routes(paths!(launch))
+        .routes(paths!(approve))
         .routes(paths!(pause))
         .routes(paths!(resume))
         .routes(paths!(cancel))
@@ -133,6 +134,19 @@ async fn launch(
 ) -> Result<Json<CampaignView>, Problem> {
     let id = campaigns::find(&app, &campaign).await?;
     Ok(Json(campaigns::launch(&app, &caller.actor, id, &order).await?))
+}
+
+/// Approves a campaign exactly as it is now. Somebody else launches it; an edit, or another audience, voids the approval.
+#[utoipa::path(post, path = "/api/v1/campaigns/{campaign}/approve", tag = "campaigns",
+    params(("campaign" = String, Path, description = "Name or id")),
+    responses((status = 200, description = "The approval", body = ApprovalView)))]
+async fn approve(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(campaign): Path<String>,
+) -> Result<Json<ApprovalView>, Problem> {
+    let id = campaigns::find(&app, &campaign).await?;
+    Ok(Json(campaigns::approve(&app, &caller.actor, id).await?))
 }
 
 /// Sends nothing more for now.

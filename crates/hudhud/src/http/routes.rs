@@ -6,8 +6,8 @@
 use axum::http::Method;
 
 use super::access::Permission::{
-    self, Administer, Audit, DraftCampaigns, LiftOptOuts, Look, LookAtPersons, ManageLists, Operate, OptOut,
-    ReadMessages, RunCampaigns, StopCampaigns,
+    self, Administer, ApproveCampaigns, Audit, DraftCampaigns, LiftOptOuts, Look, LookAtPersons, ManageLists, Operate,
+    OptOut, ReadMessages, RunCampaigns, StopCampaigns,
 };
 
 /// What a route asks of its caller.
@@ -83,6 +83,7 @@ pub(super) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::DELETE, "/api/v1/campaigns/{campaign}", Needs(DraftCampaigns)),
     (Method::POST, "/api/v1/campaigns/{campaign}/preflight", Needs(DraftCampaigns)),
     (Method::POST, "/api/v1/campaigns/{campaign}/launch", Needs(RunCampaigns)),
+    (Method::POST, "/api/v1/campaigns/{campaign}/approve", Needs(ApproveCampaigns)),
     (Method::POST, "/api/v1/campaigns/{campaign}/pause", Needs(StopCampaigns)),
     (Method::POST, "/api/v1/campaigns/{campaign}/resume", Needs(RunCampaigns)),
     (Method::POST, "/api/v1/campaigns/{campaign}/cancel", Needs(RunCampaigns)),
@@ -113,6 +114,8 @@ pub(super) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::DELETE, "/api/v1/words/{phrase}", Needs(Audit)),
     (Method::GET, "/api/v1/ledger", Needs(Audit)),
     (Method::GET, "/api/v1/ledger/heads", Needs(Audit)),
+    (Method::GET, "/api/v1/rules", Needs(Look)),
+    (Method::POST, "/api/v1/rules", Needs(Audit)),
     (Method::POST, "/api/v1/ledger/verify", Needs(Audit)),
     (Method::POST, "/api/v1/ledger/head", Needs(Audit)),
     (Method::GET, "/api/v1/ledger/export", Needs(Audit)),

@@ -17,6 +17,12 @@ pub struct Account {
     /// Signs this account's webhooks; `webhook.app_secret` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_secret: Option<String>,
+    /// What the token permits.
+    #[serde(default = "scopes")]
+    pub scopes: Vec<String>,
+    /// When the token ends, epoch seconds; 0: never. Told when asked, and not enforced.
+    #[serde(default)]
+    pub token_expires_at: i64,
     /// Its business numbers.
     pub numbers: Vec<Number>,
     /// Its templates, in the order they are listed.
@@ -71,6 +77,9 @@ pub struct Template {
     pub components: serde_json::Value,
 }
 
+fn scopes() -> Vec<String> {
+    ["whatsapp_business_management", "whatsapp_business_messaging"].map(str::to_owned).to_vec()
+}
 fn green() -> String {
     "GREEN".into()
 }

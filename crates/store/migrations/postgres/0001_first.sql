@@ -306,6 +306,14 @@ CREATE TABLE campaigns (
     -- who of its lists is meant, as domain::filter writes it; NULL: everyone
     filter           TEXT,
     last_eligible    BIGINT,
+    -- '2/7d': at most so many marketing messages to one person in so many days, over all campaigns, beside the house's
+    frequency_cap    TEXT,
+    marketing        BOOLEAN  NOT NULL DEFAULT TRUE,
+    -- who goes first, and what that must not come to: domain::canary, JSON. canary_state 0: everybody else is held back,
+    -- and nobody is fed beyond canary_through (NULL: nobody at all); 1 it passed, 2 it failed
+    canary           TEXT,
+    canary_state     SMALLINT,
+    canary_through   BIGINT,
     -- whose failed ones it tries again; or whose occurrence, at that time, it is
     parent_id        BIGINT,
     occurrence       BIGINT,
@@ -313,9 +321,22 @@ CREATE TABLE campaigns (
 );
 -- the last one first, for filters
 CREATE INDEX campaigns_started ON campaigns (started_at, id) WHERE started_at IS NOT NULL;
+-- which of them sent something lately, for frequency caps
+CREATE INDEX campaigns_finished ON campaigns (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX campaigns_alive ON campaigns (state) WHERE state IN (1, 2, 3);
 -- cancelled in the middle of being planned: the rest of the audience is still to be written down as skipped
 CREATE INDEX campaigns_unplanned ON campaigns (id) WHERE state = 4 AND NOT planned AND frozen_at IS NOT NULL;
+
+-- Who approved a campaign, and a hash of what it was then: with its audience, and without.
+CREATE TABLE approvals (
+    campaign_id BIGINT NOT NULL REFERENCES campaigns (id) ON DELETE CASCADE,
+    actor       TEXT   NOT NULL,
+    seal        TEXT   NOT NULL,
+    terms_seal  TEXT   NOT NULL,
+    people      BIGINT NOT NULL,
+    at          BIGINT NOT NULL,
+    PRIMARY KEY (campaign_id, actor)
+);
 
 CREATE TABLE campaign_lists (
     campaign_id BIGINT  NOT NULL REFERENCES campaigns (id),

@@ -1,0 +1,82 @@
+//! The rules of the house: what holds for every campaign, whoever makes it.
+
+use std::str::FromStr;
+
+use domain::frequency::FrequencyCap;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::fault::{Fault, Result};
+use crate::{Actor, App, evidence};
+
+/// The rules as they are in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RulesView {
+    /// At most so many marketing messages to one person in so many days, over all campaigns (`4/7d`); `null`: no cap.
+    pub frequency_cap: Option<String>,
+    /// A campaign to more people than this needs a second person's approval; `null`: none does.
+    pub approval_above: Option<i64>,
+}
+
+/// Rules to be changed. What is left out stays; `null` takes a rule away.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RulesChange {
+    /// At most so many marketing messages to one person in so many days: `4/7d`.
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub frequency_cap: Option<Option<String>>,
+    /// A campaign to more people than this needs a second person's approval.
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    pub approval_above: Option<Option<i64>>,
+}
+
+/// `null` is said, and something else than nothing.
+fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> std::result::Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
+/// The rules in force.
+///
+/// # Errors
+/// When the database is away.
+pub async fn rules(app: &App) -> Result<RulesView> {
+    Ok(RulesView {
+        frequency_cap: app.store.house_frequency_cap().await?.map(|cap| cap.to_string()),
+        approval_above: app.store.approval_above().await?,
+    })
+}
+
+/// Changes rules. They hold from the next claim, and the next launch, on; the ledger keeps who changed them.
+///
+/// # Errors
+/// `Invalid` for a rule that cannot be read; then none is changed.
+pub async fn set_rules(app: &App, actor: &Actor, change: &RulesChange) -> Result<RulesView> {
+    let cap = match &change.frequency_cap {
+        None => None,
+        Some(None) => Some(None),
+        Some(Some(text)) => Some(Some(
+            FrequencyCap::from_str(text)
+                .map_err(|error| Fault::invalid(format!("The frequency cap cannot be read: {error}.")))?,
+        )),
+    };
+    if change.approval_above.flatten().is_some_and(|people| people < 0) {
+        return Err(Fault::invalid("A number of people is not below zero."));
+    }
+    let before = rules(app).await?;
+    if let Some(cap) = cap {
+        app.store.set_house_frequency_cap(cap).await?;
+    }
+    if let Some(people) = change.approval_above {
+        app.store.set_approval_above(people).await?;
+    }
+    let after = rules(app).await?;
+    if before != after {
+        let detail = json!({"from": before, "to": after});
+        let entry = evidence::entry(app, "rules", actor, &detail).map_err(Fault::internal)?;
+        app.store.append_entry(&entry).await?;
+    }
+    Ok(after)
+}
