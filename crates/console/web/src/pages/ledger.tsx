@@ -119,9 +119,9 @@ function Heads() {
   const rows = pages.data?.pages.flatMap(({ items }) => items) ?? [];
   return (
     <Card flush title={t('ledger.heads.all')} aside={<Button variant="default" loading={sign.busy} onClick={() => void sign.act()} leftSection={<Icon name="edit" size={17} />}>{t('ledger.sign')}</Button>}>
-      <p className="small dim" style={{ margin: 0, padding: '0 20px 12px' }}>{t('ledger.signedWhat')} {t('ledger.heads.daily')}</p>
-      <div style={{ paddingInline: 20 }}><ProblemNotice error={sign.error} /></div>
-      <Awaited asked={pages} rows={2}>{() => (rows.length === 0 ? <p className="dim" style={{ margin: 0, padding: '0 20px 18px' }}>{t('ledger.heads.none')}</p> : (
+      <p className="small dim" style={{ margin: 0, padding: '0 var(--pad) 12px' }}>{t('ledger.signedWhat')} {t('ledger.heads.daily')}</p>
+      <div style={{ paddingInline: 'var(--pad)' }}><ProblemNotice error={sign.error} /></div>
+      <Awaited asked={pages} rows={2}>{() => (rows.length === 0 ? <p className="dim" style={{ margin: 0, padding: '0 var(--pad) 18px' }}>{t('ledger.heads.none')}</p> : (
         <Scroll label={t('ledger.heads.all')}>
           <Table>
             <Table.Caption>{t('ledger.heads.all')}</Table.Caption>
@@ -173,8 +173,8 @@ function Disclosed() {
   const rows = pages.data?.pages.flatMap(({ items }) => items) ?? [];
   return (
     <Card flush title={t('ledger.disclosed.title')}>
-      <p className="small dim" style={{ margin: 0, padding: '0 20px 12px' }}>{t('ledger.disclosed.what')}</p>
-      <Awaited asked={pages} rows={3}>{() => (rows.length === 0 ? <p className="dim" style={{ margin: 0, padding: '0 20px 18px' }}>{t('ledger.disclosed.none')}</p> : (
+      <p className="small dim" style={{ margin: 0, padding: '0 var(--pad) 12px' }}>{t('ledger.disclosed.what')}</p>
+      <Awaited asked={pages} rows={3}>{() => (rows.length === 0 ? <p className="dim" style={{ margin: 0, padding: '0 var(--pad) 18px' }}>{t('ledger.disclosed.none')}</p> : (
         <Scroll label={t('ledger.disclosed.title')}>
           <Table>
             <Table.Caption>{t('ledger.disclosed.title')}</Table.Caption>

@@ -73,13 +73,13 @@ function Roles() {
       <Scroll label={t('users.roles')}>
         <Table>
           <Table.Caption>{t('users.roles')}</Table.Caption>
-          <Table.Thead><Table.Tr><Table.Th>{t('users.may')}</Table.Th>{roles.data?.map(({ role }) => <Table.Th key={role}>{t(`role.${role}`)}</Table.Th>)}</Table.Tr></Table.Thead>
+          <Table.Thead><Table.Tr><Table.Th>{t('users.may')}</Table.Th>{roles.data?.map(({ role }) => <Table.Th key={role} className="mid">{t(`role.${role}`)}</Table.Th>)}</Table.Tr></Table.Thead>
           <Table.Tbody>
             {all.map((permission) => (
               <Table.Tr key={permission}>
                 <Table.Td>{t(`permission.${permission}`)}</Table.Td>
                 {roles.data?.map(({ role, permissions }) => (
-                  <Table.Td key={role}>{permissions.includes(permission) ? <><Icon name="check" size={16} /><span className="skip">{t('users.yes')}</span></> : <><span className="dim" aria-hidden="true">·</span><span className="skip">{t('users.no')}</span></>}</Table.Td>
+                  <Table.Td key={role} className="mid">{permissions.includes(permission) ? <><Icon name="check" size={16} /><span className="skip">{t('users.yes')}</span></> : <><span className="dim" aria-hidden="true">·</span><span className="skip">{t('users.no')}</span></>}</Table.Td>
                 ))}
               </Table.Tr>
             ))}
