@@ -214,6 +214,15 @@ test('no page is wider than a phone, nor than a screen of 1280 px at 400 %, in e
           return { width: document.documentElement.scrollWidth, culprit: wide?.outerHTML.slice(0, 160) };
         }, room);
         assert.ok(width <= room, `${path} in ${preferences.language} is ${width} px wide, of ${room}: ${culprit}`);
+        // A name takes as many lines as it has words: a table scrolls before it breaks one into letters.
+        const torn = await page.evaluate(() => [...document.querySelectorAll('td .break')].find((each) => {
+          const words = each.textContent.split(/[\s\-_.@:]+/);
+          const lines = Math.round(each.getBoundingClientRect().height / parseFloat(getComputedStyle(each).lineHeight));
+          return lines > words.length && words.every(({ length }) => length < 20);
+        })?.outerHTML);
+        assert.equal(torn, undefined, `${path} in ${preferences.language}`);
+        const sides = await page.evaluate(() => [...new Set([...document.querySelectorAll('td.num')].map((each) => getComputedStyle(each).textAlign))]);
+        assert.ok(sides.every((side) => side === 'right'), `${path} in ${preferences.language}: units stand under units`);
       }
       await page.setViewportSize({ width: 320, height: 800 });
     }

@@ -16,7 +16,7 @@ export function Brand({ number }: { number: BusinessNumber }) {
   return (
     <>
       {number.brand ? <Name>{number.brand}</Name> : <span className="dim">—</span>}
-      {audits && <div><Button size="compact-xs" variant="subtle" onClick={open} aria-label={`${t('accounts.brandSet')}: ${number.verified_name}`} style={{ marginInlineStart: -8 }}>{t('accounts.brandSet')}</Button></div>}
+      {audits && <div><Button size="compact-xs" variant="subtle" c="var(--accent)" onClick={open} aria-label={`${t('accounts.brandSet')}: ${number.verified_name}`} style={{ marginInlineStart: -8 }}>{t('accounts.brandSet')}</Button></div>}
       {asking && <SetBrand number={number} close={close} />}
     </>
   );
