@@ -1,11 +1,9 @@
 // Signing in, in a real browser: the first link, a second user's, sessions, and what the audit log says of it.
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
 import { after, before, test } from 'node:test';
 
-import { AxeBuilder } from '@axe-core/playwright';
-
-import { openPage, startBrowser, startHudhud, visit } from './harness.mjs';
+import { enrol, PASSWORD } from './enrol.mjs';
+import { button, openPage, startBrowser, startHudhud, violations, visit } from './harness.mjs';
 
 let hudhud;
 let browser;
@@ -19,39 +17,6 @@ after(async () => {
   await hudhud?.stop();
 });
 
-const button = (page, name) => page.getByRole('button', { name, exact: true });
-const PASSWORD = 'correct horse battery';
-
-/** What an authenticator app shows for this key (RFC 6238). */
-function code(key, now = Date.now()) {
-  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-  const bits = [...key.replaceAll(' ', '')].map((letter) => letters.indexOf(letter).toString(2).padStart(5, '0')).join('');
-  const secret = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
-  const step = Buffer.alloc(8);
-  step.writeBigUInt64BE(BigInt(Math.floor(now / 30_000)));
-  const tag = createHmac('sha1', secret).update(step).digest();
-  return String((tag.readUInt32BE(tag[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, '0');
-}
-
-/** Violations of WCAG 2.2 AA on what is shown. */
-async function violations(page) {
-  const { violations: found } = await new AxeBuilder({ page }).withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']).analyze();
-  return found.map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 160)}`);
-}
-
-/** Follows a link to its end; the recovery codes. */
-async function enrol(page, link, name, email) {
-  await page.goto(`${hudhud.url}${link.pathname}${link.hash}`);
-  if (email) await page.getByLabel('E-mail address').fill(email);
-  await page.getByLabel('Your name').fill(name);
-  await page.getByLabel('Password', { exact: false }).first().fill(PASSWORD);
-  await page.getByRole('img', { name: 'QR code for an authenticator app' }).waitFor();
-  await page.getByLabel('The six digits that it shows now').fill(code(await page.locator('code.cmd').first().textContent()));
-  await button(page, 'Finish and sign in').click();
-  await page.getByRole('heading', { name: 'Recovery codes' }).waitFor();
-  return page.locator('ul.mono li').allTextContents();
-}
-
 test('the first link makes an admin, who invites somebody, and each signs in by what they chose', { timeout: 300_000 }, async () => {
   const page = await openPage(browser, hudhud.url);
   await page.getByRole('heading', { name: 'Sign in to Hudhud' }).waitFor();
@@ -61,7 +26,7 @@ test('the first link makes an admin, who invites somebody, and each signs in by 
   assert.deepEqual(await violations(page), []);
   // One page, one load: the fragment alone would not load it again.
   await page.goto('about:blank');
-  const codes = await enrol(page, first, 'Mona', 'mona@example.com');
+  const codes = await enrol(page, hudhud.url, first, 'Mona', 'mona@example.com');
   assert.equal(codes.length, 10);
   assert.deepEqual(await violations(page), []);
   await button(page, 'I have kept them').click();
@@ -81,7 +46,7 @@ test('the first link makes an admin, who invites somebody, and each signs in by 
   await page.locator('table tr', { hasText: 'omar@example.com' }).getByText('Invited').waitFor();
 
   const other = await openPage(browser, hudhud.url);
-  await enrol(other, link, 'Omar');
+  await enrol(other, hudhud.url, link, 'Omar');
   await button(other, 'I have kept them').click();
   await other.getByRole('link', { name: 'In doubt' }).waitFor();
   assert.equal(await other.getByRole('navigation').getByRole('link', { name: 'Users' }).count(), 0);

@@ -1,5 +1,6 @@
 // A whole Hudhud for a test: a simulated Cloud API, `hudhud serve` with a data directory of its own, and a browser.
 // Everything listens on this machine alone, on ports that were free, and ends with the test.
+import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -8,6 +9,7 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
+import { AxeBuilder } from '@axe-core/playwright';
 import { chromium } from 'playwright-core';
 
 import { startFront } from './front.mjs';
@@ -168,4 +170,22 @@ export async function visit(page, path) {
   await page.evaluate((to) => history.pushState({}, '', to), path);
   await page.locator(`[data-page="${path.split('?')[0]}"]`).waitFor();
   await page.waitForFunction(() => document.querySelector('.mantine-Skeleton-root') === null);
+}
+
+/** The button of exactly that name. */
+export const button = (page, name) => page.getByRole('button', { name, exact: true });
+
+/** A page of an admin's own. */
+export const signedIn = (browser, hudhud, options = {}) => openPage(browser, hudhud.url, { key: hudhud.adminKey, ...options });
+
+/** Ends a page on which nothing may have happened that nobody may see: requests to other hosts, script errors, breaches of the CSP. */
+export async function done(page) {
+  assert.deepEqual(page.complaints, []);
+  await page.context().close();
+}
+
+/** Violations of WCAG 2.2 AA on what is shown. */
+export async function violations(page) {
+  const { violations: found } = await new AxeBuilder({ page }).withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']).analyze();
+  return found.map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 160)}`);
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { openPage, startBrowser, startHudhud, visit } from './harness.mjs';
+import { button, done, signedIn, startBrowser, startHudhud, visit } from './harness.mjs';
 import { campaign, until } from './stage.mjs';
 
 let hudhud;
@@ -19,14 +19,7 @@ after(async () => {
   await hudhud?.stop();
 });
 
-const button = (page, name) => page.getByRole('button', { name, exact: true });
-const signedIn = (options = {}) => openPage(browser, hudhud.url, { key: hudhud.adminKey, ...options });
 const pause = (ms) => new Promise((over) => setTimeout(over, ms));
-
-async function done(page) {
-  assert.deepEqual(page.complaints, []);
-  await page.context().close();
-}
 
 /** Which streams are open, and how often each path was asked for. */
 function watched(page) {
@@ -48,7 +41,7 @@ const waiting = async (page) => Number((await page.locator('.fact', { hasText: '
 
 test('a running campaign is told, not asked for, by one stream for a tab that is looked at', { timeout: 180_000 }, async () => {
   const id = await campaign(hudhud, 'Told', { rate: 4 });
-  const page = await signedIn();
+  const page = await signedIn(browser, hudhud);
   const seen = watched(page);
   await visit(page, `/campaigns/${id}`);
   await until('the stream tells of it', () => seen.open.size === 1);
@@ -80,7 +73,7 @@ test('a running campaign is told, not asked for, by one stream for a tab that is
 
 test('when the stream breaks the page asks as before, and listens again when it is back', { timeout: 180_000 }, async () => {
   const id = await campaign(hudhud, 'Asked', { rate: 4 });
-  const page = await signedIn();
+  const page = await signedIn(browser, hudhud);
   const seen = watched(page);
   await page.route('**/api/v1/events**', (route) => route.abort());
   await page.reload();
@@ -102,7 +95,7 @@ test('when the stream breaks the page asks as before, and listens again when it 
 test('a large file whose line breaks, and whose page is loaded again, goes on from where it was', { timeout: 240_000 }, async () => {
   const rows = Array.from({ length: 260_000 }, (_, place) => `Person ${place},+2012${String(place).padStart(8, '0')},Cairo`);
   const buffer = Buffer.from(['who,reach,city', ...rows].join('\n'));
-  const page = await signedIn();
+  const page = await signedIn(browser, hudhud);
   const pieces = [];
   let broken = 0;
   await page.route('**/api/v1/uploads/*?offset=*', async (route) => {

@@ -1,5 +1,5 @@
 // Pictures of every page, in English and Arabic, light and dark, into screenshots/ (not committed): to be looked at.
-//   npm run screenshots [-- en.dark … PART-OF-A-NAME …]
+//   npm run screenshots [-- en.dark … narrow|wide PART-OF-A-NAME …]
 import { mkdirSync } from 'node:fs';
 
 import { openPage, startBrowser, startHudhud, visit } from './harness.mjs';
@@ -7,7 +7,8 @@ import { PEOPLE, setTheStage } from './stage.mjs';
 
 const OUT = new URL('../screenshots/', import.meta.url).pathname;
 const looks = process.argv.slice(2).filter((word) => /^(en|ar|es)\.(light|dark)$/.test(word));
-const only = process.argv.slice(2).filter((word) => !looks.includes(word));
+const widths = process.argv.slice(2).filter((word) => /^(narrow|wide)$/.test(word));
+const only = process.argv.slice(2).filter((word) => !looks.includes(word) && !widths.includes(word));
 const LOOKS = (looks.length > 0 ? looks : ['en.light', 'en.dark', 'ar.light', 'ar.dark']).map((word) => {
   const [language, theme] = word.split('.');
   return { language, theme };
@@ -20,11 +21,7 @@ let tapped = '+20 100 123 4567';
 const hudhud = await startHudhud(PEOPLE);
 const browser = await startBrowser();
 try {
-  const fresh = {};
-  for (const look of LOOKS) await walk(look, { width: 1280, height: 800 }, '', async (page, shoot) => {
-    fresh.done = true;
-    await shoot('first-run', '/');
-  }, 'first-run');
+  if (!widths.includes('narrow')) for (const look of LOOKS) await walk(look, { width: 1280, height: 800 }, '', (page, shoot) => shoot('first-run', '/'), 'first-run');
   const { finished, running, paused, draft, recurring } = await setTheStage(hudhud);
   tapped = (await hudhud.request('GET', '/api/v1/optouts')).items.find(({ source }) => source === 'button')?.phone ?? tapped;
   const pages = [
@@ -60,14 +57,14 @@ try {
       await shoot('retry-dialog', undefined, 600);
     }
   };
-  for (const look of LOOKS) await walk(look, { width: 1280, height: 800 }, '', all);
+  if (!widths.includes('narrow')) for (const look of LOOKS) await walk(look, { width: 1280, height: 800 }, '', all);
   const narrow = async (page, shoot) => {
     for (const [name, path] of pages.filter(([each]) => ['home', 'campaigns', 'campaign-running', 'lists', 'board', 'reviews', 'opt-outs', 'lifts', 'ledger', 'accounts'].includes(each))) await shoot(name, path);
     if (wanted('wizard')) await wizard(page, shoot);
     if (wanted('import')) await importing(page, shoot);
     if (wanted('person')) await person(page, shoot);
   };
-  for (const look of LOOKS.filter(({ theme }) => theme === 'light')) await walk(look, { width: 390, height: 844 }, '-390', narrow);
+  if (!widths.includes('wide')) for (const look of LOOKS.filter(({ theme }) => theme === 'light')) await walk(look, { width: 390, height: 844 }, '-390', narrow);
 } finally {
   await browser.close();
   await hudhud.stop();
@@ -81,6 +78,7 @@ async function walk(look, viewport, suffix, does, first) {
     if (!wanted(name)) return;
     if (path) await visit(page, path);
     await page.waitForTimeout(wait);
+    await page.evaluate(() => window.scrollTo(0, 0));
     await page.screenshot({ animations: 'disabled', path: `${OUT}${name}${suffix}.${look.language}.${look.theme}.png`, fullPage: true });
   };
   if (!first && suffix === '') await shooter(out)('sign-in');

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { after, before, test } from 'node:test';
 
-import { openPage, startBrowser, startHudhud, visit } from './harness.mjs';
+import { button, done, signedIn, startBrowser, startHudhud, visit } from './harness.mjs';
 import { campaign, PEOPLE, until } from './stage.mjs';
 
 const ROWS = 200_000;
@@ -21,14 +21,6 @@ after(async () => {
   await browser?.close();
   await hudhud?.stop();
 });
-
-const button = (page, name) => page.getByRole('button', { name, exact: true });
-const signedIn = (options = {}) => openPage(browser, hudhud.url, { key: hudhud.adminKey, ...options });
-
-async function done(page) {
-  assert.deepEqual(page.complaints, []);
-  await page.context().close();
-}
 
 /** Presses Tab until the element with that name and role has the focus, as somebody without a mouse does. */
 async function tabTo(page, name, role) {
@@ -50,7 +42,7 @@ async function tabTo(page, name, role) {
 }
 
 test('a campaign is made, checked and launched with the keyboard alone', { timeout: 120_000 }, async () => {
-  const page = await signedIn();
+  const page = await signedIn(browser, hudhud);
   await page.locator('h1').waitFor();
   const { keyboard } = page;
   await keyboard.press('Tab');
@@ -96,7 +88,7 @@ test('a campaign is made, checked and launched with the keyboard alone', { timeo
 });
 
 test('a campaign recurs by the clock of its zone, leaves people in peace, and says both in words', { timeout: 120_000 }, async () => {
-  const page = await signedIn({ timezoneId: 'America/Mexico_City' });
+  const page = await signedIn(browser, hudhud, { timezoneId: 'America/Mexico_City' });
   await visit(page, '/campaigns/new?list=Spring%20fair&template=eid_offer&language=en');
   await page.getByLabel('Name of the campaign').fill('Every Monday');
   await button(page, 'Next').click();
@@ -137,7 +129,7 @@ test('a campaign recurs by the clock of its zone, leaves people in peace, and sa
 test('what failed is tried again as a draft, a campaign is copied, and its pace changed while it runs', { timeout: 120_000 }, async () => {
   const gone = await campaign(hudhud, 'With failures');
   await until('its end', async () => (await hudhud.request('GET', `/api/v1/campaigns/${gone}`)).state === 'finished' || (await hudhud.request('GET', `/api/v1/campaigns/${gone}`)).counts.failed > 0);
-  const page = await signedIn();
+  const page = await signedIn(browser, hudhud);
   await visit(page, '/failed');
   await page.getByText('131026').first().waitFor();
   await page.getByRole('button', { name: 'Retry failed: With failures' }).first().click();
@@ -160,7 +152,7 @@ test('what failed is tried again as a draft, a campaign is copied, and its pace 
 
 test('a doubtful message is read and decided by a person, and a phrase of the operator’s own is tried', { timeout: 120_000 }, async () => {
   for (const [from, text] of [['+201000000011', 'this is annoying'], ['+201000000012', 'not interested']]) await hudhud.simulated('POST', '/_sim/inbound', { from, act: 'text', text });
-  const page = await signedIn();
+  const page = await signedIn(browser, hudhud);
   await visit(page, '/reviews');
   await page.getByText('this is annoying').waitFor();
   await page.getByText('not interested').waitFor();
@@ -189,7 +181,7 @@ test('a doubtful message is read and decided by a person, and a phrase of the op
 });
 
 test('a spreadsheet is seen before it is sent, imported, and taken back', { timeout: 120_000 }, async () => {
-  const page = await signedIn();
+  const page = await signedIn(browser, hudhud);
   await visit(page, '/lists/import');
   await page.locator('input[type=file]').setInputFiles(new URL('../../../../fixtures/hostile/cover-first.xlsx', import.meta.url).pathname);
   await page.getByText('منى سالم').waitFor();
@@ -223,7 +215,7 @@ test(`a file of ${ROWS} rows that broke off is taken up again, with its progress
     half.write(file.subarray(0, file.length / 2), () => setTimeout(() => half.destroy(), 500));
   });
   await until('it is known to be broken off', async () => (await hudhud.request('GET', '/api/v1/imports')).items[0].state !== 'running', 60_000);
-  const page = await signedIn();
+  const page = await signedIn(browser, hudhud);
   await visit(page, '/lists');
   await page.getByRole('link', { name: 'Choose the file again' }).click();
   await page.getByText('Taking up again').waitFor();
@@ -243,7 +235,7 @@ test(`a file of ${ROWS} rows that broke off is taken up again, with its progress
 });
 
 test(`a table of ${ROWS} rows keeps fewer than a hundred of them in the document`, { timeout: 120_000 }, async () => {
-  const page = await signedIn();
+  const page = await signedIn(browser, hudhud);
   const items = Array.from({ length: ROWS }, (_, id) => ({ id, phone: `+2012${String(id).padStart(8, '0')}`, scope: 'all', since: '2026-01-05T10:00:00Z', source: 'text' }));
   const body = JSON.stringify({ items });
   await page.route('**/api/v1/optouts?**', (route) => route.fulfill({ contentType: 'application/json', body }));

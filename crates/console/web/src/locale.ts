@@ -18,7 +18,7 @@ export function number(style: Style, value: number, options: Intl.NumberFormatOp
 
 export function percent(style: Style, share: number): string {
   const digits = share > 0 && share < 0.1 ? 1 : 0;
-  return number(style, share, { style: 'percent', maximumFractionDigits: digits });
+  return number(style, share, { style: 'percent', minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
 export function money(style: Style, value: number, currency: string): string {

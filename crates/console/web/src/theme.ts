@@ -31,7 +31,8 @@ export const theme = createTheme({
     Badge: { defaultProps: { radius: 'sm' } },
     Table: { defaultProps: { verticalSpacing: 9, horizontalSpacing: 'sm' } },
     Modal: {
-      defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 }, padding: 'lg', radius: 'lg' },
+      // A dialog's head is no second banner of the page.
+      defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 }, padding: 'lg', radius: 'lg', attributes: { header: { role: 'presentation' } } },
       styles: { content: { background: 'var(--card)' }, header: { background: 'var(--card)' }, title: { fontWeight: 650, fontSize: '1.125rem' } },
     },
     Tooltip: { defaultProps: { withArrow: true, openDelay: 250, events: { hover: true, focus: true, touch: true } } },

@@ -65,3 +65,17 @@ test('Arabic and Spanish texts are translated', () => {
   const spanish = [...texts.es].filter(([key, text]) => text === texts.en.get(key) && / /.test(text.replace(/\{\{.*?\}\}/g, '').trim()));
   assert.deepEqual(spanish.map(([key]) => key).filter((key) => !key.startsWith('import.encoding.')), []);
 });
+
+test('the audit log names every operation that it keeps', () => {
+  const { paths } = JSON.parse(readFileSync(join(WEB, 'openapi.json'), 'utf8'));
+  // Reads of the server's own list; what else only looks is not kept.
+  const onlyLooking = new Set(['campaigns_preflight', 'words_read', 'lists_count', 'imports_recall', 'ledger_verify', 'sessions_look', 'webhooks_receive', 'uploads_append']);
+  const kept = Object.entries(paths).flatMap(([path, methods]) => Object.entries(methods).filter(([method]) => method !== 'get' || /\/export$|\/rejects$/.test(path)).map(([, { operationId }]) => operationId));
+  assert.ok(kept.length > 40, String(kept.length));
+  assert.deepEqual(kept.filter((name) => name && !onlyLooking.has(name) && !texts.en.has(`auditAction.${name}`)), []);
+});
+
+test('what the API calls a scope of a stop has words', () => {
+  for (const kind of ['all', 'marketing', 'brand', 'number']) assert.ok(texts.en.has(`scope.${kind}`), kind);
+  for (const why of ['on-the-wire', 'utility', 'other-scope', 'unexplained']) assert.ok(texts.en.has(`person.why.${why}`), why);
+});

@@ -9,6 +9,7 @@ import { type Account, answer, api, type BusinessNumber } from '../api/client.ts
 import { useFormat } from '../format.ts';
 import { useAccounts, useLists, useMay, useNumbers } from '../queries.ts';
 import { said, useAct } from '../ui/act.tsx';
+import { Brand } from '../ui/brand.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { LinkButton } from '../ui/link.tsx';
 import { Awaited, Card, Empty, Ident, Name, Notice, Page, Phone, ProblemNotice, Scroll, State, Time } from '../ui/parts.tsx';
@@ -82,7 +83,7 @@ function One({ account, numbers }: { account: Account; numbers: BusinessNumber[]
         {operates && <Button size="xs" variant={account.synced_at ? 'default' : 'filled'} loading={sync.busy} onClick={() => void sync.act()} leftSection={<Icon name="refresh" size={16} />}>{t('accounts.sync')}</Button>}
       </Group>
     }>
-      <div style={{ padding: '0 20px 14px' }}>
+      <div style={{ padding: '0 var(--pad) 14px' }}>
         <dl className="pairs small">
           <dt>{t('accounts.waba')}</dt><dd><Ident>{account.waba_id}</Ident></dd>
           {account.portfolio && <><dt>{t('accounts.portfolio')}</dt><dd><Ident>{account.portfolio}</Ident></dd></>}
@@ -91,11 +92,11 @@ function One({ account, numbers }: { account: Account; numbers: BusinessNumber[]
         {account.stopped_reason && <div style={{ marginBlockStart: 12 }}><Notice tone="bad"><p className="strong">{t('accounts.stopped')} <Time at={account.stopped_at} /></p><p><Reason words={account.stopped_reason} /></p></Notice></div>}
         {sync.error !== null && <div style={{ marginBlockStart: 12 }}><ProblemNotice error={sync.error} /></div>}
       </div>
-      {numbers.length === 0 ? <div style={{ padding: '0 20px 18px' }}><Notice><p>{t('accounts.noNumbers')}</p></Notice></div> : (
+      {numbers.length === 0 ? <div style={{ padding: '0 var(--pad) 18px' }}><Notice><p>{t('accounts.noNumbers')}</p></Notice></div> : (
         <Scroll label={`${t('accounts.numbers')}: ${account.name}`}>
           <Table>
             <Table.Caption>{t('accounts.numbers')}</Table.Caption>
-            <Table.Thead><Table.Tr><Table.Th>{t('board.number')}</Table.Th><Table.Th>{t('campaigns.state')}</Table.Th><Table.Th>{t('board.quality')}</Table.Th><Table.Th className="num">{t('accounts.rate')}</Table.Th><Table.Th className="num">{t('accounts.limit')}</Table.Th><Table.Th><span className="skip">{t('act.acts')}</span></Table.Th></Table.Tr></Table.Thead>
+            <Table.Thead><Table.Tr><Table.Th>{t('board.number')}</Table.Th><Table.Th>{t('campaigns.state')}</Table.Th><Table.Th>{t('accounts.brand')}</Table.Th><Table.Th>{t('board.quality')}</Table.Th><Table.Th className="num">{t('accounts.rate')}</Table.Th><Table.Th className="num">{t('accounts.limit')}</Table.Th><Table.Th><span className="skip">{t('act.acts')}</span></Table.Th></Table.Tr></Table.Thead>
             <Table.Tbody>
               {numbers.map((number) => (
                 <Table.Tr key={number.id}>
@@ -105,9 +106,10 @@ function One({ account, numbers }: { account: Account; numbers: BusinessNumber[]
                       ? <><State tone="warn" icon="pause">{t('laneState.paused')}</State><div className="small dim" style={{ marginBlockStart: 3, maxInlineSize: 240 }}><Reason words={number.paused_reason} /></div></>
                       : <State tone={number.status === 'CONNECTED' ? 'good' : 'warn'} icon={number.status === 'CONNECTED' ? 'check' : 'warning'}>{t(`numberState.${number.status}`, { defaultValue: number.status.toLowerCase() })}</State>}
                   </Table.Td>
+                  <Table.Td style={{ maxInlineSize: 180 }}><Brand number={number} /></Table.Td>
                   <Table.Td><Quality quality={number.quality} /></Table.Td>
                   <Table.Td className="num">{number.rate == null ? t('pace.free') : t('pace.perSecond', { pace: format.number(number.rate) })}</Table.Td>
-                  <Table.Td className="num">{/^\d+$/.test(number.messaging_limit) ? format.number(Number(number.messaging_limit)) : number.messaging_limit === 'UNLIMITED' ? t('numbers.unlimited') : '—'}</Table.Td>
+                  <Table.Td className="num">{/^\d+$/.test(number.messaging_limit) ? format.number(Number(number.messaging_limit)) : number.messaging_limit === 'UNLIMITED' ? t('pace.free') : '—'}</Table.Td>
                   <Table.Td><div className="acts-cell wraps"><NumberActs number={number} /></div></Table.Td>
                 </Table.Tr>
               ))}

@@ -1,6 +1,7 @@
 // The audit log: who did what, and who was refused.
 import { Button, Group, NativeSelect, Table, TextInput } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -62,9 +63,16 @@ function Row({ row }: { row: AuditRow }) {
     <Table.Tr>
       <Table.Td className="small"><Time at={row.at} withSeconds /></Table.Td>
       <Table.Td><bdi dir="ltr" className="break">{row.actor}</bdi></Table.Td>
-      <Table.Td>{t(`auditAction.${row.action}`, { defaultValue: row.action })}{row.target !== '' && <div className="tiny"><Ident>{row.target}</Ident></div>}</Table.Td>
+      <Table.Td>{t(`auditAction.${row.action}`, { defaultValue: row.action })}{row.target !== '' && <div className="tiny"><Target of={row} /></div>}</Table.Td>
       <Table.Td><State tone={done ? 'good' : 'warn'} icon={done ? 'check' : 'cross'}>{t(words)}</State></Table.Td>
       <Table.Td className="small"><bdi dir="ltr">{row.address}</bdi></Table.Td>
     </Table.Tr>
   );
+}
+
+/** What it was done to: a campaign by a link to it, anything else by its id. */
+function Target({ of: { action, target } }: { of: AuditRow }) {
+  const { t } = useTranslation();
+  if (!action.startsWith('campaigns_') || !/^\d+$/.test(target)) return <Ident>{target}</Ident>;
+  return <Link to="/campaigns/$campaign" params={{ campaign: target }}>{t('audit.campaign', { id: target })}</Link>;
 }

@@ -102,7 +102,7 @@ function Row({ row, number }: { row: QueueRow; number: BusinessNumber | undefine
       <Table.Td className="num">{row.oldest_seconds > 0 ? format.span(row.oldest_seconds) : '—'}</Table.Td>
       <Table.Td><Reached limit={row.limit} name={number?.verified_name ?? row.phone_number_id} /></Table.Td>
       <Table.Td>{number && <Quality quality={number.quality} />}</Table.Td>
-      <Table.Td><div className="acts-cell wraps">{number && <NumberActs number={number} />}</div></Table.Td>
+      <Table.Td><div className="acts-cell">{number && <NumberActs number={number} />}</div></Table.Td>
     </Table.Tr>
   );
 }

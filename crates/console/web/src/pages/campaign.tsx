@@ -182,7 +182,7 @@ function Coming({ campaign }: { campaign: Campaign }) {
       {next && campaign.state === 'scheduled' && <Notice tone="calm"><p className="strong">{t('campaign.next')} <time dateTime={next}>{format.time(next, { dateStyle: 'full', timeStyle: 'short', ...(campaign.cron && campaign.timezone ? { timeZone: campaign.timezone } : {}) })}</time> · {format.relative(next)}</p><p>{t('campaign.nextWhat')}</p></Notice>}
       {campaign.cron && (
         <Card flush title={t('campaign.runs')}>
-          {runs.length === 0 ? <p className="dim" style={{ margin: 0, padding: '0 20px 18px' }}>{t('campaign.noRuns')}</p> : (
+          {runs.length === 0 ? <p className="dim" style={{ margin: 0, padding: '0 var(--pad) 18px' }}>{t('campaign.noRuns')}</p> : (
             <Scroll label={t('campaign.runs')}>
               <Table>
                 <Table.Caption>{t('campaign.runs')}</Table.Caption>
@@ -286,23 +286,20 @@ function Funnel({ campaign }: { campaign: Campaign }) {
   const total = Math.max(1, campaign.total);
   return (
     <Card title={t('campaign.funnel')}>
-      <div className="columns even" style={{ alignItems: 'center' }}>
-        <div className="funnel" aria-hidden="true">
+      <Table verticalSpacing={6} className="funnel">
+        <Table.Caption>{t('campaign.funnel')}</Table.Caption>
+        <Table.Thead><Table.Tr><Table.Th>{t('funnel.step')}</Table.Th><Table.Td aria-hidden="true" /><Table.Th className="num">{t('campaigns.people')}</Table.Th><Table.Th className="num">{t('funnel.share')}</Table.Th></Table.Tr></Table.Thead>
+        <Table.Tbody>
           {steps.map(([step, people], place) => (
-            <div className="row" key={step}>
-              <span className="small">{t(`funnel.${step}`)}</span>
-              <div className="track"><div className="fill" style={{ inlineSize: `${(people / total) * 100}%`, opacity: 1 - place * 0.13, display: people === 0 ? 'none' : undefined }} /></div>
-            </div>
+            <Table.Tr key={step}>
+              <Table.Th scope="row">{t(`funnel.${step}`)}</Table.Th>
+              <Table.Td className="bar" aria-hidden="true"><div className="track"><div className="fill" style={{ inlineSize: `${(people / total) * 100}%`, opacity: 1 - place * 0.13, display: people === 0 ? 'none' : undefined }} /></div></Table.Td>
+              <Table.Td className="num"><Num>{people}</Num></Table.Td>
+              <Table.Td className="num dim">{format.percent(people / total)}</Table.Td>
+            </Table.Tr>
           ))}
-        </div>
-        <Table verticalSpacing={6}>
-          <Table.Caption>{t('campaign.funnel')}</Table.Caption>
-          <Table.Thead><Table.Tr><Table.Th>{t('funnel.step')}</Table.Th><Table.Th className="num">{t('campaigns.people')}</Table.Th><Table.Th className="num">{t('funnel.share')}</Table.Th></Table.Tr></Table.Thead>
-          <Table.Tbody>
-            {steps.map(([step, people]) => <Table.Tr key={step}><Table.Th scope="row">{t(`funnel.${step}`)}</Table.Th><Table.Td className="num"><Num>{people}</Num></Table.Td><Table.Td className="num dim">{format.percent(people / total)}</Table.Td></Table.Tr>)}
-          </Table.Tbody>
-        </Table>
-      </div>
+        </Table.Tbody>
+      </Table>
       {(campaign.held > 0 || campaign.expired > 0) && (
         <p className="small dim" style={{ marginBlockEnd: 0 }}>{campaign.held > 0 && t('campaign.held', { count: campaign.held })} {campaign.expired > 0 && t('campaign.expired', { count: campaign.expired })}</p>
       )}

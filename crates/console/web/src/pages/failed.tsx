@@ -66,7 +66,7 @@ function One({ group }: { group: Group }) {
   return (
     <Card flush title={<>{title} <span className="tiny dim"><Ident>{group.code}</Ident></span></>} aside={<span className="strong">{t('failed.messages', { count: group.people })}</span>}>
       <Scroll label={title}>
-        <Table verticalSpacing={6}>
+        <Table verticalSpacing={6} className="evencols">
           <Table.Caption>{title}</Table.Caption>
           <Table.Thead><Table.Tr><Table.Th>{t('campaigns.name')}</Table.Th><Table.Th>{t('campaigns.state')}</Table.Th><Table.Th className="num">{t('count.failed')}</Table.Th><Table.Th>{t('campaigns.when')}</Table.Th><Table.Th><span className="skip">{t('act.acts')}</span></Table.Th></Table.Tr></Table.Thead>
           <Table.Tbody>

@@ -1,5 +1,5 @@
 // API keys: made, shown once, revoked.
-import { Button, CopyButton, Group, Modal, Radio, Stack, Table, TextInput } from '@mantine/core';
+import { Button, Group, Modal, Stack, Table, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -9,8 +9,7 @@ import { useMay, useMe } from '../queries.ts';
 import { Confirm, said, useAct } from '../ui/act.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { Awaited, Card, Name, Notice, Page, ProblemNotice, Scroll, State, Time } from '../ui/parts.tsx';
-
-const ROLES: Role[] = ['admin', 'marketer', 'launcher', 'operator', 'compliance', 'viewer'];
+import { RoleChoice, ShownOnce } from '../ui/role.tsx';
 
 export function Keys() {
   const { t } = useTranslation();
@@ -70,22 +69,13 @@ function Make({ close }: { close: () => void }) {
         <form onSubmit={(event) => { event.preventDefault(); void make.act(); }}>
           <Stack gap="md">
             <TextInput data-autofocus label={t('keys.name')} description={t('keys.nameHint')} required maxLength={100} value={name} onChange={(event) => setName(event.currentTarget.value)} autoComplete="off" />
-            <Radio.Group label={t('keys.role')} value={role} onChange={(value) => setRole(value as Role)}>
-              <div style={{ marginBlockStart: 8 }}>{ROLES.map((each) => <div className="choice" style={{ paddingBlock: 9 }} key={each}><Radio value={each} label={t(`role.${each}`)} description={t(`roleMay.${each}`)} /></div>)}</div>
-            </Radio.Group>
+            <RoleChoice value={role} change={setRole} />
             <ProblemNotice error={make.error} />
             <Group justify="flex-end"><Button variant="default" onClick={close}>{t('act.notNow')}</Button><Button type="submit" loading={make.busy} disabled={name.trim() === ''}>{t('keys.make')}</Button></Group>
           </Stack>
         </form>
       ) : (
-        <Stack gap="md">
-          <Notice tone="warn" live><p className="strong">{t('keys.once')}</p></Notice>
-          <code className="cmd" tabIndex={0} aria-label={t('keys.theKey')}>{fresh}</code>
-          <Group justify="flex-end">
-            <CopyButton value={fresh}>{({ copied, copy }) => <Button variant="default" onClick={() => { copy(); said(t('keys.copied')); }} leftSection={<Icon name={copied ? 'check' : 'copy'} size={17} />}>{t(copied ? 'keys.copied' : 'keys.copy')}</Button>}</CopyButton>
-            <Button onClick={close}>{t('keys.kept')}</Button>
-          </Group>
-        </Stack>
+        <ShownOnce secret={fresh} label={t('keys.theKey')} warning={t('keys.once')} close={close} />
       )}
     </Modal>
   );

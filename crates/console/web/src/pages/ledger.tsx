@@ -1,8 +1,8 @@
 // The record of consent: every entry chained to the one before it, checked here or without Hudhud from an export.
 import { Button, Group, Table } from '@mantine/core';
-import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { type InfiniteData, useInfiniteQuery, type UseInfiniteQueryResult, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { useState } from 'react';
+import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { type AfterStop, answer, api, type Disclosure, download, type LedgerCheck } from '../api/client.ts';
@@ -116,37 +116,48 @@ function Heads() {
     getNextPageParam: (page) => page.next ?? undefined,
   });
   const sign = useAct(() => answer(api.POST('/api/v1/ledger/head')));
-  const rows = pages.data?.pages.flatMap(({ items }) => items) ?? [];
   return (
     <Card flush title={t('ledger.heads.all')} aside={<Button variant="default" loading={sign.busy} onClick={() => void sign.act()} leftSection={<Icon name="edit" size={17} />}>{t('ledger.sign')}</Button>}>
-      <p className="small dim" style={{ margin: 0, padding: '0 20px 12px' }}>{t('ledger.signedWhat')} {t('ledger.heads.daily')}</p>
-      <div style={{ paddingInline: 20 }}><ProblemNotice error={sign.error} /></div>
-      <Awaited asked={pages} rows={2}>{() => (rows.length === 0 ? <p className="dim" style={{ margin: 0, padding: '0 20px 18px' }}>{t('ledger.heads.none')}</p> : (
-        <Scroll label={t('ledger.heads.all')}>
-          <Table>
-            <Table.Caption>{t('ledger.heads.all')}</Table.Caption>
-            <Table.Thead><Table.Tr><Table.Th>{t('ledger.signedAt')}</Table.Th><Table.Th className="num">{t('ledger.entries')}</Table.Th><Table.Th>{t('ledger.hash')}</Table.Th></Table.Tr></Table.Thead>
-            <Table.Tbody>{rows.map((head) => (
-              <Table.Tr key={head.entries}>
-                <Table.Td className="small" style={{ verticalAlign: 'top' }}><Time at={head.signed_at} withSeconds /></Table.Td>
-                <Table.Td className="num" style={{ verticalAlign: 'top' }}><Num>{head.entries}</Num></Table.Td>
-                <Table.Td className="small" style={{ minInlineSize: 240 }}>
-                  <Ident>{head.hash}</Ident>
-                  <details><summary className="small dim">{t('ledger.signature')}</summary><dl className="pairs tiny"><dt>{t('ledger.signature')}</dt><dd><Ident>{head.signature}</Ident></dd><dt>{t('ledger.key')}</dt><dd><Ident>{head.public_key}</Ident></dd></dl></details>
-                </Table.Td>
-              </Table.Tr>
-            ))}</Table.Tbody>
-          </Table>
-        </Scroll>
-      ))}</Awaited>
-      {pages.hasNextPage && <More pages={pages} />}
+      <p className="small dim" style={{ margin: 0, padding: '0 var(--pad) 12px' }}>{t('ledger.signedWhat')} {t('ledger.heads.daily')}</p>
+      <div style={{ paddingInline: 'var(--pad)' }}><ProblemNotice error={sign.error} /></div>
+      <Rows pages={pages} title={t('ledger.heads.all')} none={t('ledger.heads.none')} heads={<><Table.Th>{t('ledger.signedAt')}</Table.Th><Table.Th className="num">{t('ledger.entries')}</Table.Th><Table.Th>{t('ledger.hash')}</Table.Th></>}
+        row={(head) => (
+        <Table.Tr key={head.entries}>
+          <Table.Td className="small" style={{ verticalAlign: 'top' }}><Time at={head.signed_at} withSeconds /></Table.Td>
+          <Table.Td className="num" style={{ verticalAlign: 'top' }}><Num>{head.entries}</Num></Table.Td>
+          <Table.Td className="small" style={{ minInlineSize: 240 }}>
+            <Ident>{head.hash}</Ident>
+            <details><summary className="small dim">{t('ledger.signature')}</summary><dl className="pairs tiny"><dt>{t('ledger.signature')}</dt><dd><Ident>{head.signature}</Ident></dd><dt>{t('ledger.key')}</dt><dd><Ident>{head.public_key}</Ident></dd></dl></details>
+          </Table.Td>
+        </Table.Tr>
+        )} />
     </Card>
   );
 }
 
-function More({ pages }: { pages: { isFetchingNextPage: boolean; fetchNextPage: () => unknown } }) {
+/** A table that is fetched page by page, and what stands there while it is empty. */
+function Rows<T>({ pages, title, none, heads, row }: {
+  pages: UseInfiniteQueryResult<InfiniteData<{ items: T[] }>>; title: string; none: string; heads: ReactNode; row: (row: T) => ReactNode;
+}) {
   const { t } = useTranslation();
-  return <p style={{ padding: 14, margin: 0 }}><Button variant="default" size="xs" loading={pages.isFetchingNextPage} onClick={() => void pages.fetchNextPage()}>{t('act.more')}</Button></p>;
+  return (
+    <Awaited asked={pages} rows={3}>{(data) => {
+      const rows = data.pages.flatMap(({ items }) => items);
+      if (rows.length === 0) return <p className="dim" style={{ margin: 0, padding: '0 var(--pad) 18px' }}>{none}</p>;
+      return (
+        <>
+          <Scroll label={title}>
+            <Table>
+              <Table.Caption>{title}</Table.Caption>
+              <Table.Thead><Table.Tr>{heads}</Table.Tr></Table.Thead>
+              <Table.Tbody>{rows.map(row)}</Table.Tbody>
+            </Table>
+          </Scroll>
+          {pages.hasNextPage && <p style={{ padding: 14, margin: 0 }}><Button variant="default" size="xs" loading={pages.isFetchingNextPage} onClick={() => void pages.fetchNextPage()}>{t('act.more')}</Button></p>}
+        </>
+      );
+    }}</Awaited>
+  );
 }
 
 function Copy() {
@@ -170,27 +181,18 @@ function Disclosed() {
     initialPageParam: '',
     getNextPageParam: (page) => page.next ?? undefined,
   });
-  const rows = pages.data?.pages.flatMap(({ items }) => items) ?? [];
   return (
     <Card flush title={t('ledger.disclosed.title')}>
-      <p className="small dim" style={{ margin: 0, padding: '0 20px 12px' }}>{t('ledger.disclosed.what')}</p>
-      <Awaited asked={pages} rows={3}>{() => (rows.length === 0 ? <p className="dim" style={{ margin: 0, padding: '0 20px 18px' }}>{t('ledger.disclosed.none')}</p> : (
-        <Scroll label={t('ledger.disclosed.title')}>
-          <Table>
-            <Table.Caption>{t('ledger.disclosed.title')}</Table.Caption>
-            <Table.Thead><Table.Tr><Table.Th>{t('audit.at')}</Table.Th><Table.Th>{t('ledger.disclosed.actor')}</Table.Th><Table.Th>{t('ledger.disclosed.did')}</Table.Th><Table.Th>{t('ledger.disclosed.about')}</Table.Th></Table.Tr></Table.Thead>
-            <Table.Tbody>{rows.map((row) => (
-              <Table.Tr key={row.id}>
-                <Table.Td className="small"><Time at={row.at} withSeconds /></Table.Td>
-                <Table.Td className="small"><Ident>{row.actor}</Ident></Table.Td>
-                <Table.Td>{t(`ledger.disclosure.${row.what}`, { defaultValue: row.what })}</Table.Td>
-                <Table.Td className="small dim"><About of={row} /></Table.Td>
-              </Table.Tr>
-            ))}</Table.Tbody>
-          </Table>
-        </Scroll>
-      ))}</Awaited>
-      {pages.hasNextPage && <More pages={pages} />}
+      <p className="small dim" style={{ margin: 0, padding: '0 var(--pad) 12px' }}>{t('ledger.disclosed.what')}</p>
+      <Rows pages={pages} title={t('ledger.disclosed.title')} none={t('ledger.disclosed.none')} heads={<><Table.Th>{t('audit.at')}</Table.Th><Table.Th>{t('ledger.disclosed.actor')}</Table.Th><Table.Th>{t('ledger.disclosed.did')}</Table.Th><Table.Th>{t('ledger.disclosed.about')}</Table.Th></>}
+        row={(row) => (
+        <Table.Tr key={row.id}>
+          <Table.Td className="small"><Time at={row.at} withSeconds /></Table.Td>
+          <Table.Td className="small"><Ident>{row.actor}</Ident></Table.Td>
+          <Table.Td>{t(`ledger.disclosure.${row.what}`, { defaultValue: row.what })}</Table.Td>
+          <Table.Td className="small dim"><About of={row} /></Table.Td>
+        </Table.Tr>
+        )} />
     </Card>
   );
 }

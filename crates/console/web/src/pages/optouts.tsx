@@ -12,6 +12,7 @@ import { useCampaigns, useMay, useReviewCount } from '../queries.ts';
 import { said, useAct } from '../ui/act.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { LongTable } from '../ui/long.tsx';
+import { ScopeChoice, useForbidden, useScope, useUsualScope } from '../ui/scope.tsx';
 import { Awaited, Card, Empty, Ident, Name, Notice, Page, Phone, ProblemNotice, Time } from '../ui/parts.tsx';
 import { useStopSource } from '../ui/words.tsx';
 
@@ -45,6 +46,8 @@ function Search({ add }: { add: ((person: string) => void) | null }) {
     <p style={{ marginBlockStart: 8 }}><Button size="xs" variant="default" leftSection={<Icon name="search" size={15} />} onClick={() => { askAbout(about); void navigate({ to: '/person' }); }}>{t('lifts.evidence')}</Button></p>
   );
   const source = useStopSource();
+  const scope = useScope();
+  const forbidden = useForbidden();
   const [person, setPerson] = useState('');
   const [verdict, setVerdict] = useState<Verdict | null>(null);
   const look = useAct(async () => {
@@ -66,12 +69,12 @@ function Search({ add }: { add: ((person: string) => void) | null }) {
         <ProblemNotice error={look.error} />
         {verdict && (verdict.suppressed ? (
           <Notice tone="bad">
-            <p className="strong" style={{ fontSize: '1.0625rem' }}>{t('optouts.mayNot')}</p>
+            <p className="strong" style={{ fontSize: '1.0625rem' }}>{forbidden(verdict.scope)}</p>
             <p><span className="strong"><Phone number={verdict.phone} /></span></p>
             <dl className="pairs small" style={{ marginBlockStart: 8 }}>
               <dt>{t('optouts.since')}</dt><dd><Time at={verdict.since} withSeconds /></dd>
               <dt>{t('optouts.source')}</dt><dd>{source(verdict.source)}</dd>
-              <dt>{t('optouts.scope')}</dt><dd>{t(`scope.${verdict.scope}`, { defaultValue: verdict.scope ?? '' })}</dd>
+              <dt>{t('optouts.scope')}</dt><dd>{scope(verdict.scope)}</dd>
               {verdict.evidence_id != null && <><dt>{t('optouts.evidence')}</dt><dd>{t('optouts.entry')} <Ident>{verdict.evidence_id}</Ident></dd></>}
             </dl>
             {evidence(verdict.phone)}
@@ -92,6 +95,7 @@ function Search({ add }: { add: ((person: string) => void) | null }) {
 function Everybody() {
   const { t } = useTranslation();
   const source = useStopSource();
+  const scope = useScope();
   const campaigns = new Map((useCampaigns(50).data ?? []).map(({ id, name }) => [id, name]));
   const [days, setDays] = useState<keyof typeof DAYS>('all');
   const since = days === 'all' ? null : (() => {
@@ -120,7 +124,7 @@ function Everybody() {
                   <Table.Td><Phone number={row.phone} /></Table.Td>
                   <Table.Td className="small"><Time at={row.since} /></Table.Td>
                   <Table.Td className="small">{source(row.source)}</Table.Td>
-                  <Table.Td className="small">{t(`scope.${row.scope}`, { defaultValue: row.scope })}</Table.Td>
+                  <Table.Td className="small">{row.scopes?.map(scope).join(' · ') ?? scope(row.scope)}</Table.Td>
                   <Table.Td className="small">{row.campaign_id == null ? <span className="dim">—</span> : <Link className="plain" to="/campaigns/$campaign" params={{ campaign: String(row.campaign_id) }}><Name>{campaigns.get(row.campaign_id) ?? String(row.campaign_id)}</Name></Link>}</Table.Td>
                   <Table.Td className="num">{row.evidence_id == null ? '—' : <Ident>{row.evidence_id}</Ident>}</Table.Td>
                 </>
@@ -137,8 +141,10 @@ function Add({ person: given, close }: { person: string; close: () => void }) {
   const { t } = useTranslation();
   const [person, setPerson] = useState(given);
   const [reason, setReason] = useState('');
+  const usual = useUsualScope();
+  const [scope, setScope] = useState<string | null>(null);
   const add = useAct(async () => {
-    await answer(api.POST('/api/v1/optouts', { body: { person: person.trim(), reason: reason.trim() } }));
+    await answer(api.POST('/api/v1/optouts', { body: { person: person.trim(), reason: reason.trim(), scope: scope ?? usual } }));
     said(t('optouts.added'));
   }, close);
   return (
@@ -147,6 +153,7 @@ function Add({ person: given, close }: { person: string; close: () => void }) {
         <Stack gap="md">
           <TextInput label={t('optouts.person')} description={t('optouts.anyForm')} required value={person} onChange={(event) => setPerson(event.currentTarget.value)} styles={{ input: { direction: 'ltr' } }} inputMode="tel" autoComplete="off" />
           <TextInput label={t('reason.label')} description={t('reason.ledger')} required value={reason} maxLength={200} onChange={(event) => setReason(event.currentTarget.value)} />
+          <ScopeChoice value={scope ?? usual} change={setScope} />
           <p className="small dim" style={{ margin: 0 }}>{t('optouts.addWhat')}</p>
           <ProblemNotice error={add.error} />
           <Group justify="flex-end"><Button variant="default" onClick={close}>{t('act.notNow')}</Button><Button type="submit" loading={add.busy} disabled={person.trim() === '' || reason.trim() === ''}>{t('optouts.add')}</Button></Group>

@@ -15,6 +15,7 @@ import { Certificate, Erase, type Erased } from '../ui/erase.tsx';
 import { Entries, Exclusions, Story } from '../ui/evidence.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { Card, Fact, Ident, Name, Notice, Num, Page, Phone, ProblemNotice, Time, type Tone } from '../ui/parts.tsx';
+import { ScopeChoice, useForbidden, useScope, useUsualScope } from '../ui/scope.tsx';
 import { useStopSource } from '../ui/words.tsx';
 
 export function Person() {
@@ -71,18 +72,20 @@ const TONES: Record<ReturnType<typeof ruling>, Tone> = { unknown: 'calm', erased
 function Verdict({ proof }: { proof: Proof }) {
   const { t } = useTranslation();
   const source = useStopSource();
+  const scope = useScope();
+  const forbidden = useForbidden();
   const { verdict } = proof;
   const what = ruling(verdict);
   const stop = standing(proof);
   return (
     <Notice tone={TONES[what]}>
-      <p className="strong" style={{ fontSize: '1.125rem' }}>{t(`person.ruling.${what}`)}</p>
+      <p className="strong" style={{ fontSize: '1.125rem' }}>{what === 'stopped' ? forbidden(verdict.scope) : t(`person.ruling.${what}`)}</p>
       <p><span className="strong"><Phone number={proof.person} /></span></p>
       {what === 'stopped' ? (
         <dl className="pairs small" style={{ marginBlockStart: 8 }}>
           <dt>{t('optouts.since')}</dt><dd><Time at={verdict.since} withSeconds /></dd>
           {stop && <><dt>{t('optouts.source')}</dt><dd>{source(stop.source)}{stop.said !== '' && !stop.erased && <> · <bdi className="break">{stop.said}</bdi></>}</dd></>}
-          <dt>{t('optouts.scope')}</dt><dd>{t(`scope.${verdict.scope}`, { defaultValue: verdict.scope ?? '' })}</dd>
+          <dt>{t('optouts.scope')}</dt><dd>{(verdict.scopes ?? [verdict.scope ?? 'all']).map((each, place) => <span key={each}>{place > 0 && ' · '}{scope(each)}</span>)}</dd>
           {stop?.campaign && <><dt>{t('optouts.through')}</dt><dd><Name>{stop.campaign}</Name></dd></>}
         </dl>
       ) : <p>{t(`person.because.${what}`)}</p>}
@@ -121,6 +124,8 @@ function Acts({ proof, again, erased }: { proof: Proof; again: () => void; erase
   const { language } = usePreferences();
   const [stops, lifts] = [useMay('opt_out'), useMay('lift_opt_outs')];
   const [adding, add] = useDisclosure(false);
+  const usual = useUsualScope();
+  const [scope, setScope] = useState<string | null>(null);
   const [lifting, lift] = useDisclosure(false);
   const [erasing, erase] = useDisclosure(false);
   const { person, verdict } = proof;
@@ -144,11 +149,11 @@ function Acts({ proof, again, erased }: { proof: Proof; again: () => void; erase
       {[page, file, held].map(({ error }, place) => <ProblemNotice key={place} error={error} />)}
       <Confirm opened={adding} close={add.close} title={t('optouts.addTitle')} yes={t('optouts.add')} ask={{ label: t('reason.label'), hint: t('reason.ledger'), required: true }}
         does={async (reason) => {
-          await answer(api.POST('/api/v1/optouts', { body: { person, reason } }));
+          await answer(api.POST('/api/v1/optouts', { body: { person, reason, scope: scope ?? usual } }));
           said(t('optouts.added'));
           again();
         }}>
-        <p style={{ margin: 0 }}><Phone number={person} /></p><p className="small dim" style={{ marginBlockEnd: 0 }}>{t('optouts.addWhat')}</p>
+        <p style={{ margin: '0 0 12px' }}><Phone number={person} /></p><ScopeChoice value={scope ?? usual} change={setScope} /><p className="small dim" style={{ marginBlockEnd: 0 }}>{t('optouts.addWhat')}</p>
       </Confirm>
       <Confirm opened={lifting} close={lift.close} title={t('lifts.askTitle')} yes={t('lifts.ask')} ask={{ label: t('reason.label'), hint: t('lifts.reasonHint'), required: true }}
         does={async (reason) => {

@@ -1,5 +1,5 @@
 // Users: invited by a link that opens once, given another role, removed; and what each role may do.
-import { Button, CopyButton, Group, Modal, NativeSelect, Radio, Stack, Table, TextInput } from '@mantine/core';
+import { Button, Group, Modal, NativeSelect, Stack, Table, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -9,8 +9,7 @@ import { useMay, useMe } from '../queries.ts';
 import { Confirm, said, useAct } from '../ui/act.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { Awaited, Card, Name, Notice, Page, ProblemNotice, Scroll, State, Time } from '../ui/parts.tsx';
-
-const ROLES: Role[] = ['admin', 'marketer', 'launcher', 'operator', 'compliance', 'viewer'];
+import { RoleChoice, ROLES, ShownOnce } from '../ui/role.tsx';
 
 export function Users() {
   const { t } = useTranslation();
@@ -73,13 +72,13 @@ function Roles() {
       <Scroll label={t('users.roles')}>
         <Table>
           <Table.Caption>{t('users.roles')}</Table.Caption>
-          <Table.Thead><Table.Tr><Table.Th>{t('users.may')}</Table.Th>{roles.data?.map(({ role }) => <Table.Th key={role}>{t(`role.${role}`)}</Table.Th>)}</Table.Tr></Table.Thead>
+          <Table.Thead><Table.Tr><Table.Th>{t('users.may')}</Table.Th>{roles.data?.map(({ role }) => <Table.Th key={role} className="mid">{t(`role.${role}`)}</Table.Th>)}</Table.Tr></Table.Thead>
           <Table.Tbody>
             {all.map((permission) => (
               <Table.Tr key={permission}>
                 <Table.Td>{t(`permission.${permission}`)}</Table.Td>
                 {roles.data?.map(({ role, permissions }) => (
-                  <Table.Td key={role}>{permissions.includes(permission) ? <><Icon name="check" size={16} /><span className="skip">{t('users.yes')}</span></> : <><span className="dim" aria-hidden="true">·</span><span className="skip">{t('users.no')}</span></>}</Table.Td>
+                  <Table.Td key={role} className="mid">{permissions.includes(permission) ? <><Icon name="check" size={16} /><span className="skip">{t('users.yes')}</span></> : <><span className="dim" aria-hidden="true">·</span><span className="skip">{t('users.no')}</span></>}</Table.Td>
                 ))}
               </Table.Tr>
             ))}
@@ -104,9 +103,7 @@ function Invite({ close }: { close: () => void }) {
         <form onSubmit={(event) => { event.preventDefault(); void invite.act(); }}>
           <Stack gap="md">
             <TextInput data-autofocus type="email" label={t('signin.email')} description={t('users.emailHint')} required value={email} onChange={(event) => setEmail(event.currentTarget.value)} autoComplete="off" styles={{ input: { direction: 'ltr' } }} />
-            <Radio.Group label={t('keys.role')} value={role} onChange={(value) => setRole(value as Role)}>
-              <div style={{ marginBlockStart: 8 }}>{ROLES.map((each) => <div className="choice" style={{ paddingBlock: 9 }} key={each}><Radio value={each} label={t(`role.${each}`)} description={t(`roleMay.${each}`)} /></div>)}</div>
-            </Radio.Group>
+            <RoleChoice value={role} change={setRole} />
             <ProblemNotice error={invite.error} />
             <Group justify="flex-end" gap="sm"><Button variant="default" onClick={close}>{t('act.notNow')}</Button><Button type="submit" loading={invite.busy}>{t('users.invite')}</Button></Group>
           </Stack>
@@ -118,17 +115,7 @@ function Invite({ close }: { close: () => void }) {
 
 function FreshLink({ link, close }: { link: string; close: () => void }) {
   const { t } = useTranslation();
-  const whole = `${window.location.origin}${link}`;
-  return (
-    <Stack gap="md">
-      <Notice tone="warn"><p>{t('users.linkOnce')}</p></Notice>
-      <code className="cmd break" dir="ltr" tabIndex={0}>{whole}</code>
-      <Group justify="flex-end" gap="sm">
-        <CopyButton value={whole}>{({ copied, copy }) => <Button variant="default" onClick={copy}>{t(copied ? 'keys.copied' : 'keys.copy')}</Button>}</CopyButton>
-        <Button onClick={close}>{t('keys.kept')}</Button>
-      </Group>
-    </Stack>
-  );
+  return <ShownOnce secret={`${window.location.origin}${link}`} label={t('users.theLink')} warning={t('users.linkOnce')} close={close} />;
 }
 
 function ChangeRole({ user, close }: { user: User; close: () => void }) {

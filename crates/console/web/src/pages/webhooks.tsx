@@ -70,7 +70,7 @@ function Event({ event }: { event: WebhookEvent }) {
       <Table.Td><State tone={tone} icon={icon}>{t(`webhooks.state.${event.state}`, { defaultValue: event.state })}</State></Table.Td>
       <Table.Td className="small">{took === null ? '—' : took < 1 ? t('webhooks.atOnce') : format.span(took)}</Table.Td>
       <Table.Td className="small" style={{ minInlineSize: 220 }}>
-        {event.error ? <Said>{event.error}</Said> : <span className="dim">{t('webhooks.notKept')}</span>}
+        {event.error ? <Said>{event.error}</Said> : <span className="dim">{t(event.state === 'waiting' ? 'webhooks.keptYet' : 'webhooks.notKept')}</span>}
         {event.body && <details><summary>{t('webhooks.show')}</summary><pre className="raw" dir="ltr">{event.body}</pre></details>}
         <span className="skip"><Ident>{event.id}</Ident></span>
       </Table.Td>

@@ -42,7 +42,7 @@ export function PaceChart({ points, limit, height = 190 }: { points: Point[]; li
       width: place.clientWidth, height, cursor: { show: false }, legend: { show: false },
       scales: { x: { time: true }, y: { range: (plot) => [0, top(plot.data[1] as number[], plot.data[2] as (number | null)[])] } },
       axes: [
-        { ...axis, size: 30, incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600], values: (_, marks) => marks.map((mark) => format.clock(mark * 1000)), space: 110 },
+        { ...axis, size: 30, incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600], values: (_, marks) => marks.map((mark) => (language === 'ar' ? `\u2067${format.clock(mark * 1000)}\u2069` : format.clock(mark * 1000))), space: 110 },
         { ...axis, side: language === 'ar' ? 1 : 3, size: 46, values: (_, marks) => marks.map((mark) => format.number(mark)), space: 34 },
       ],
       series: [

@@ -9,6 +9,7 @@ import { useFormat } from '../format.ts';
 import type { Happening } from '../timeline.ts';
 import { Icon, type IconName } from './icons.tsx';
 import { Card, FileName, Ident, Name, Num, Scroll, Time, type Tone } from './parts.tsx';
+import { useScope } from './scope.tsx';
 import { useFailureReason, useSkipReason, useStopSource } from './words.tsx';
 
 const SIGNS: Record<Happening['kind'], [IconName, Tone]> = {
@@ -92,11 +93,13 @@ function Stop({ stop }: { stop: Proof['stops'][number] }) {
   const { t } = useTranslation();
   const format = useFormat();
   const source = useStopSource();
+  const scope = useScope();
   if (stop.erased) return <Facts of={[[t('optouts.source'), t('person.stop.erased')], [t('optouts.evidence'), <>{t('optouts.entry')} <Ident>{stop.entry}</Ident></>]]} />;
   return (
     <>
       <Facts of={[
         [t('optouts.source'), source(stop.source)],
+        [t('optouts.scope'), scope(stop.scope)],
         [t('person.stop.said'), stop.said === '' ? null : <bdi className="break">{stop.said}</bdi>],
         [t('person.stop.saidAt'), <Time at={stop.said_at} withSeconds />],
         [t('person.stop.effective'), format.number(stop.seconds_until_effective, { maximumFractionDigits: 3, style: 'unit', unit: 'second' })],
@@ -131,7 +134,7 @@ export function Exclusions({ rows }: { rows: Proof['exclusions'] }) {
   const skip = useSkipReason();
   return (
     <Card flush title={t('person.exclusions.title')}>
-      {rows.length === 0 ? <p className="dim" style={{ margin: 0, padding: '0 20px 18px' }}>{t('person.exclusions.none')}</p> : (
+      {rows.length === 0 ? <p className="dim" style={{ margin: 0, padding: '0 var(--pad) 18px' }}>{t('person.exclusions.none')}</p> : (
         <Scroll label={t('person.exclusions.title')}>
           <Table>
             <Table.Caption>{t('person.exclusions.title')}</Table.Caption>
@@ -156,7 +159,7 @@ export function Entries({ entries, heads }: { entries: Proof['entries']; heads: 
   const { t } = useTranslation();
   if (entries.length === 0) return null;
   return (
-    <Card flush title={t('person.entries.title')} aside={<span className="small dim">{t('person.entries.heads', { count: heads })}</span>}>
+    <Card flush title={t('person.entries.title')} aside={<span className="small dim">{heads === 0 ? t('person.entries.unsigned') : t('person.entries.heads', { count: heads })}</span>}>
       <Scroll label={t('person.entries.title')}>
         <Table>
           <Table.Caption>{t('person.entries.title')}</Table.Caption>

@@ -41,7 +41,7 @@ export function Imports() {
         </Notice>
       )}
       <Card flush title={t('imports.title')}>
-        {fetching.error != null && <div style={{ padding: '0 20px 12px' }}><ProblemNotice error={fetching.error} /></div>}
+        {fetching.error != null && <div style={{ padding: '0 var(--pad) 12px' }}><ProblemNotice error={fetching.error} /></div>}
         <Scroll label={t('imports.title')}>
           <Table>
             <Table.Caption>{t('imports.title')}</Table.Caption>

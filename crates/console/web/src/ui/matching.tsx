@@ -131,7 +131,7 @@ function Consent({ choice, change, today }: Part & { today: string }) {
           data={[{ value: 'day', label: t('import.match.oneDay') }, { value: 'column', label: ownColumn ? t('import.match.ownColumn', { column: ownColumn }) : t('import.match.aColumn'), disabled: ownColumn === undefined }]} />
         {choice.consent === 'day'
           ? <TextInput style={{ flex: '1 1 150px' }} type="date" dir="ltr" label={t('import.match.day')} required max={today} value={choice.day} onChange={(event) => change({ day: event.currentTarget.value })} />
-          : choice.kind !== 'book' && <Select style={{ flex: '1 1 150px' }} label={t('import.match.dates')} allowDeselect={false} value={choice.dates ?? ''} onChange={(value) => change({ dates: (value || null) as Choice['dates'] })}
+          : choice.kind !== 'book' && <Select style={{ flex: '1 1 240px' }} label={t('import.match.dates')} allowDeselect={false} value={choice.dates ?? ''} onChange={(value) => change({ dates: (value || null) as Choice['dates'] })}
               data={[{ value: '', label: t('import.match.datesClear') }, { value: 'dmy', label: t('import.match.dmy') }, { value: 'mdy', label: t('import.match.mdy') }]} />}
       </Group>
       <TextInput mt="md" label={t('import.match.wording')} description={t('import.match.wordingHint')} maxLength={2000} value={choice.wording} onChange={(event) => change({ wording: event.currentTarget.value })} />

@@ -57,7 +57,7 @@ function Rejects({ summary }: { summary: ImportSummary }) {
   const [all, setAll] = useState(false);
   if (rejects.length === 0) return null;
   return (
-    <Card flush title={t('import.check.bad')} aside={<span className="small dim">{t('import.check.first', { count: rejects.length, of: summary.rejected })}</span>}>
+    <Card flush title={t('import.check.bad')} aside={<span className="small dim">{rejects.length < summary.rejected ? t('import.check.first', { count: rejects.length, of: summary.rejected }) : t('import.check.firstAll')}</span>}>
       <Scroll label={t('import.check.bad')}>
         <Table>
           <Table.Caption>{t('import.check.bad')}</Table.Caption>
@@ -65,7 +65,7 @@ function Rejects({ summary }: { summary: ImportSummary }) {
           <Table.Tbody>
             {rejects.slice(0, all ? 50 : 10).map((row) => (
               // Reasons come in the language that was asked for.
-              <Table.Tr key={row.line}><Table.Td className="num"><Num>{row.line}</Num></Table.Td><Table.Td><Name>{row.column}</Name></Table.Td><Table.Td><span className="mono"><Cell>{row.value}</Cell></span></Table.Td><Table.Td className="small" style={{ minInlineSize: 260 }}><div className="sentence">{row.reason.replace(/ \(--\w+\)/g, '')}</div></Table.Td></Table.Tr>
+              <Table.Tr key={row.line}><Table.Td className="num"><Num>{row.line}</Num></Table.Td><Table.Td className="nowrap"><Name>{row.column}</Name></Table.Td><Table.Td><span className="mono"><Cell>{row.value}</Cell></span></Table.Td><Table.Td className="small" style={{ minInlineSize: 260 }}><div className="sentence">{row.reason.replace(/ \(--\w+\)/g, '')}</div></Table.Td></Table.Tr>
             ))}
           </Table.Tbody>
         </Table>

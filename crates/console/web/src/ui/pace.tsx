@@ -14,6 +14,9 @@ export function PaceWithTable({ points, limit }: { points: Point[]; limit: numbe
   const { t } = useTranslation();
   const format = useFormat();
   if (points.length < 2) return <p className="dim" style={{ minBlockSize: 60 }}>{t('pace.soon')}</p>;
+  const shown = points.slice(-FIGURES).reverse();
+  // As many places for each: figures under each other are compared.
+  const places = shown.every(({ pace }) => Number.isInteger(Math.round(pace * 10) / 10)) ? 0 : 1;
   return (
     <div className="columns charted">
       <div>
@@ -24,7 +27,7 @@ export function PaceWithTable({ points, limit }: { points: Point[]; limit: numbe
         <Table verticalSpacing={4}>
           <Table.Caption>{t('pace.title')}</Table.Caption>
           <Table.Thead><Table.Tr><Table.Th>{t('pace.at')}</Table.Th><Table.Th className="num">{t('pace.messages')}</Table.Th></Table.Tr></Table.Thead>
-          <Table.Tbody>{points.slice(-FIGURES).reverse().map(({ at, pace }) => <Table.Tr key={at}><Table.Td className="nowrap">{format.clock(at)}</Table.Td><Table.Td className="num">{format.number(pace, { maximumFractionDigits: 1 })}</Table.Td></Table.Tr>)}</Table.Tbody>
+          <Table.Tbody>{shown.map(({ at, pace }) => <Table.Tr key={at}><Table.Td className="nowrap">{format.clock(at)}</Table.Td><Table.Td className="num">{format.number(pace, { minimumFractionDigits: places, maximumFractionDigits: places })}</Table.Td></Table.Tr>)}</Table.Tbody>
         </Table>
       </Scroll>
     </div>

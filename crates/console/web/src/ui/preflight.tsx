@@ -54,7 +54,7 @@ function Verdict({ campaign, preflight, at }: { campaign: Campaign; preflight: P
         <Fact label={t('preflight.leftOut')} value={<Num>{out}</Num>} note={t('preflight.ofAudience', { count: eligible + out })} />
         <Fact label={t('preflight.cost')} value={format.money(cost.total, cost.currency)} note={t('preflight.estimate')} />
         <Fact label={t('preflight.finish')} value={preflight.estimated_finish ? format.time(preflight.estimated_finish, { dateStyle: undefined }) : '—'}
-          note={preflight.estimated_finish ? <Time at={preflight.estimated_finish} /> : undefined} />
+          note={preflight.estimated_finish ? format.time(preflight.estimated_finish, { timeStyle: undefined }) : undefined} />
       </div>
       {preflight.binding_limit && (
         <div style={{ marginBlockEnd: 16 }}><Notice><p><span className="strong">{t('preflight.limit')}</span> <Said>{named(preflight.binding_limit)}</Said></p>{campaign.quiet_hours && <p className="small dim">{t('preflight.quiet', { hours: `\u2066${campaign.quiet_hours.hours}\u2069` })}</p>}</Notice></div>
