@@ -231,7 +231,7 @@ impl Setting<'_> {
                 format!(
                     "coalesce((SELECT s.read_at <= {at} FROM campaigns k {join} sends s ON s.campaign_id = k.id
                                  AND s.contact_id = c.id
-                               WHERE k.started_at > {since} AND k.started_at <= {at}
+                               WHERE k.kind = 0 AND k.started_at > {since} AND k.started_at <= {at}
                                  AND s.state BETWEEN 1 AND 6 AND s.claimed_at <= {at}
                                ORDER BY k.started_at DESC, k.id DESC LIMIT 1), FALSE)"
                 )

@@ -41,6 +41,7 @@ mod lifts;
 mod limits;
 mod lists;
 mod met;
+mod messages;
 mod meta;
 mod numbers;
 mod persons;
@@ -91,6 +92,7 @@ pub use lift_requests::LiftRequestRow;
 pub use lifts::{Lift, Lifted, Move};
 pub use limits::Limit;
 pub use lists::List;
+pub use messages::{CAMPAIGN, MessageKind, NewMessage};
 pub use numbers::{BusinessNumber, REMOVED, SyncedNumber};
 pub use persons::{AttemptRow, ChangeRow, MembershipRow, MessageRow, ReplyRow};
 pub use planning::{

@@ -60,6 +60,8 @@ pub(super) struct Campaign {
     pub(super) pace: OnceLock<Pace>,
     /// Its share of the lane, against the others'.
     pub(super) weight: u32,
+    /// A single message: it goes before whatever is sent to many.
+    pub(super) overtakes: bool,
 }
 
 impl Campaign {
@@ -204,7 +206,10 @@ impl Hand {
             if waiting * 2 > share {
                 continue;
             }
-            let place = self.shares.place(in_hand.batch.campaign_id, campaign.weight, waiting);
+            let place = match campaign.overtakes {
+                true => 0,
+                false => self.shares.place(in_hand.batch.campaign_id, campaign.weight, waiting),
+            };
             if best.is_none_or(|(first, ..)| place < first) {
                 best = Some((place, in_hand, limit.min(share)));
             }
@@ -231,7 +236,10 @@ impl Hand {
                 wait = Some(wait.map_or(turn_at, |wait| wait.min(turn_at)));
                 continue;
             }
-            let place = self.shares.place(in_hand.batch.campaign_id, in_hand.campaign.weight, 0);
+            let place = match in_hand.campaign.overtakes {
+                true => 0,
+                false => self.shares.place(in_hand.batch.campaign_id, in_hand.campaign.weight, 0),
+            };
             // Of one campaign's batches, the one that came first.
             if first.is_none_or(|(least, _)| place < least) {
                 first = Some((place, at));

@@ -35,6 +35,14 @@ pub enum Campaign {
         /// Name or id
         campaign: String,
     },
+    /// Send its message to a number of the house, to try it out; not counted in the campaign
+    Test {
+        /// The number, with its country code
+        #[arg(long, value_name = "PHONE")]
+        to: String,
+        /// Name or id
+        campaign: String,
+    },
     /// Approve it exactly as it is, so that somebody else may launch it: see `hudhud rules`
     Approve {
         /// Name or id
@@ -229,6 +237,7 @@ impl Campaign {
                 session.out.remark(&format!("Follow it with: hudhud campaign wait {campaign}"));
                 Ok(Exit::Done)
             }
+            Self::Test { to, campaign } => act(session, &campaign, "test", &json!({"to": to})).await,
             Self::Approve { campaign } => act(session, &campaign, "approve", &json!({})).await,
             Self::Pause { campaign, reason } => act(session, &campaign, "pause", &json!({"reason": reason})).await,
             Self::Resume { campaign } => act(session, &campaign, "resume", &json!({})).await,

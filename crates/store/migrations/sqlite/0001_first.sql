@@ -310,6 +310,8 @@ CREATE TABLE campaigns (
     -- '2/7d': at most so many marketing messages to one person in so many days, over all campaigns, beside the house's
     frequency_cap    TEXT,
     marketing        BOOLEAN  NOT NULL DEFAULT TRUE,
+    -- 0: what people make, list and launch; 1: a single message that a program asked for; 2: a message on trial
+    kind             SMALLINT NOT NULL DEFAULT 0,
     -- who goes first, and what that must not come to: domain::canary, JSON. canary_state 0: everybody else is held back,
     -- and nobody is fed beyond canary_through (NULL: nobody at all); 1 it passed, 2 it failed
     canary           TEXT,
