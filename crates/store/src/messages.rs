@@ -3,6 +3,7 @@
 //! Its name is unique, so that a message that is asked for twice is made once. It is ready to be fed when it is committed.
 
 use crate::campaigns::{NewCampaign, insert};
+use crate::contacts::Contact;
 use crate::db::{Priority, Store, on};
 use crate::error::Result;
 use crate::tallies::Deltas;
@@ -10,6 +11,9 @@ use crate::terms::Terms;
 
 /// `campaigns.kind` of what people make, list and launch.
 pub const CAMPAIGN: i16 = 0;
+
+/// `meta.key` of the people of the house.
+const TEST_PEOPLE: &str = "test_people";
 
 /// What a single message is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +99,30 @@ impl Store {
              LIMIT 1").bind(id).fetch_optional(c).await)?)
     }
 
+    /// The numbers of the house itself, which test messages go to: people by our ids. Whoever was erased is none.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn test_people(&self) -> Result<Vec<Contact>> {
+        let kept = self.meta(TEST_PEOPLE).await?.unwrap_or_else(|| "[]".to_owned());
+        let mut link = self.read().await?;
+        let sql = link.pick(
+            "SELECT * FROM contacts WHERE id IN (SELECT value FROM json_each($1)) AND phone_key > 0 ORDER BY id",
+            "SELECT * FROM contacts WHERE phone_key > 0
+               AND id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint)) ORDER BY id",
+        );
+        Ok(on!(&mut link, c => sqlx::query_as(sql).bind(kept).fetch_all(c).await)?)
+    }
+
+    /// Sets whose numbers those are.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn set_test_people(&self, contact_ids: &[i64]) -> Result<()> {
+        let kept = serde_json::to_string(contact_ids)?;
+        self.set_meta(TEST_PEOPLE, (!contact_ids.is_empty()).then_some(kept.as_str())).await
+    }
+
     /// The person with a number, made if there is none. `None`: whoever had it was erased, and is to be left alone.
     ///
     /// # Errors
@@ -146,6 +174,10 @@ mod tests {
             assert_eq!(db.store.tally(id).await.unwrap(), Tally { planned: 1, ..Tally::default() });
             let feedable = db.store.feedable().await.unwrap();
             assert!(feedable.iter().any(|lane| lane.campaign_id == id && lane.open == 1));
+            assert!(db.store.test_people().await.unwrap().is_empty());
+            db.store.set_test_people(&[person, 99]).await.unwrap();
+            let own = db.store.test_people().await.unwrap();
+            assert_eq!(own.iter().map(|own| own.id).collect::<Vec<_>>(), [person]);
             let batch = db.store.next_batch(id, shop.numbers[0], 100, NOW).await.unwrap().expect("a batch");
             assert_eq!((batch.lo, batch.hi), (person, person));
             assert!(db.store.campaigns(i64::MAX, 10).await.unwrap().is_empty(), "nobody lists it");

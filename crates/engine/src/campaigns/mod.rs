@@ -7,9 +7,10 @@ mod create;
 mod export;
 mod preflight;
 mod recur;
-mod single;
+pub(crate) mod single;
 mod steer;
 mod terms;
+mod trial;
 pub(crate) mod weighing;
 
 use domain::campaign::CampaignState;
@@ -24,10 +25,11 @@ pub use create::{NewCampaign, create, discard};
 pub use export::export;
 pub use preflight::{CostEstimate, MarketCost, Preflight, preflight};
 pub use recur::{NextRun, recur};
-pub use single::{MessageOrder, MessageView, TestOrder, message, send_message, try_out};
+pub use single::{MessageOrder, MessageView, message, send_message};
 pub use steer::{LaunchOrder, cancel, launch, pause, resume, set_rate, start};
 pub(crate) use terms::offer_ended;
 pub use terms::{QuietHoursView, SpreadView};
+pub use trial::{TestOrder, try_out};
 
 use crate::App;
 use crate::fault::{Fault, Result};
@@ -168,13 +170,6 @@ pub async fn ls(app: &App, before: Option<i64>, limit: u32) -> Result<Vec<Campai
         views.push(view(app, row).await?);
     }
     Ok(views)
-}
-
-/// The number (our id) that a campaign would write to a person from.
-async fn sender_of(app: &App, id: i64, person: i64) -> Result<i64> {
-    let numbers = app.store.campaign_number_ids(id).await?;
-    let place = usize::try_from(person.unsigned_abs()).unwrap_or(0).checked_rem(numbers.len()).unwrap_or(0);
-    numbers.get(place).copied().ok_or_else(|| Fault::wrong_state("The campaign has no business number."))
 }
 
 pub(crate) async fn row(app: &App, id: i64) -> Result<CampaignRow> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::world::{NUMBER, PARAMS, World};
 use engine::campaigns::{self, MessageOrder, TestOrder};
+use engine::house::{self, RulesChange};
 use engine::{Actor, FaultKind, optouts};
 use store::testing::Database;
 
@@ -12,9 +13,9 @@ fn order(key: &str, to: &str) -> MessageOrder {
         key: key.into(),
         to: to.into(),
         number: NUMBER.into(),
-        template: "eid_offer".into(),
+        template: "order_update".into(),
         language: "en".into(),
-        params: [("1", "Mona"), ("2", "20%")].map(|(key, text)| (key.to_owned(), text.to_owned())).into(),
+        params: [("first_name", "Mona"), ("order_id", "A-17")].map(|(key, text)| (key.to_owned(), text.to_owned())).into(),
     }
 }
 
@@ -49,6 +50,18 @@ store::on_both_databases! {
         let other = MessageOrder { to: "+201200000002".into(), ..wanted.clone() };
         let refused = campaigns::send_message(&app, &actor, &other).await.unwrap_err();
         assert_eq!(refused.kind, FaultKind::Conflict, "{refused:?}");
+        let strangers = MessageOrder {
+            template: "eid_offer".into(),
+            params: [("1", "Mona"), ("2", "20%")].map(|(key, text)| (key.to_owned(), text.to_owned())).into(),
+            ..order("offer-1", "+201200000003")
+        };
+        let refused = campaigns::send_message(&app, &actor, &strangers).await.unwrap_err();
+        assert!(refused.detail.contains("consented to marketing"), "{refused:?}");
+        let known = MessageOrder { to: "+201000000003".into(), key: "offer-2".into(), ..strangers.clone() };
+        campaigns::send_message(&app, &actor, &known).await.expect("they are on a list, with the evidence of their consent");
+        let american = MessageOrder { to: "+12025550143".into(), key: "offer-3".into(), ..strangers };
+        let refused = campaigns::send_message(&app, &actor, &american).await.unwrap_err();
+        assert!(refused.detail.contains("United States"), "{refused:?}");
         let listed = campaigns::ls(&app, None, 10).await.unwrap();
         assert_eq!(listed.iter().map(|view| view.id).collect::<Vec<_>>(), [bulk]);
         let to = world.simulator.all_messages().into_iter().filter(|row| row.to.as_deref() == Some("+201200000001"));
@@ -109,6 +122,11 @@ store::on_both_databases! {
         let id = world.campaign("eid", "all", PARAMS).await;
         let (app, actor) = (world.app.clone(), Actor::system());
         let order = TestOrder { to: "+201200000001".into() };
+        let refused = campaigns::try_out(&app, &actor, id, &order).await.unwrap_err();
+        assert!(refused.detail.contains("number of the house"), "{refused:?}");
+        let change = RulesChange { test_numbers: Some(vec!["+20 120 000 0001".into()]), ..RulesChange::default() };
+        let rules = house::set_rules(&app, &actor, &change).await.unwrap();
+        assert_eq!(rules.test_numbers, ["+201200000001"]);
         let first = campaigns::try_out(&app, &actor, id, &order).await.unwrap();
         let second = campaigns::try_out(&app, &actor, id, &order).await.unwrap();
         assert_ne!(first.id, second.id, "as often as somebody likes");

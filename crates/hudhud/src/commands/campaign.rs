@@ -35,7 +35,7 @@ pub enum Campaign {
         /// Name or id
         campaign: String,
     },
-    /// Send its message to a number of the house, to try it out; not counted in the campaign
+    /// Send its message to a number of the house (see `hudhud rules`), to try it out; not counted in the campaign
     Test {
         /// The number, with its country code
         #[arg(long, value_name = "PHONE")]
@@ -199,7 +199,7 @@ fn cap(text: &str) -> Result<Cap, String> {
     }
 }
 
-fn parameter(text: &str) -> Result<(String, String), String> {
+pub(super) fn parameter(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, text)) if !key.is_empty() => Ok((key.to_owned(), text.to_owned())),
         _ => Err("it must look like KEY=TEXT".to_owned()),
