@@ -373,7 +373,7 @@ pub(crate) async fn ask(link: &mut Link, filter: &Filter, lists: &[i64], at: i64
     for name in filter.campaigns() {
         let ids: Vec<i64> = on!(link, c => sqlx::query_scalar(
             "SELECT id FROM campaigns WHERE name = $1
-             UNION SELECT id FROM campaigns WHERE parent_id = (SELECT id FROM campaigns WHERE name = $1)")
+             UNION SELECT id FROM campaigns WHERE parent_id = (SELECT id FROM campaigns WHERE name = $1) AND kind = 0")
             .bind(name).fetch_all(c).await)?;
         campaigns.insert(name.to_owned(), serde_json::to_string(&ids)?);
     }
