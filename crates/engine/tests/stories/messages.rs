@@ -15,7 +15,9 @@ fn order(key: &str, to: &str) -> MessageOrder {
         number: NUMBER.into(),
         template: "order_update".into(),
         language: "en".into(),
-        params: [("first_name", "Mona"), ("order_id", "A-17")].map(|(key, text)| (key.to_owned(), text.to_owned())).into(),
+        params: [("first_name", "Mona"), ("order_id", "A-17")]
+            .map(|(key, text)| (key.to_owned(), text.to_owned()))
+            .into(),
     }
 }
 

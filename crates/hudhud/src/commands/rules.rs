@@ -40,13 +40,8 @@ impl Rules {
                 let people =
                     people.transpose().map_err(|_| anyhow::anyhow!("--approval-above is a number of people"))?;
                 let is_none = test_numbers.iter().all(|text| text.trim().eq_ignore_ascii_case("none"));
-                let test_numbers = match test_numbers.is_empty() {
-                    true => None,
-                    false if is_none => Some(Vec::new()),
-                    false => Some(test_numbers),
-                };
-                let change =
-                    RulesChange { frequency_cap: given(frequency_cap), approval_above: people, test_numbers };
+                let test_numbers = (!test_numbers.is_empty()).then(|| if is_none { Vec::new() } else { test_numbers });
+                let change = RulesChange { frequency_cap: given(frequency_cap), approval_above: people, test_numbers };
                 with_client(session, async |client| client.post("/api/v1/rules", &change).await).await?
             }
         };
