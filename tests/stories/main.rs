@@ -23,6 +23,7 @@ mod pace;
 mod redis;
 mod restore;
 mod scarcity;
+mod single;
 mod statuses;
 mod stop;
 

@@ -16,6 +16,8 @@ use std::fmt;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::Millis;
+
 pub use components::{Button, ButtonKind, Component, Header, MediaKind};
 pub use expression::{Expression, ExpressionError, MissingVariable};
 pub use key::{BadParamKey, ParamKey, VariableName};
@@ -78,6 +80,20 @@ pub enum Category {
     Authentication,
     /// A category that this version does not know.
     Other(String),
+}
+
+/// For how long Meta tries to deliver a message, ms, by its template's category and `message_send_ttl_seconds`. Without
+/// that, and for -1: thirty days, and ten minutes for authentication. A marketing template's own time holds on the
+/// Marketing Messages API alone, which is not the one that messages leave by here.
+#[must_use]
+pub fn time_to_live(category: &Category, seconds: Option<i64>) -> Millis {
+    const DAY: Millis = 24 * 3_600_000;
+    match (category, seconds) {
+        (Category::Marketing, _) => 30 * DAY,
+        (_, Some(seconds)) if seconds > 0 => seconds.saturating_mul(1_000),
+        (Category::Authentication, None) => 600_000,
+        _ => 30 * DAY,
+    }
 }
 
 /// Where a template stands with Meta. Only an approved one may be sent.

@@ -357,6 +357,7 @@ fn synced_template(template: MetaTemplate) -> SyncedTemplate {
         parameter_format: if named { "NAMED" } else { "POSITIONAL" }.to_owned(),
         quality: template.quality_score.unwrap_or_default(),
         components: template.components.to_string(),
+        ttl_seconds: template.message_send_ttl_seconds,
     }
 }
 

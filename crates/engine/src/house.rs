@@ -3,10 +3,12 @@
 use std::str::FromStr;
 
 use domain::frequency::FrequencyCap;
+use domain::phone::PhoneNumber;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use crate::campaigns::single;
 use crate::fault::{Fault, Result};
 use crate::{Actor, App, evidence};
 
@@ -17,6 +19,8 @@ pub struct RulesView {
     pub frequency_cap: Option<String>,
     /// A campaign to more people than this needs a second person's approval; `null`: none does.
     pub approval_above: Option<i64>,
+    /// The numbers of the house itself, which test messages go to.
+    pub test_numbers: Vec<String>,
 }
 
 /// Rules to be changed. What is left out stays; `null` takes a rule away.
@@ -31,11 +35,22 @@ pub struct RulesChange {
     #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i64>)]
     pub approval_above: Option<Option<i64>>,
+    /// The numbers of the house itself, with their country codes: all of them, in the place of those that there were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_numbers: Option<Vec<String>>,
 }
+
+/// More would be a campaign.
+const MOST_TEST_NUMBERS: usize = 50;
 
 /// `null` is said, and something else than nothing.
 fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> std::result::Result<Option<Option<T>>, D::Error> {
     Option::deserialize(from).map(Some)
+}
+
+/// A person's number as it is written.
+fn written(person: &store::Contact) -> Option<String> {
+    person.phone.map(|digits| format!("+{digits}"))
 }
 
 /// The rules in force.
@@ -46,6 +61,7 @@ pub async fn rules(app: &App) -> Result<RulesView> {
     Ok(RulesView {
         frequency_cap: app.store.house_frequency_cap().await?.map(|cap| cap.to_string()),
         approval_above: app.store.approval_above().await?,
+        test_numbers: app.store.test_people().await?.iter().filter_map(written).collect(),
     })
 }
 
@@ -65,7 +81,15 @@ pub async fn set_rules(app: &App, actor: &Actor, change: &RulesChange) -> Result
     if change.approval_above.flatten().is_some_and(|people| people < 0) {
         return Err(Fault::invalid("A number of people is not below zero."));
     }
+    let numbers = change.test_numbers.as_deref().map(read_numbers).transpose()?;
     let before = rules(app).await?;
+    if let Some(numbers) = numbers {
+        let mut people = Vec::new();
+        for number in numbers {
+            people.push(single::person(app, number).await?);
+        }
+        app.store.set_test_people(&people).await?;
+    }
     if let Some(cap) = cap {
         app.store.set_house_frequency_cap(cap).await?;
     }
@@ -74,9 +98,25 @@ pub async fn set_rules(app: &App, actor: &Actor, change: &RulesChange) -> Result
     }
     let after = rules(app).await?;
     if before != after {
-        let detail = json!({"from": before, "to": after});
+        let detail = json!({"from": counted(&before), "to": counted(&after)});
         let entry = evidence::entry(app, "rules", actor, &detail).map_err(Fault::internal)?;
         app.store.append_entry(&entry).await?;
     }
     Ok(after)
+}
+
+/// Rules as the ledger keeps them: who can be tested with is counted there, and not named.
+fn counted(rules: &RulesView) -> serde_json::Value {
+    json!({
+        "frequency_cap": rules.frequency_cap,
+        "approval_above": rules.approval_above,
+        "test_numbers": rules.test_numbers.len(),
+    })
+}
+
+fn read_numbers(numbers: &[String]) -> Result<Vec<PhoneNumber>> {
+    if numbers.len() > MOST_TEST_NUMBERS {
+        return Err(Fault::invalid(format!("At most {MOST_TEST_NUMBERS} numbers can be tested with.")));
+    }
+    numbers.iter().map(|number| single::read_number(number)).collect()
 }

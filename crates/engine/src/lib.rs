@@ -19,6 +19,7 @@ pub mod counts;
 pub mod disclosures;
 pub mod evidence;
 pub mod exclusions;
+mod expiry;
 pub mod fault;
 pub mod feeder;
 pub mod high_water;

@@ -23,6 +23,9 @@ pub struct KeptTemplate {
     pub parameter_format: String,
     /// Meta's components.
     pub components: Value,
+    /// For how long Meta tries to deliver, seconds; `None`: as long as is usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_seconds: Option<i64>,
 }
 
 impl KeptTemplate {
@@ -37,6 +40,7 @@ impl KeptTemplate {
             category: row.category.clone(),
             parameter_format: row.parameter_format.clone(),
             components: serde_json::from_str(&row.components).map_err(Fault::internal)?,
+            ttl_seconds: row.ttl_seconds,
         })
     }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lane::pause_for;
 use crate::worker::{AbortOnDrop, LEASE, STILL, stay_alive};
-use crate::{App, chores, feeder, high_water, host, imports, intake, ledger, persons, planner, presence};
+use crate::{App, chores, expiry, feeder, high_water, host, imports, intake, ledger, persons, planner, presence};
 
 /// The lease's name.
 const NAME: &str = "scheduler";
@@ -147,6 +147,12 @@ async fn lead(app: &Arc<App>, owner: &store::Owner, token: i64, shutdown: &Cance
             Box::pin(async move { watch.lock().await.tick(&app, &owner).await })
         })
     });
+    every(
+        "watching times to live",
+        Duration::from_secs(60),
+        false,
+        Box::new(|app| Box::pin(async move { expiry::tick(&app).await })),
+    );
     every(
         "housekeeping",
         Duration::from_secs(60),

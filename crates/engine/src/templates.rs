@@ -33,6 +33,8 @@ pub struct TemplateView {
     pub unsupported: Vec<String>,
     /// Meta's list of components.
     pub components: Value,
+    /// For how long Meta tries to deliver its messages, seconds; `null` or below zero: as long as is usual.
+    pub ttl_seconds: Option<i64>,
     /// When Meta was last asked, RFC 3339.
     #[serde(serialize_with = "crate::views::as_iso")]
     #[schema(value_type = String)]
@@ -76,6 +78,7 @@ fn view(row: TemplateRow) -> Result<TemplateView> {
         category: row.category,
         parameter_format: row.parameter_format,
         quality: row.quality,
+        ttl_seconds: row.ttl_seconds,
         synced_at: row.synced_at,
     })
 }

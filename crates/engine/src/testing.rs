@@ -92,6 +92,7 @@ pub(crate) async fn running_campaign(db: Database) -> (TestApp, i64) {
         parameter_format: "POSITIONAL".to_owned(),
         quality: "GREEN".to_owned(),
         components: r#"[{"type":"BODY","text":"Hello"}]"#.to_owned(),
+        ttl_seconds: None,
     };
     app.store.sync_templates(shop.id, &[template], NOW).await.unwrap();
     let list = app.store.ensure_list("people", NOW).await.unwrap();

@@ -10,6 +10,7 @@ mod import;
 mod indoubt;
 mod ledger;
 mod list;
+mod message;
 mod number;
 mod optout;
 mod person;
@@ -73,6 +74,9 @@ pub enum Command {
     /// Campaigns
     #[command(subcommand)]
     Campaign(campaign::Campaign),
+    /// Single messages, ahead of what is sent to many
+    #[command(subcommand)]
+    Message(message::Message),
     /// Sends that may or may not have gone
     #[command(subcommand)]
     Indoubt(indoubt::InDoubt),
@@ -132,6 +136,7 @@ impl Command {
             Self::Imports(command) => command.run(&session).await,
             Self::List(command) => command.run(&session).await,
             Self::Campaign(command) => command.run(&session).await,
+            Self::Message(command) => command.run(&session).await,
             Self::Indoubt(command) => command.run(&session).await,
             Self::Optout(command) => command.run(&session).await,
             Self::Words(command) => command.run(&session).await,

@@ -19,6 +19,7 @@ mod ledger;
 mod limits;
 mod lists;
 mod me;
+mod messages;
 mod numbers;
 mod openapi;
 mod optouts;
@@ -136,6 +137,7 @@ fn described() -> OpenApiRouter<Api> {
         .merge(webhook_log::routes())
         .merge(words::routes())
         .merge(rules::routes())
+        .merge(messages::routes())
         .merge(ledger::routes())
         .merge(persons::routes())
         .merge(queue::routes())

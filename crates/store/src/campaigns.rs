@@ -62,6 +62,8 @@ pub struct CampaignRow {
     pub occurrence: Option<i64>,
     /// Of a campaign that recurs: how many people the last one was for.
     pub last_eligible: Option<i64>,
+    /// What it is: [`crate::CAMPAIGN`], or else a [`crate::MessageKind`].
+    pub kind: i16,
     /// Where it has a canary: how that stands.
     pub(crate) canary_state: Option<i16>,
     /// While everybody else is held back: the last one of the canary (a contact id), once that is known.
@@ -141,10 +143,10 @@ pub enum Moved {
 const SELECT: &str = "SELECT id, name, state, reason, account_id, template_id, template, params, rate_cap, weight,
     filter, start_at, created_by, created_at, launched_at, started_at, finished_at, frozen_at, audience, planned_through, planned,
     spread_people, parent_id, occurrence, last_eligible, spread, quiet_hours, timezone, stop_at, latest_start, cron,
-    size_guard, frequency_cap, canary, canary_state, canary_through FROM campaigns";
+    size_guard, frequency_cap, canary, canary_state, canary_through, kind FROM campaigns";
 
 /// Writes a draft with its lists and numbers.
-async fn insert(tx: &mut Link, new: &NewCampaign<'_>, now: i64) -> Result<i64> {
+pub(crate) async fn insert(tx: &mut Link, new: &NewCampaign<'_>, now: i64) -> Result<i64> {
     let id: i64 = on!(tx, c => sqlx::query_scalar(
         "INSERT INTO campaigns (name, state, account_id, template_id, template, params, rate_cap, weight,
                                 start_at, created_by, created_at, spread, quiet_hours, timezone, stop_at,
@@ -273,13 +275,13 @@ impl Store {
         Ok(on!(&mut link, c => sqlx::query_as(sql).bind(name).fetch_optional(c).await)?)
     }
 
-    /// Campaigns older than an id (all: `i64::MAX`), newest first: a page.
+    /// Campaigns older than an id (all: `i64::MAX`), newest first: a page. Single messages are not among them.
     ///
     /// # Errors
     /// As every read.
     pub async fn campaigns(&self, before: i64, limit: i64) -> Result<Vec<CampaignRow>> {
         let mut link = self.read().await?;
-        let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE id < $1 ORDER BY id DESC LIMIT $2"));
+        let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE id < $1 AND kind = 0 ORDER BY id DESC LIMIT $2"));
         Ok(on!(&mut link, c => sqlx::query_as(sql).bind(before).bind(limit).fetch_all(c).await)?)
     }
 

@@ -231,7 +231,7 @@ impl Setting<'_> {
                 format!(
                     "coalesce((SELECT s.read_at <= {at} FROM campaigns k {join} sends s ON s.campaign_id = k.id
                                  AND s.contact_id = c.id
-                               WHERE k.started_at > {since} AND k.started_at <= {at}
+                               WHERE k.kind = 0 AND k.started_at > {since} AND k.started_at <= {at}
                                  AND s.state BETWEEN 1 AND 6 AND s.claimed_at <= {at}
                                ORDER BY k.started_at DESC, k.id DESC LIMIT 1), FALSE)"
                 )
@@ -373,7 +373,7 @@ pub(crate) async fn ask(link: &mut Link, filter: &Filter, lists: &[i64], at: i64
     for name in filter.campaigns() {
         let ids: Vec<i64> = on!(link, c => sqlx::query_scalar(
             "SELECT id FROM campaigns WHERE name = $1
-             UNION SELECT id FROM campaigns WHERE parent_id = (SELECT id FROM campaigns WHERE name = $1)")
+             UNION SELECT id FROM campaigns WHERE parent_id = (SELECT id FROM campaigns WHERE name = $1) AND kind = 0")
             .bind(name).fetch_all(c).await)?;
         campaigns.insert(name.to_owned(), serde_json::to_string(&ids)?);
     }

@@ -54,6 +54,7 @@ impl Shop {
             parameter_format: "POSITIONAL".into(),
             quality: String::new(),
             components: "[]".into(),
+            ttl_seconds: None,
         };
         store.sync_templates(account, &[template], NOW).await.unwrap();
         let template = store.templates().await.unwrap()[0].id;

@@ -126,7 +126,7 @@ impl Store {
                     EXISTS (SELECT 1 FROM campaign_lists l WHERE l.campaign_id = c.id AND l.list_id = $1) AS names_it,
                     EXISTS (SELECT 1 FROM campaign_lists l
                             WHERE l.campaign_id = c.id AND l.list_id = $1 AND l.included) AS is_for_it
-             FROM campaigns c WHERE c.started_at >= $2 AND c.frozen_at >= $2
+             FROM campaigns c WHERE c.started_at >= $2 AND c.frozen_at >= $2 AND c.kind = 0
              ORDER BY c.started_at, c.id")
             .bind(import.list_id).bind(import.started_at).fetch_all(c).await)?;
         let mut campaigns = Vec::new();

@@ -105,7 +105,7 @@ impl Store {
                         (SELECT count(*) FROM imports WHERE state = 'undone'),
                         (SELECT coalesce(max(finished_at), 0) FROM imports),
                         (SELECT count(*) FROM lists), (SELECT coalesce(max(id), 0) FROM lists),
-                        (SELECT coalesce(max(id), 0) FROM campaigns)")
+                        coalesce((SELECT id FROM campaigns WHERE kind = 0 ORDER BY id DESC LIMIT 1), 0)")
                 .fetch_one(c).await
         })?;
         Ok(format!("{imports}.{undone}.{last}.{lists}.{newest}.{campaign}"))

@@ -232,7 +232,7 @@ impl SendRow {
             SendState::Planned => {
                 self.not_before = Some(happening.not_before.unwrap_or(happening.at));
                 self.tries += i64::from(past.is_some());
-                self.held = false;
+                (self.held, self.expired) = (false, false);
                 self.wamid = None;
                 self.wamid_hash = None;
                 (self.accepted_at, self.sent_at) = (None, None);

@@ -35,6 +35,8 @@ pub struct TemplateRow {
     pub quality: String,
     /// Meta's list of components, JSON.
     pub components: String,
+    /// For how long Meta tries to deliver, seconds; `None`, or below zero: as long as is usual.
+    pub ttl_seconds: Option<i64>,
     /// When Meta was last asked, epoch ms.
     pub synced_at: i64,
 }
@@ -58,6 +60,8 @@ pub struct SyncedTemplate {
     pub quality: String,
     /// Meta's list of components, JSON as text.
     pub components: String,
+    /// For how long Meta tries to deliver, seconds.
+    pub ttl_seconds: Option<i64>,
 }
 
 const SELECT: &str = "SELECT t.*, a.name AS account FROM templates t JOIN accounts a ON a.id = t.account_id";
@@ -129,25 +133,28 @@ impl Store {
         let mut tx = self.write(Priority::Bulk).await?;
         let sql = tx.pick(
             "INSERT INTO templates (account_id, meta_id, name, language, status, category, parameter_format, quality,
-                                    components, synced_at)
+                                    components, ttl_seconds, synced_at)
              SELECT $2, value ->> 'meta_id', value ->> 'name', value ->> 'language', value ->> 'status',
-                    value ->> 'category', value ->> 'parameter_format', value ->> 'quality', value ->> 'components', $3
+                    value ->> 'category', value ->> 'parameter_format', value ->> 'quality', value ->> 'components',
+                    value ->> 'ttl_seconds', $3
              FROM json_each($1) WHERE true
              ON CONFLICT (account_id, name, language) DO UPDATE SET
                 meta_id = excluded.meta_id, status = excluded.status, category = excluded.category,
                 parameter_format = excluded.parameter_format, quality = excluded.quality,
-                components = excluded.components, synced_at = excluded.synced_at",
+                components = excluded.components, ttl_seconds = excluded.ttl_seconds,
+                synced_at = excluded.synced_at",
             "INSERT INTO templates (account_id, meta_id, name, language, status, category, parameter_format, quality,
-                                    components, synced_at)
+                                    components, ttl_seconds, synced_at)
              SELECT $2, j.meta_id, j.name, j.language, j.status, j.category, j.parameter_format, j.quality,
-                    j.components, $3
+                    j.components, j.ttl_seconds, $3
              FROM jsonb_to_recordset($1::jsonb) AS j (meta_id text, name text, language text, status text,
-                    category text, parameter_format text, quality text, components text)
+                    category text, parameter_format text, quality text, components text, ttl_seconds bigint)
              ORDER BY j.name, j.language
              ON CONFLICT (account_id, name, language) DO UPDATE SET
                 meta_id = excluded.meta_id, status = excluded.status, category = excluded.category,
                 parameter_format = excluded.parameter_format, quality = excluded.quality,
-                components = excluded.components, synced_at = excluded.synced_at",
+                components = excluded.components, ttl_seconds = excluded.ttl_seconds,
+                synced_at = excluded.synced_at",
         );
         on!(&mut tx, c => sqlx::query(sql).bind(&json).bind(account_id).bind(now).execute(c).await.map(drop))?;
         tx.commit().await
@@ -183,6 +190,7 @@ mod tests {
             parameter_format: "POSITIONAL".to_owned(),
             quality: String::new(),
             components: r#"[{"type":"BODY","text":"مرحبا {{1}}"}]"#.to_owned(),
+            ttl_seconds: None,
         }
     }
 

@@ -360,6 +360,23 @@ fn braces_that_are_no_placeholder_are_text() {
     assert_eq!(components::fixed_length("{{ 1 }} {{}} x"), 7);
 }
 
+#[test]
+fn messages_live_as_long_as_their_template_says_where_meta_heeds_that() {
+    const DAYS: i64 = 30 * 24 * 3_600_000;
+    for (category, seconds, lives) in [
+        (Category::Marketing, None, DAYS),
+        (Category::Marketing, Some(43_200), DAYS),
+        (Category::Utility, None, DAYS),
+        (Category::Utility, Some(-1), DAYS),
+        (Category::Utility, Some(3_600), 3_600_000),
+        (Category::Authentication, None, 600_000),
+        (Category::Authentication, Some(-1), DAYS),
+        (Category::Authentication, Some(60), 60_000),
+    ] {
+        assert_eq!(time_to_live(&category, seconds), lives, "{category:?} {seconds:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn every_value_is_sent_as_it_is_or_refused(value in "\\PC{0,40}") {

@@ -237,7 +237,7 @@ pub async fn discard(app: &App, id: i64) -> Result<()> {
 }
 
 /// Our ids of the numbers, in their order, and the one account they all belong to.
-async fn numbers(app: &App, ids: &[String]) -> Result<(Vec<i64>, i64)> {
+pub(super) async fn numbers(app: &App, ids: &[String]) -> Result<(Vec<i64>, i64)> {
     let mut numbers = Vec::new();
     let mut account = None;
     for id in ids {
@@ -257,7 +257,7 @@ async fn numbers(app: &App, ids: &[String]) -> Result<(Vec<i64>, i64)> {
     })
 }
 
-async fn template(app: &App, account_id: i64, name: &str, language: &str) -> Result<store::TemplateRow> {
+pub(super) async fn template(app: &App, account_id: i64, name: &str, language: &str) -> Result<store::TemplateRow> {
     let found = app.store.templates_named(name.trim(), None).await?;
     let own: Vec<_> = found.into_iter().filter(|template| template.account_id == account_id).collect();
     if own.is_empty() {

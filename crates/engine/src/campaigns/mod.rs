@@ -7,8 +7,10 @@ mod create;
 mod export;
 mod preflight;
 mod recur;
+pub(crate) mod single;
 mod steer;
 mod terms;
+mod trial;
 pub(crate) mod weighing;
 
 use domain::campaign::CampaignState;
@@ -23,9 +25,11 @@ pub use create::{NewCampaign, create, discard};
 pub use export::export;
 pub use preflight::{CostEstimate, MarketCost, Preflight, preflight};
 pub use recur::{NextRun, recur};
+pub use single::{MessageOrder, MessageView, message, send_message};
 pub use steer::{LaunchOrder, cancel, launch, pause, resume, set_rate, start};
 pub(crate) use terms::offer_ended;
 pub use terms::{QuietHoursView, SpreadView};
+pub use trial::{TestOrder, try_out};
 
 use crate::App;
 use crate::fault::{Fault, Result};

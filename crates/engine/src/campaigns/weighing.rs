@@ -36,7 +36,7 @@ pub(crate) struct Judge<'a> {
 pub(crate) const US_MARKETING: &str = "us-marketing";
 
 /// Whether a number is one of the United States.
-fn is_of_the_us(phone: Option<i64>) -> bool {
+pub(crate) fn is_of_the_us(phone: Option<i64>) -> bool {
     // Few begin with +1, and the plan of the others need not be looked up.
     phone
         .filter(|digits| (10_000_000_000..20_000_000_000).contains(digits))

@@ -60,6 +60,8 @@ pub(super) struct Campaign {
     pub(super) pace: OnceLock<Pace>,
     /// Its share of the lane, against the others'.
     pub(super) weight: u32,
+    /// A single message: it goes before whatever is sent to many.
+    pub(super) overtakes: bool,
 }
 
 impl Campaign {
@@ -177,6 +179,13 @@ impl Hand {
         })
     }
 
+    /// Where a campaign's next turn stands if `waiting` others of its own come first: least goes first. A single message
+    /// goes before whatever is sent to many.
+    fn place(&self, in_hand: &InHand, waiting: usize) -> u64 {
+        let Campaign { overtakes, weight, .. } = &*in_hand.campaign;
+        if *overtakes { 0 } else { self.shares.place(in_hand.batch.campaign_id, *weight, waiting) }
+    }
+
     /// The batch to claim from next and how many, at most `limit`: of the campaigns that have more to claim, and whose
     /// own cap lets some more go before `soon`, the one whose turn comes next. Of the lane's next `group` turns each
     /// gets its share, `least` at the least, and no more while half of that still waits. `Err`: when a cap may let one
@@ -204,7 +213,7 @@ impl Hand {
             if waiting * 2 > share {
                 continue;
             }
-            let place = self.shares.place(in_hand.batch.campaign_id, campaign.weight, waiting);
+            let place = self.place(in_hand, waiting);
             if best.is_none_or(|(first, ..)| place < first) {
                 best = Some((place, in_hand, limit.min(share)));
             }
@@ -231,7 +240,7 @@ impl Hand {
                 wait = Some(wait.map_or(turn_at, |wait| wait.min(turn_at)));
                 continue;
             }
-            let place = self.shares.place(in_hand.batch.campaign_id, in_hand.campaign.weight, 0);
+            let place = self.place(in_hand, 0);
             // Of one campaign's batches, the one that came first.
             if first.is_none_or(|(least, _)| place < least) {
                 first = Some((place, at));

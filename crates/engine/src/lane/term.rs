@@ -310,7 +310,7 @@ pub(super) async fn load_campaign(app: &App, campaign_id: i64, number_id: i64) -
         let _ = pace.set(Pace::even(app.clock.clone(), cap, spread));
     }
     let weight = u32::try_from(row.weight).unwrap_or(1);
-    Ok(Campaign { renderer, pace, weight })
+    Ok(Campaign { renderer, pace, weight, overtakes: row.kind != store::CAMPAIGN })
 }
 
 /// A cap over several numbers is split among them.

@@ -7,6 +7,7 @@ mod clock_steps;
 mod faults;
 mod forecast;
 mod main_job;
+mod messages;
 mod messaging_limit;
 mod outage;
 mod replaced;

@@ -35,6 +35,14 @@ pub enum Campaign {
         /// Name or id
         campaign: String,
     },
+    /// Send its message to a number of the house (see `hudhud rules`), to try it out; not counted in the campaign
+    Test {
+        /// The number, with its country code
+        #[arg(long, value_name = "PHONE")]
+        to: String,
+        /// Name or id
+        campaign: String,
+    },
     /// Approve it exactly as it is, so that somebody else may launch it: see `hudhud rules`
     Approve {
         /// Name or id
@@ -191,7 +199,7 @@ fn cap(text: &str) -> Result<Cap, String> {
     }
 }
 
-fn parameter(text: &str) -> Result<(String, String), String> {
+pub(super) fn parameter(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, text)) if !key.is_empty() => Ok((key.to_owned(), text.to_owned())),
         _ => Err("it must look like KEY=TEXT".to_owned()),
@@ -229,6 +237,7 @@ impl Campaign {
                 session.out.remark(&format!("Follow it with: hudhud campaign wait {campaign}"));
                 Ok(Exit::Done)
             }
+            Self::Test { to, campaign } => act(session, &campaign, "test", &json!({"to": to})).await,
             Self::Approve { campaign } => act(session, &campaign, "approve", &json!({})).await,
             Self::Pause { campaign, reason } => act(session, &campaign, "pause", &json!({"reason": reason})).await,
             Self::Resume { campaign } => act(session, &campaign, "resume", &json!({})).await,

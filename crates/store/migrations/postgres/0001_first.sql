@@ -81,6 +81,8 @@ CREATE TABLE templates (
     parameter_format TEXT    NOT NULL DEFAULT 'POSITIONAL',
     quality          TEXT    NOT NULL DEFAULT '',
     components       TEXT    NOT NULL,
+    -- for how long Meta tries to deliver, s; NULL or below zero: as long as is usual
+    ttl_seconds      BIGINT,
     synced_at        BIGINT  NOT NULL,
     UNIQUE (account_id, name, language)
 );
@@ -309,6 +311,10 @@ CREATE TABLE campaigns (
     -- '2/7d': at most so many marketing messages to one person in so many days, over all campaigns, beside the house's
     frequency_cap    TEXT,
     marketing        BOOLEAN  NOT NULL DEFAULT TRUE,
+    -- 0: what people make, list and launch; 1: a single message that a program asked for; 2: a message on trial
+    kind             SMALLINT NOT NULL DEFAULT 0,
+    -- when to look again for messages whose template's time to live has run out, undelivered
+    expiry_due       BIGINT   NOT NULL DEFAULT 0,
     -- who goes first, and what that must not come to: domain::canary, JSON. canary_state 0: everybody else is held back,
     -- and nobody is fed beyond canary_through (NULL: nobody at all); 1 it passed, 2 it failed
     canary           TEXT,
@@ -323,6 +329,7 @@ CREATE TABLE campaigns (
 CREATE INDEX campaigns_started ON campaigns (started_at, id) WHERE started_at IS NOT NULL;
 -- which of them sent something lately, for frequency caps
 CREATE INDEX campaigns_finished ON campaigns (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX campaigns_expiry ON campaigns (expiry_due) WHERE started_at IS NOT NULL;
 CREATE INDEX campaigns_alive ON campaigns (state) WHERE state IN (1, 2, 3);
 -- cancelled in the middle of being planned: the rest of the audience is still to be written down as skipped
 CREATE INDEX campaigns_unplanned ON campaigns (id) WHERE state = 4 AND NOT planned AND frozen_at IS NOT NULL;

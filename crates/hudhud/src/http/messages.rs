@@ -1,0 +1,51 @@
+//! `/api/v1/messages`: one message to one person, ahead of bulk; and a campaign's message on trial.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use engine::App;
+use engine::campaigns::{self, MessageOrder, MessageView, TestOrder};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes as paths;
+
+use super::Api;
+use super::access::Caller;
+use super::extract::{Json, Path};
+use super::problem::Problem;
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(paths!(send)).routes(paths!(show)).routes(paths!(test))
+}
+
+/// Sends one message. Whoever asks again with the same key gets the message as it stands, and no second one is sent.
+#[utoipa::path(post, path = "/api/v1/messages", tag = "messages", request_body = MessageOrder,
+    responses((status = 200, description = "The message as it stands", body = MessageView)))]
+async fn send(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Json(body): Json<MessageOrder>,
+) -> Result<Json<MessageView>, Problem> {
+    Ok(Json(campaigns::send_message(&app, &caller.actor, &body).await?))
+}
+
+/// How a message stands.
+#[utoipa::path(get, path = "/api/v1/messages/{key}", tag = "messages",
+    params(("key" = String, Path, description = "The key that it was asked for with")),
+    responses((status = 200, description = "The message as it stands", body = MessageView)))]
+async fn show(State(app): State<Arc<App>>, Path(key): Path<String>) -> Result<Json<MessageView>, Problem> {
+    Ok(Json(campaigns::message(&app, &key).await?))
+}
+
+/// Sends a campaign's message to a number of the house, through the lane that it would take. The campaign does not count it.
+#[utoipa::path(post, path = "/api/v1/campaigns/{campaign}/test", tag = "campaigns", request_body = TestOrder,
+    params(("campaign" = String, Path, description = "Name or id")),
+    responses((status = 200, description = "The message as it stands", body = MessageView)))]
+async fn test(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(campaign): Path<String>,
+    Json(body): Json<TestOrder>,
+) -> Result<Json<MessageView>, Problem> {
+    let id = campaigns::find(&app, &campaign).await?;
+    Ok(Json(campaigns::try_out(&app, &caller.actor, id, &body).await?))
+}
