@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::world::{APP_SECRET, PARAMS, World, hook};
 use domain::schedule::{QuietHours, Tz, parse_at};
@@ -311,11 +311,11 @@ store::on_both_databases! {
             campaigns::launch(&app, &Actor::system(), id, &order).await.expect(case.name);
             running.push(Running { case, id, foretold, is_over: false });
         }
-        let (began, waited) = (Instant::now(), waited_us());
+        let (began, waited) = (clock.boot_us(), waited_us());
         clock.step_wall(launches - clock.now_ms());
         numbers::resume_all(&app).await.unwrap();
         run(&app, &clock, &mut running).await;
-        let busy = u128::from(waited_us() - waited) * 2 > began.elapsed().as_micros();
+        let busy = (waited_us() - waited) * 2 > clock.boot_us() - began;
         all_arrived(&world).await;
 
         // A machine on which others want the processors for more than half of the time keeps no pace to the second.
