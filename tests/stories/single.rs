@@ -27,7 +27,7 @@ on_both_databases! {
     /// They go before the campaign's, and each goes once, though it is asked for twice and the process is killed.
     async fn notices_overtake_a_campaign_and_none_is_doubled_by_a_kill(database) within 240; {
         let (world, mut serve) = World::with_serve(Setup::on(database).at(40)).await;
-        world.import("spring", 0..1_600).await;
+        world.import("spring", 0..2_400).await;
         let campaign = world.launch("spring", "spring", &[]).await;
         world.taken_in(40).await;
         for n in 0..NOTICES / 2 {
@@ -54,7 +54,8 @@ on_both_databases! {
                 *got.entry(row.to.unwrap_or_default()).or_default() += 1;
             }
         }
-        assert_eq!(got, (0..NOTICES).map(|n| (to(n), 1)).collect(), "one each");
+        let one_each: BTreeMap<String, usize> = (0..NOTICES).map(|n| (to(n), 1)).collect();
+        assert_eq!(got, one_each);
         let _ = world.hudhud(&["campaign", "cancel", &campaign.name]).await.ok();
         drop(serve);
     }

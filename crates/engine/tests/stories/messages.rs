@@ -21,6 +21,14 @@ fn order(key: &str, to: &str) -> MessageOrder {
     }
 }
 
+fn offer(key: &str, to: &str) -> MessageOrder {
+    MessageOrder {
+        template: "eid_offer".into(),
+        params: [("1", "Mona"), ("2", "20%")].map(|(key, text)| (key.to_owned(), text.to_owned())).into(),
+        ..order(key, to)
+    }
+}
+
 store::on_both_databases! {
     async fn a_message_overtakes_bulk_and_is_sent_once_for_its_key(db: Database) {
         let mut world = World::new(db).await;
@@ -52,11 +60,7 @@ store::on_both_databases! {
         let other = MessageOrder { to: "+201200000002".into(), ..wanted.clone() };
         let refused = campaigns::send_message(&app, &actor, &other).await.unwrap_err();
         assert_eq!(refused.kind, FaultKind::Conflict, "{refused:?}");
-        let strangers = MessageOrder {
-            template: "eid_offer".into(),
-            params: [("1", "Mona"), ("2", "20%")].map(|(key, text)| (key.to_owned(), text.to_owned())).into(),
-            ..order("offer-1", "+201200000003")
-        };
+        let strangers = offer("offer-1", "+201200000003");
         let refused = campaigns::send_message(&app, &actor, &strangers).await.unwrap_err();
         assert!(refused.detail.contains("consented to marketing"), "{refused:?}");
         let known = MessageOrder { to: "+201000000003".into(), key: "offer-2".into(), ..strangers.clone() };
@@ -110,7 +114,7 @@ store::on_both_databases! {
         people.dedup();
         assert_eq!(people.len(), all, "one message each");
         optouts::add(&app, &actor, "+201200000199", "by letter").await.unwrap();
-        let refused = campaigns::send_message(&app, &actor, &order("late", "+201200000199")).await.unwrap_err();
+        let refused = campaigns::send_message(&app, &actor, &offer("late", "+201200000199")).await.unwrap_err();
         assert_eq!((refused.kind, refused.detail.as_str()), (FaultKind::WrongState, "The person opted out."));
         worker.stop().await;
         scheduler.stop().await;
