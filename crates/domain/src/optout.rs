@@ -235,6 +235,19 @@ fn spelled(word: &str) -> &str {
         .map_or(word, String::as_str)
 }
 
+/// A word that nobody knows, without the last letter if that is the one before it once more: "durr".
+fn undrawn(word: &str) -> String {
+    let mut letters = word.chars().rev();
+    let (last, before) = (letters.next(), letters.next());
+    if last.is_some() && last == before && !GRAMMARS.iter().any(|grammar| grammar.knows(word)) {
+        let shorter: String = word.chars().take(word.chars().count() - 1).collect();
+        if GRAMMARS.iter().any(|grammar| grammar.knows(&shorter)) {
+            return shorter;
+        }
+    }
+    word.to_owned()
+}
+
 /// What the languages make of a text together: "don't stop" in one holds against "stop" in another, for people mix them.
 fn read_all(text: &str) -> Verdict {
     let normal = normal::joined(normalise(text));
@@ -245,7 +258,8 @@ fn read_all(text: &str) -> Verdict {
     for part in &parts[..if words.len() > MOST { 2 } else { 1 }] {
         let verdict = match weigh(part, is_story) {
             Verdict::Nothing => {
-                let right: Vec<&str> = part.iter().map(|word| spelled(word)).collect();
+                let once: Vec<String> = part.iter().map(|word| undrawn(word)).collect();
+                let right: Vec<&str> = once.iter().map(|word| spelled(word)).collect();
                 if right == *part { Verdict::Nothing } else { weigh(&right, is_story) }
             }
             verdict => verdict,

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::counts::Counts;
+use crate::departures::Departures;
 use crate::inbox::Inbox;
 use crate::lists::{CountView, ListView};
 use crate::queue::Redis;
@@ -64,6 +65,8 @@ pub struct App {
     pub ending: CancellationToken,
     /// Keeps webhook bodies in groups.
     pub inbox: Inbox,
+    /// Which messages are on their way, and who said stop a moment ago.
+    pub(crate) departures: Arc<Departures>,
     /// Whose secrets vouch for webhooks.
     pub(crate) vouchers: Vouchers,
     /// What an operator says that phrases mean.
@@ -96,6 +99,7 @@ impl App {
             scheduler_wake,
             ending: CancellationToken::new(),
             inbox,
+            departures: Arc::default(),
             vouchers,
             words,
             scopes: Scopes::default(),

@@ -163,7 +163,8 @@ pub(crate) async fn suppress(app: &App, contact_id: i64, campaign_id: i64) {
             at: app.clock.now_ms(),
             evidence,
         };
-        app.store.stop(&stop).await?;
+        let stopped = app.store.stop(&stop).await?;
+        app.departures.stop(&stopped.contact_ids, app.clock.boot_us());
         anyhow::Ok(())
     };
     match stopped.await {

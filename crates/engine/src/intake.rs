@@ -126,12 +126,20 @@ async fn read(app: &App, accounts: &HashMap<i64, store::Account>, bodies: &[Wait
         }
         match webhook::parse(&body.body) {
             Ok(changes) => {
+                let (mut items, mut unread) = (0, Vec::new());
                 for change in changes {
+                    items += 1;
                     if vouched(app, accounts, body, &change) {
-                        round.take(body, change);
+                        unread.extend(round.take(body, change));
                     }
                 }
-                round.done.push(body.id);
+                match unread.first() {
+                    None => round.done.push(body.id),
+                    Some(reason) => {
+                        let reason = format!("{} of its {items} items could not be read: {reason}", unread.len());
+                        round.unreadable.push((body.id, reason));
+                    }
+                }
             }
             Err(error) => round.unreadable.push((body.id, error.to_string())),
         }
@@ -156,6 +164,7 @@ fn vouched(app: &App, accounts: &HashMap<i64, store::Account>, body: &Waiting, c
 #[derive(Default)]
 struct Round {
     done: Vec<i64>,
+    /// Bodies that could not be read, or not all of them, and why: they keep their bytes for a person.
     unreadable: Vec<(i64, String)>,
     statuses: Vec<(i64, Option<String>, StatusEvent)>,
     inbound: Vec<(i64, Option<String>, InboundMessage, i64)>,
@@ -164,7 +173,8 @@ struct Round {
 }
 
 impl Round {
-    fn take(&mut self, body: &Waiting, change: Change) {
+    /// Sorts an item in. The reason, if nobody can read it: then the body keeps its bytes.
+    fn take(&mut self, body: &Waiting, change: Change) -> Option<String> {
         let number = change.phone_number_id;
         match change.kind {
             ChangeKind::Status(event) => self.statuses.push((body.account_id, number, event)),
@@ -178,8 +188,10 @@ impl Round {
             ChangeKind::Unreadable { reason, .. } => {
                 metrics::counter!("hudhud_webhook_events_total", "type" => "item", "result" => "unknown").increment(1);
                 tracing::warn!(body = body.id, reason, "a webhook's item could not be read; the rest of it is applied");
+                return Some(reason);
             }
         }
+        None
     }
 }
 

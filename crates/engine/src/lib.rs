@@ -16,6 +16,7 @@ pub(crate) mod chores;
 pub mod clock;
 pub mod consequences;
 pub mod counts;
+mod departures;
 pub mod disclosures;
 pub mod evidence;
 pub mod exclusions;

@@ -102,7 +102,7 @@ fn stop_of(
     (format, scope): (&str, &Scope),
     (person, since): &(Person, Option<String>),
 ) -> Result<Stop> {
-    let detail = json!({"source": "import", "said": "on an imported list", "format": format, "since": since,
+    let detail = json!({"source": "import", "said": format!("on an imported list ({format})"), "format": format, "since": since,
         "person": person.shown(), "scope": scope.to_string()});
     Ok(Stop {
         contact_id: None,

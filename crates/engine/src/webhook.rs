@@ -18,8 +18,10 @@ use crate::lane::CLAIM_VALID;
 use crate::scopes::Known;
 use crate::{Actor, App, accounts, evidence};
 
-/// How often a stop looks whether what was claimed for its person has left.
+/// How often a stop looks whether what another process claimed for its person has left.
 const LOOK: Duration = Duration::from_millis(10);
+/// How often it looks whether what this process has handed over was answered.
+const GLANCE: Duration = Duration::from_millis(2);
 /// On top of a claim's validity: two processes' clocks tick at the same pace but look at different moments.
 const SLACK: u64 = 100_000;
 
@@ -35,8 +37,6 @@ pub enum Received {
     Duplicate,
     /// No account's secret vouches for it.
     BadSignature,
-    /// It is signed but not a webhook's body.
-    Unreadable,
 }
 
 /// Answers Meta's subscription handshake with the challenge, if any account knows the token.
@@ -58,6 +58,17 @@ pub async fn handshake(
     Ok(None)
 }
 
+/// Whether a body with this signature header can be anybody's: asked before it is read, so that one without costs no
+/// more than its head.
+#[must_use]
+pub fn may_be_signed(header: Option<&str>) -> bool {
+    let is_well_formed = webhook::read_signature(header).is_ok();
+    if !is_well_formed {
+        metrics::counter!("hudhud_webhook_events_total", "type" => "body", "result" => "bad_signature").increment(1);
+    }
+    is_well_formed
+}
+
 /// Takes a body in. On return with [`Received::Kept`] or [`Received::Duplicate`] it may be acknowledged: it is durable,
 /// whoever said stop in it is suppressed, and no send to them begins from now on.
 ///
@@ -69,10 +80,11 @@ pub async fn receive(app: &Arc<App>, raw: &[u8], signature: Option<&str>) -> Res
         metrics::counter!("hudhud_webhook_events_total", "type" => "body", "result" => "bad_signature").increment(1);
         return Ok(Received::BadSignature);
     };
-    let Ok(changes) = webhook::parse(raw) else {
+    // What nobody can read is kept all the same, and shown to a person: it is signed, so somebody meant us.
+    let changes = webhook::parse(raw).unwrap_or_else(|_| {
         metrics::counter!("hudhud_webhook_events_total", "type" => "body", "result" => "unknown").increment(1);
-        return Ok(Received::Unreadable);
-    };
+        Vec::new()
+    });
     let began = app.clock.boot_us();
     let words = app.words.known(app).await?;
     let scopes = app.scopes.known(app).await?;
@@ -114,19 +126,28 @@ pub async fn receive(app: &Arc<App>, raw: &[u8], signature: Option<&str>) -> Res
     Ok(if kept.is_new { Received::Kept } else { Received::Duplicate })
 }
 
-/// Waits until nothing that was claimed for these people before now can still begin: each such send has left, was
-/// dropped, or its claim is void (law 4).
+/// Waits until nothing that was claimed for these people before now can still begin (law 4). What this process has claimed
+/// is turned back at its gates from here on, and what it has handed over is waited for as long as a claim is valid; what
+/// another process claimed has left, was dropped, or its claim is void.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn await_departures(app: &App, people: &[i64]) -> Result<()> {
     let began = app.clock.boot_us();
-    let mut waiting = app.store.submitting_to(people).await?;
-    while !waiting.is_empty() && app.clock.boot_us().saturating_sub(began) < CLAIM_VALID + SLACK {
-        app.clock.sleep(LOOK).await;
-        let still = app.store.submitting_to(people).await?;
-        // Claims made since exclude them already; only the ones seen at first matter.
-        waiting.retain(|claim| still.contains(claim));
+    app.departures.stop(people, began);
+    let mut elsewhere = app.store.submitting_to(people).await?;
+    elsewhere.retain(|claim| !app.departures.is_ours(claim.number_id, claim.term));
+    while app.clock.boot_us().saturating_sub(began) < CLAIM_VALID + SLACK {
+        if !elsewhere.is_empty() {
+            app.clock.sleep(LOOK).await;
+            let still = app.store.submitting_to(people).await?;
+            // Claims made since exclude them already; only the ones seen at first matter.
+            elsewhere.retain(|claim| still.contains(claim));
+        } else if app.departures.any_under_way(people) {
+            app.clock.sleep(GLANCE).await;
+        } else {
+            break;
+        }
     }
     Ok(())
 }

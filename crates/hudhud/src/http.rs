@@ -11,10 +11,17 @@ mod accounts;
 mod apikeys;
 mod audit;
 mod campaigns;
+#[cfg(test)]
+mod disclosure_tests;
 mod events;
 mod extract;
+#[cfg(test)]
+mod front;
 mod idempotency;
 mod imports;
+mod incoming;
+#[cfg(test)]
+mod intake_tests;
 mod ledger;
 mod limits;
 mod lists;
@@ -42,6 +49,8 @@ mod uploads;
 mod users;
 #[cfg(test)]
 mod walk;
+#[cfg(test)]
+mod ways_tests;
 mod webhook;
 mod webhook_log;
 mod words;
@@ -155,10 +164,9 @@ fn described() -> OpenApiRouter<Api> {
         .merge(webhook_routes())
 }
 
+/// Their bodies bring a limit of their own ([`incoming`]).
 fn webhook_routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .routes(paths!(webhook::handshake, webhook::receive))
-        .layer(DefaultBodyLimit::max(webhook::BODY_LIMIT))
+    OpenApiRouter::new().routes(paths!(webhook::handshake, webhook::receive))
 }
 
 /// The API and the console, for requests that come in by this door.

@@ -106,7 +106,7 @@ pub use reviews::{Decision, NewReview, ReviewRow};
 pub use sends::{Applied, ExportRow, Happening, SETTLED_BY_HAND, SendKey, SendRow, wamid_hash};
 pub use sessions::{Alive as SessionsAlive, Session};
 pub use statuses::{NewInbound, Parked, WamidMatch};
-pub use suppressions::{Identity, Stop, Stopped, Suppression};
+pub use suppressions::{Identity, Stop, Stopped, Submitting, Suppression};
 pub use tallies::Tally;
 pub use templates::{DELETED, SyncedTemplate, TemplateRow};
 pub use terms::{Asleep, CLAIM_LASTS, Hours, OFFER_ENDED, Terms};

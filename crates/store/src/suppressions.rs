@@ -73,6 +73,21 @@ pub struct Suppression {
     pub evidence_id: Option<i64>,
 }
 
+/// A send that is claimed and has no outcome yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
+pub struct Submitting {
+    /// Of which campaign.
+    pub campaign_id: i64,
+    /// To whom.
+    pub contact_id: i64,
+    /// The attempt.
+    pub attempt: i64,
+    /// From which of our numbers.
+    pub number_id: i64,
+    /// The fence of the lane's term under which it was claimed.
+    pub term: i64,
+}
+
 /// Whether a block `p` forbids a send from the number `n` of a campaign whose template is `t`: as
 /// [`domain::optout::scope::Forbidding`].
 pub(crate) const FORBIDS: &str = "(p.scope = 'all' OR (upper(t.category) NOT IN ('UTILITY', 'AUTHENTICATION')
@@ -232,25 +247,25 @@ impl Store {
         Ok(stopped)
     }
 
-    /// Which sends to these people are claimed and may be leaving right now, with the attempt.
+    /// Which sends to these people are claimed and may be leaving right now.
     ///
     /// # Errors
     /// As every read.
-    pub async fn submitting_to(&self, contact_ids: &[i64]) -> Result<Vec<(SendKey, i64)>> {
+    pub async fn submitting_to(&self, contact_ids: &[i64]) -> Result<Vec<Submitting>> {
         let mut link = self.read().await?;
         let sql = link.pick(
-            "SELECT campaign_id, contact_id, attempt FROM sends
+            "SELECT campaign_id, contact_id, attempt, number_id, coalesce(term, 0) AS term FROM sends
              WHERE campaign_id IN (SELECT campaign_id FROM claims)
                AND contact_id IN (SELECT value FROM json_each($1)) AND state = 1",
-            "SELECT s.campaign_id, s.contact_id, s.attempt FROM (SELECT DISTINCT campaign_id FROM claims) c
+            "SELECT s.campaign_id, s.contact_id, s.attempt, s.number_id, coalesce(s.term, 0) AS term
+             FROM (SELECT DISTINCT campaign_id FROM claims) c
              CROSS JOIN LATERAL (
                  SELECT * FROM sends WHERE campaign_id = c.campaign_id
                    AND contact_id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint)) AND state = 1
                  OFFSET 0) s",
         );
         let json = serde_json::to_string(contact_ids)?;
-        let rows: Vec<(i64, i64, i64)> = on!(&mut link, c => sqlx::query_as(sql).bind(json).fetch_all(c).await)?;
-        Ok(rows.into_iter().map(|(campaign, contact, attempt)| ((campaign, contact), attempt)).collect())
+        Ok(on!(&mut link, c => sqlx::query_as(sql).bind(json).fetch_all(c).await)?)
     }
 
     /// How many of these sends were claimed more than `slack` milliseconds after their person's stop was taken in: a

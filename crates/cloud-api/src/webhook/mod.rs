@@ -18,7 +18,7 @@ use std::ops::Range;
 
 pub use account::{PreferenceEvent, PreferenceValue, TemplateStatusEvent};
 pub use inbound::{InboundKind, InboundMessage};
-pub use signature::{HandshakeError, SignatureError, handshake, verify_signature};
+pub use signature::{HandshakeError, SignatureError, handshake, read_signature, verify_signature};
 pub use standing::StandingEvent;
 pub use status::{Pricing, StatusEvent, StatusKind, WireError};
 pub use walk::{ParseError, parse};

@@ -31,12 +31,22 @@ pub fn verify_signature(secret: &[u8], body: &[u8], header: Option<&str>) -> Res
     if secret.is_empty() {
         return Err(SignatureError::NoSecret);
     }
+    let tag = read_signature(header)?;
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    hmac::verify(&key, body, &tag).map_err(|_| SignatureError::Mismatch)
+}
+
+/// Reads `X-Hub-Signature-256`: what can be said of a body that has not come yet. One that brings no such header is
+/// nobody's, whatever it holds.
+///
+/// # Errors
+/// [`SignatureError::Missing`] and [`SignatureError::Malformed`].
+pub fn read_signature(header: Option<&str>) -> Result<[u8; 32], SignatureError> {
     let digits =
         header.ok_or(SignatureError::Missing)?.trim().strip_prefix("sha256=").ok_or(SignatureError::Malformed)?;
     let mut tag = [0_u8; 32];
     hex::decode_to_slice(digits, &mut tag).map_err(|_| SignatureError::Malformed)?;
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
-    hmac::verify(&key, body, &tag).map_err(|_| SignatureError::Mismatch)
+    Ok(tag)
 }
 
 /// Why a subscription handshake fails; each is answered 403.

@@ -143,6 +143,17 @@ impl Hand {
         self.batches.remove(place).map(|in_hand| in_hand.ready).unwrap_or_default()
     }
 
+    /// Takes out what may not leave any more.
+    pub(super) fn take_stopped(&mut self, is_stopped: impl Fn(&Ready) -> bool) -> Vec<Ready> {
+        let mut stopped = Vec::new();
+        for in_hand in self.batches.iter_mut().filter(|in_hand| in_hand.ready.iter().any(&is_stopped)) {
+            let (out, kept): (VecDeque<_>, _) = std::mem::take(&mut in_hand.ready).into_iter().partition(&is_stopped);
+            in_hand.ready = kept;
+            stopped.extend(out);
+        }
+        stopped
+    }
+
     /// Puts everything down.
     pub(super) fn put_all_down(&mut self) -> Vec<Ready> {
         self.batches.drain(..).flat_map(|in_hand| in_hand.ready).collect()

@@ -175,6 +175,8 @@ pub(super) struct Lane {
     meters: Arc<Meters>,
     /// When the lane last showed itself.
     shown_at: Micros,
+    /// How many stops this process had noted when what is claimed was last held against them.
+    stops_seen: u64,
 }
 
 impl Lane {
@@ -451,6 +453,11 @@ impl Lane {
                         self.give_back(&claimed, Some(OPTED_OUT.to_owned())).await;
                         continue;
                     }
+                    // Their stop may be for less than this message: the next claim asks the database.
+                    if self.app.departures.is_stopped(claimed.contact_id, done.started) {
+                        self.give_back(&claimed, None).await;
+                        continue;
+                    }
                     match message_of(&self.app.install, &campaign, &claimed) {
                         Ok(message) => {
                             if let Some(in_hand) = self.hand.get_mut(done.batch_id) {
@@ -473,11 +480,27 @@ impl Lane {
         }
     }
 
+    /// Gives back what is claimed for people who said stop since: found at the gate, each would have taken a turn.
+    async fn turn_back_stopped(&mut self) {
+        let departures = Arc::clone(&self.app.departures);
+        let stops = departures.stops();
+        if stops == self.stops_seen {
+            return;
+        }
+        self.stops_seen = stops;
+        let is_stopped =
+            |ready: &Ready| departures.is_stopped(ready.claimed.contact_id, ready.deadline.saturating_sub(CLAIM_VALID));
+        for ready in self.hand.take_stopped(is_stopped) {
+            self.give_back(&ready.claimed, None).await;
+        }
+    }
+
     /// Hands over what has a turn now. Boot time at which to look again.
     async fn send_ready(&mut self) -> Micros {
         loop {
             let now = self.now();
             let idle = now + IDLE;
+            self.turn_back_stopped().await;
             // A turn of the lane is not taken while every campaign holds back: given back, it would wake the lane.
             match self.hand.earliest(now) {
                 None => return idle,

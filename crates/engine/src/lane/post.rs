@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::App;
 use crate::journal::{AttemptKey, Journal};
+use crate::lane::CLAIM_VALID;
 use crate::lane::outage::Sign;
 use crate::lane::pace::{Trip, Turn};
 use crate::refusals::{class_of, least_pause};
@@ -73,10 +74,13 @@ pub(super) async fn post(post: Post) -> (Happening, Lesson) {
     let handed_over = Arc::new(AtomicU64::new(0));
     let trips: Vec<Trip> = turns.iter().map(Turn::trip).collect();
     let journal_failed = Arc::new(AtomicBool::new(false));
+    // Under way until this task is done with it, however that comes.
+    let way = app.departures.way(key.contact_id, deadline.saturating_sub(CLAIM_VALID));
     let gate = {
         let (clock, handed_over, journal_failed) =
             (clock.clone(), Arc::clone(&handed_over), Arc::clone(&journal_failed));
-        move || {
+        let way = Arc::clone(&way);
+        let hand_over = move || {
             // The journal comes before the look at the clock: a process that is stopped between the two finds its
             // claim void when it wakes, and one that is stopped after both left its record.
             if clock.boot_us() > deadline {
@@ -95,7 +99,8 @@ pub(super) async fn post(post: Post) -> (Happening, Lesson) {
                 turn.hand_over(now);
             }
             true
-        }
+        };
+        move || way.leave(hand_over)
     };
     let outcome = tokio::select! {
         outcome = sender.send(&message, gate) => outcome,

@@ -86,6 +86,7 @@ pub async fn run(term: Term, shutdown: CancellationToken) -> bool {
 
 async fn serve(term: &Term, shutdown: &CancellationToken) -> anyhow::Result<()> {
     let app = &term.app;
+    let _is_ours = app.departures.term(term.number.id, term.token);
     let lost = shutdown.child_token();
     let _ends_with_us = lost.clone().drop_guard();
     let (orders_in, orders) = watch::channel(orders(app, term.number.id).await?);
@@ -152,6 +153,7 @@ async fn serve(term: &Term, shutdown: &CancellationToken) -> anyhow::Result<()> 
         void_claims: 0,
         meters: Arc::new(Meters::new(&term.number.phone_number_id)),
         shown_at: 0,
+        stops_seen: 0,
     };
     let mut inlets = Inlets { handed, orders, lessons };
     if term.before != Before::Nobody {

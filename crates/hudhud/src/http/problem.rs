@@ -88,6 +88,8 @@ pub enum Kind {
     KeyReused,
     /// The body is larger than this path takes.
     TooLarge,
+    /// The body came so slowly that it was given up.
+    TooSlow,
     /// More requests than one caller may make, or too many failed sign-ins.
     TooMany,
     /// The preflight refuses the launch.
@@ -101,7 +103,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Invalid,
         Self::Unreadable,
         Self::Unauthorized,
@@ -113,6 +115,7 @@ impl Kind {
         Self::Underway,
         Self::KeyReused,
         Self::TooLarge,
+        Self::TooSlow,
         Self::TooMany,
         Self::PreflightRefused,
         Self::Unavailable,
@@ -142,6 +145,7 @@ impl Kind {
                 ("idempotency-key-reused", "Idempotency key reused", StatusCode::UNPROCESSABLE_ENTITY, 1)
             }
             Self::TooLarge => ("too-large", "Too large", StatusCode::PAYLOAD_TOO_LARGE, 1),
+            Self::TooSlow => ("too-slow", "Too slow", StatusCode::REQUEST_TIMEOUT, 8),
             Self::TooMany => ("too-many", "Too many requests", StatusCode::TOO_MANY_REQUESTS, 8),
             Self::PreflightRefused => ("preflight-refused", "Preflight refused", StatusCode::UNPROCESSABLE_ENTITY, 4),
             Self::Unavailable => ("unavailable", "Unavailable just now", StatusCode::SERVICE_UNAVAILABLE, 8),

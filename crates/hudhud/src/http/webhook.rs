@@ -3,10 +3,8 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::App;
 use engine::webhook::{self, Received};
@@ -14,10 +12,8 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::extract::Query;
+use super::incoming;
 use super::problem::{Kind, Problem};
-
-/// Meta's batches are up to 3 MB (cloud-api.md 4).
-pub(super) const BODY_LIMIT: usize = 3 << 20;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -57,29 +53,23 @@ pub(super) async fn handshake(
     params(("x-hub-signature-256" = String, Header, description = "sha256=HMAC of the raw body by the app secret")),
     request_body(content = Object, description = "Meta's envelope", content_type = "application/json"),
     responses((status = 200, description = "Durable here; Meta need not send it again")))]
-pub(super) async fn receive(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<StatusCode, Problem> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(Kind::TooLarge, "A webhook has at most 3 MB.", "Send less at once.")
-        }
-        _ => Problem::new(Kind::Unreadable, "The body broke off.", "Send it again."),
-    })?;
-    let signature = headers.get("x-hub-signature-256").and_then(|value| value.to_str().ok());
+pub(super) async fn receive(State(app): State<Arc<App>>, request: Request) -> Result<StatusCode, Problem> {
+    let (parts, body) = request.into_parts();
+    let signature = parts.headers.get("x-hub-signature-256").and_then(|value| value.to_str().ok());
+    if !webhook::may_be_signed(signature) {
+        return Err(not_metas());
+    }
+    let (body, _room) = incoming::read(&parts.headers, body).await?;
     match webhook::receive(&app, &body, signature).await? {
         Received::Kept | Received::Duplicate => Ok(StatusCode::OK),
-        Received::BadSignature => Err(Problem::new(
-            Kind::Unauthorized,
-            "The signature does not match the body.",
-            "Check that the app secret stored here is the one of the app that sends.",
-        )),
-        Received::Unreadable => Err(Problem::new(
-            Kind::Unreadable,
-            "It is signed, but it is not a webhook's body.",
-            "Check which product of Meta's sends here.",
-        )),
+        Received::BadSignature => Err(not_metas()),
     }
+}
+
+fn not_metas() -> Problem {
+    Problem::new(
+        Kind::Unauthorized,
+        "The signature does not match the body.",
+        "Check that the app secret stored here is the one of the app that sends.",
+    )
 }

@@ -350,7 +350,8 @@ on_both_databases! {
         assert_eq!(ids(&lane.claim(one, 1).await), [1]);
         let stopped = db.store.stop(&Stop { phone: Some((15_550_000_001, 15_550_000_001)), ..stop() }).await.unwrap();
         assert_eq!(stopped.contact_ids, [1]);
-        assert_eq!(db.store.submitting_to(&[1]).await.unwrap(), [((one, 1), 1)]);
+        let claimed = crate::Submitting { campaign_id: one, contact_id: 1, attempt: 1, number_id: lane.number, term: lane.token };
+        assert_eq!(db.store.submitting_to(&[1]).await.unwrap(), [claimed]);
         assert_eq!(db.store.stopped_among(&[1, 2, 3]).await.unwrap(), [1]);
         assert_eq!(ids(&lane.claim(two, 3).await), [2, 3]);
     }

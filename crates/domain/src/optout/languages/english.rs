@@ -94,6 +94,7 @@ pub(super) const ENGLISH: Language = Language {
         "i want/need/would/wanna like? to? {end} {why}*",
         "{unsub} from {mod}* {msg}? all/everything/promos?",
         "can/could/would/will you {end} {why}*",
+        "{why}* i? want? to? cancel/end/terminate my/the/this/our subscription {why}*",
         "enough {mod}* {msg}",
         "block/mute {mod}* {msg}",
         "not interested {remove} {why}*",
@@ -196,6 +197,8 @@ pub(super) const ENGLISH: Language = Language {
         "today/tomorrow/tonight/monday/tuesday/wednesday/thursday/friday/saturday/sunday/before/until/till/untill/yet/unless/between/after/during",
         "code/otp/pin/address/size/color/colour/old/instead/verification/photo/photos/picture/password/voice/audio/breakfast/renewal/lease/rental/contract",
         "instead of",
+        // A stop that holds for a place: write somewhere else.
+        "at/to work/home/school/college/gym/hotel",
         "{unsub} button/link/page/option",
     ],
     doubts: &[

@@ -136,6 +136,9 @@ pub(super) const FRENCH: Language = Language {
         "pourquoi ~4 {end}",
         "{neg}? recois/recoit {more}",
         "si j arrete",
+        // Not that way, but this way.
+        "ecrivez/ecris/envoyez/contactez moi/nous",
+        "whatsapp/sms/mail/message suffit",
         "quand ~2 {end}",
     ],
     guards: &[

@@ -69,6 +69,7 @@ pub(super) const GERMAN: Language = Language {
         "widerspruch",
         "{no} mehr {send}?",
         "newsletter/nachrichten/werbung/sms {unsub}",
+        "{why}* {mod}* {msg} stoppen/beenden/einstellen/abstellen/unterlassen {why}*",
         "{mine} {remove} {why}*",
         "{mine} lösch*/loesch*",
         "nicht mehr {do}",

@@ -4,7 +4,7 @@ use crate::optout::grammar::Language;
 
 pub(super) const HINDI: Language = Language {
     polite: "कृपया|प्लीज|प्लीज़|धन्यवाद|शुक्रिया|नमस्ते|नमस्कार|भाई|भाईसाहब|सर|मैडम|जी|महोदय|तुरंत|अभी|मेहरबानी|जरा|\
-             kripya|kripaya|krupya|krpya|dhanyavad|dhanyawad|shukriya|namaste|namaskar|bhai|bhaiya|bhaisahab|ji|yaar|jara|zara|meharbani|turant|abhi|bhaijaan|mehrbani",
+             kripya|kripaya|krupya|krpya|dhanyavad|dhanyawad|shukriya|yr|yar|yrr|namaste|namaskar|bhai|bhaiya|bhaisahab|ji|yaar|jara|zara|meharbani|turant|abhi|bhaijaan|mehrbani",
     classes: &[
         (
             "msg",
@@ -67,11 +67,11 @@ pub(super) const HINDI: Language = Language {
         "{msg} {mod}* {not} {send}",
         "{msg} {mod}* {send} {not} {mod}* $",
         "{not} {send} {mod}* {msg} $",
-        "{msg} {mod}* भेजना/भेजने/bhejna/bhejne/karna/करना/bejna/भेजनें {mod}* {stop}",
+        "{msg} {mod}* भेजना/भेजने/bhejna/bhejne/bhjna/karna/krna/करना/करने/bejna/भेजनें {mod}* {stop}",
         "{msg} {mod}* {stop} {do}",
         "{stop} {do} {mod}* {msg}",
-        "{stop} {mod}* {msg} भेजना/bhejna/karna/करना",
-        "भेजना/bhejna {stop} {do}",
+        "{stop} {mod}* {msg} भेजना/bhejna/bhjna/karna/krna/करना",
+        "भेजना/bhejna/bhjna {stop} {do}",
         "{msg} {mod}* {not} {chahiye}",
         "{not} {chahiye} {mod}* {msg}",
         "{msg} {mod}* पाना/लेना/प्राप्त/paana/pana/lena/prapt/receive ~2 {not} {chahiye}",

@@ -69,7 +69,7 @@ pub(super) const PORTUGUESE: Language = Language {
         "para de mandar/enviar",
         "{end} com {mod}* {msg}",
         "{neg} {send} {mod}*",
-        "cancelar/cancele {mod}* inscricao",
+        "{why}* cancelar/cancele/cancela/cancelem/cancelo/encerrar {mod}* minha? inscricao {why}*",
     ],
     anywhere: &[
         "{unsub}",

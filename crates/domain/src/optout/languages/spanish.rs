@@ -70,6 +70,7 @@ pub(super) const SPANISH: Language = Language {
         "{neg} {mod}* {msg} {why}*",
         "{neg} {want} {mod}* {msg} {why}*",
         "darme/dar/dame/denme de? baja {mod}* {msg}? {list}?",
+        "{why}* cancelar/cancela/cancele/cancelen/anular/anulen {mod}* suscripcion {why}*",
         "{neg} mas",
         "ya no mas",
     ],
@@ -138,6 +139,10 @@ pub(super) const SPANISH: Language = Language {
         "{neg} quiero darme",
         "si dejo de",
         "por que/q ya? no",
+        // Not there, but here; not that way, but this way.
+        "sino a/al/en/por",
+        "mejor/solo escrib*/mand*/envi*",
+        "escribanme/escribeme/escribame/mandenme/mandeme/mandame/envienme/envieme/enviame",
         "porque ya? no me",
     ],
     guards: &[

@@ -127,6 +127,7 @@ async fn lane_of(app: &TestApp) -> (Lane, watch::Receiver<Showing>) {
         void_claims: 0,
         meters: Arc::new(super::super::meters::Meters::new("pnid")),
         shown_at: 0,
+        stops_seen: 0,
     };
     (lane, shown)
 }
