@@ -72,7 +72,7 @@ try {
 
 async function walk(look, viewport, suffix, does, first) {
   if (first && !wanted(first)) return;
-  const region = look.language === 'ar' ? 'EG' : 'GB';
+  const region = { ar: 'EG', es: 'ES' }[look.language] ?? 'GB';
   const out = await openPage(browser, hudhud.url, { preferences: { ...look, region }, viewport, colorScheme: look.theme });
   const shooter = (page) => async (name, path, wait = 700) => {
     if (!wanted(name)) return;

@@ -79,3 +79,10 @@ test('what the API calls a scope of a stop has words', () => {
   for (const kind of ['all', 'marketing', 'brand', 'number']) assert.ok(texts.en.has(`scope.${kind}`), kind);
   for (const why of ['on-the-wire', 'utility', 'other-scope', 'unexplained']) assert.ok(texts.en.has(`person.why.${why}`), why);
 });
+
+test('Spanish speaks to its reader as one person throughout', () => {
+  const said = JSON.parse(readFileSync(join(WEB, 'locales/said.json'), 'utf8'));
+  const spanish = [...texts.es.values(), ...Object.values(said).flatMap(({ es }) => (es ? [es] : []))];
+  const formal = /\b(usted|elija|revise|compruebe|corrija|escriba|pruebe|ponga|descargue|inténtelo|mírel[ao]|regístrelo|corríjalo|arréglelo|ábralo|guárdelo)\b/i;
+  assert.deepEqual(spanish.filter((text) => formal.test(text)), []);
+});

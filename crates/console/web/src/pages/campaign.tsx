@@ -10,6 +10,7 @@ import { answer, api, type Campaign, download, type QueueRow } from '../api/clie
 import { languageName, useFormat } from '../format.ts';
 import { doneShare, finish, funnel, gone, paces, type Point, type Sample, waiting } from '../progress.ts';
 import { useCampaign, useCampaigns, useMay, useNumbers, useQueue, useWatched } from '../queries.ts';
+import { examplesOf } from '../template.ts';
 import { Confirm, said, useAct } from '../ui/act.tsx';
 import { Bubble } from '../ui/bubble.tsx';
 import { Icon } from '../ui/icons.tsx';
@@ -407,7 +408,7 @@ function About({ campaign }: { campaign: Campaign }) {
           {campaign.finished_at && <><dt>{t('campaign.ended')}</dt><dd><Time at={campaign.finished_at} withSeconds />{campaign.started_at && <span className="dim"> · {t('campaign.took', { span: format.span((Date.parse(campaign.finished_at) - Date.parse(campaign.started_at)) / 1000) })}</span>}</dd></>}
         </dl>
       </Card>
-      {template.data && <Card title={t('bubble.title')}><Bubble template={template.data} /></Card>}
+      {template.data && <Card title={t('bubble.title')}><Bubble template={template.data} params={examplesOf(template.data.components)} columns={{}} /></Card>}
     </div>
   );
 }
