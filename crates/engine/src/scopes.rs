@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use domain::optout::scope::{Forbidding, Reach, Reaches, Scope, Way, brand_name};
 use domain::pacing::{Micros, SECOND};
@@ -16,6 +17,8 @@ use crate::{Actor, App, evidence, numbers};
 
 /// What was read is used for so long: what another process changes is known here after that.
 const FRESH: Micros = SECOND;
+/// After this every process knows what was changed, and what it did by what it knew before is done.
+const KNOWN_EVERYWHERE: Duration = Duration::from_millis(1_500);
 
 /// How far stops reach, as read at one moment.
 #[derive(Clone, Debug, Default)]
@@ -140,7 +143,8 @@ pub async fn set(app: &App, actor: &Actor, way: &str, reach: &str) -> Result<Rea
 }
 
 /// Says of which brand a business number is; `None`: of none. Stops for a brand hold for whichever numbers are of it as
-/// a message leaves. The ledger keeps who said so.
+/// a message leaves; those for the brand that the number leaves go on to hold for the number itself, since the people who
+/// said stop to it got its messages. The ledger keeps who said so.
 ///
 /// # Errors
 /// When it is no brand's name, there is no such number, or the database is away.
@@ -148,10 +152,22 @@ pub async fn set_brand(app: &App, actor: &Actor, phone_number_id: &str, brand: O
     let brand = brand
         .map(|name| brand_name(name).map_err(|error| Fault::invalid(format!("This is no brand: {error}."))))
         .transpose()?;
-    let detail = json!({"phone_number_id": phone_number_id, "brand": brand});
+    let left = numbers::show(app, phone_number_id).await?.brand.filter(|old| Some(old) != brand.as_ref());
+    let carry = async || match &left {
+        Some(left) => app.store.stop_number_for_brand(phone_number_id, left).await,
+        None => Ok(0),
+    };
+    carry().await?;
+    let detail = json!({"phone_number_id": phone_number_id, "brand": brand, "left": left});
     let evidence = evidence::entry(app, "scope", actor, &detail).map_err(Fault::internal)?;
     app.store.set_number_brand(phone_number_id, brand.as_deref(), &evidence).await?;
     app.scopes.forget();
+    // Stops that came meanwhile; and those that another process took in by what it knew a moment ago.
+    carry().await?;
+    if left.is_some() && !app.store.is_embedded() {
+        app.clock.sleep(KNOWN_EVERYWHERE).await;
+        carry().await?;
+    }
     numbers::show(app, phone_number_id).await
 }
 
@@ -169,7 +185,7 @@ mod tests {
     use store::testing::Database;
 
     use super::*;
-    use crate::testing::app;
+    use crate::testing::{app, running_campaign};
 
     on_both_databases! {
         async fn what_is_set_holds_at_once_and_nonsense_is_refused(db: Database) {
@@ -185,6 +201,36 @@ mod tests {
             }
             assert!(set_brand(&app, &mona, "nobody's", Some("Nile")).await.is_err());
             assert_eq!(app.store.ledger_size().await.unwrap(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_number_that_leaves_a_brand_stays_forbidden_to_whoever_stopped_the_brand() {
+        let (app, _) = running_campaign(Database::sqlite().await).await;
+        let mona = Actor::cli("mona");
+        set_brand(&app, &mona, "1", Some("Nile")).await.unwrap();
+        let stop = store::Stop {
+            contact_id: Some(1),
+            phone: None,
+            user_id: None,
+            parent_user_id: None,
+            quoted_wamid: None,
+            campaign_id: None,
+            scope: Scope::Brand("Nile".to_owned()),
+            source: "manual",
+            at: app.clock.now_ms(),
+            evidence: evidence::entry(&app, "opt-out", &mona, &json!({})).unwrap(),
+        };
+        app.store.stop(&stop).await.unwrap();
+        let forbids = async |number: &str, brand: Option<&str>| {
+            let forbidding = Forbidding::of("MARKETING", number, brand);
+            app.store.suppressed_among(&[1, 2], &forbidding).await.unwrap()
+        };
+        assert_eq!(forbids("1", Some("Nile")).await, [1]);
+        for brand in [Some("Delta"), Some("Nile"), None] {
+            assert_eq!(set_brand(&app, &mona, "1", brand).await.unwrap().brand.as_deref(), brand);
+            assert_eq!(forbids("1", brand).await, [1], "of {brand:?}");
+            assert!(forbids("2", brand.filter(|brand| *brand != "Nile")).await.is_empty(), "another number");
         }
     }
 }

@@ -1,11 +1,14 @@
 //! How far stops reach: what an operator set for each way they come, and which business number is of which brand.
 
-use domain::optout::scope::{Reach, Way};
+use domain::optout::scope::{Reach, Scope, Way};
 use sqlx::FromRow;
 
 use crate::db::{Priority, Store, on};
 use crate::error::Result;
 use crate::ledger::{self, NewEntry};
+
+/// Stops that are carried from a brand to a number in one transaction.
+const CARRIED_AT_ONCE: i64 = 500;
 
 /// How far stops of one way reach, as somebody set it.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
@@ -45,6 +48,45 @@ impl Store {
         tx.commit().await
     }
 
+    /// Lets every stop for a brand hold for one business number as well, with the same evidence, in chunks: so that it
+    /// goes on to hold when the number is of the brand no longer. How many did not before.
+    ///
+    /// # Errors
+    /// As every read and write; what was carried until then stays.
+    pub async fn stop_number_for_brand(&self, phone_number_id: &str, brand: &str) -> Result<u64> {
+        let (number, brand) = (Scope::Number(phone_number_id.to_owned()), Scope::Brand(brand.to_owned()));
+        let (number, brand) = (number.to_string(), brand.to_string());
+        let (mut after, mut carried) = (0, 0);
+        loop {
+            let mut link = self.read().await?;
+            let people: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(
+                "SELECT contact_id FROM suppressions WHERE contact_id > $1 AND scope = $2 ORDER BY contact_id LIMIT $3")
+                .bind(after).bind(&brand).bind(CARRIED_AT_ONCE).fetch_all(c).await)?;
+            drop(link);
+            let Some(last) = people.last() else { return Ok(carried) };
+            after = *last;
+            let mut tx = self.write(Priority::Soon).await?;
+            let sql = tx.pick(
+                "INSERT INTO suppressions (contact_id, scope, since, source, campaign_id, evidence_id)
+                 SELECT p.contact_id, $3, p.since, p.source, p.campaign_id, p.evidence_id
+                 FROM json_each($1) j CROSS JOIN suppressions p ON p.contact_id = j.value AND p.scope = $2
+                 WHERE true ON CONFLICT (contact_id, scope) DO NOTHING",
+                "INSERT INTO suppressions (contact_id, scope, since, source, campaign_id, evidence_id)
+                 SELECT p.contact_id, $3, p.since, p.source, p.campaign_id, p.evidence_id FROM suppressions p
+                 WHERE p.contact_id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint)) AND p.scope = $2
+                 ORDER BY p.contact_id ON CONFLICT (contact_id, scope) DO NOTHING",
+            );
+            let json = serde_json::to_string(&people)?;
+            let new = on!(&mut tx, c => sqlx::query(sql).bind(json).bind(&brand).bind(&number)
+                .execute(c).await.map(|done| done.rows_affected()))?;
+            if new > 0 {
+                crate::planning::note_carried(&mut tx).await?;
+            }
+            tx.commit().await?;
+            carried += new;
+        }
+    }
+
     /// Says of which brand a business number is (`None`: of none), with the ledger's entry of it. In force from the next
     /// claim on. `false`, and nothing done, when there is no such number.
     ///
@@ -71,7 +113,8 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{NOW, Shop, number_of};
+    use crate::fixture::{NOW, Shop, number_of, stop_of};
+    use crate::suppressions::Stop;
     use crate::testing::{Database, entry, on_both_databases};
 
     on_both_databases! {
@@ -86,6 +129,26 @@ mod tests {
             assert!(!db.store.set_number_brand("nobody's", Some("Nile"), &entry("scope", NOW)).await.unwrap());
             assert_eq!(db.store.numbers().await.unwrap()[0].brand.as_deref(), Some("Nile"));
             assert_eq!(number_of(&db.store, "SELECT count(*) FROM ledger WHERE kind = 'scope'").await, 3);
+        }
+
+        async fn stops_for_a_brand_are_carried_to_a_number_with_their_evidence_and_once(db: Database) {
+            Shop::open(&db.store, 1).await.list("everybody", 1..=5, NOW - 1).await;
+            let brand = |name: &str| Scope::Brand(name.to_owned());
+            for person in 1..=5 {
+                let scope = if person == 3 { brand("Delta") } else { brand("Nile") };
+                db.store.stop(&Stop { scope, ..stop_of(person) }).await.unwrap();
+            }
+            let own = Stop { scope: Scope::Number("pnid-0".to_owned()), ..stop_of(5) };
+            db.store.stop(&own).await.unwrap();
+            assert_eq!(db.store.stop_number_for_brand("pnid-0", "Nile").await.unwrap(), 3);
+            assert_eq!(db.store.stop_number_for_brand("pnid-0", "Nile").await.unwrap(), 0, "a second time");
+            assert_eq!(db.store.stop_number_for_brand("pnid-0", "Amazon").await.unwrap(), 0);
+            let carried = "SELECT count(*) FROM suppressions n JOIN suppressions b
+                ON b.contact_id = n.contact_id AND b.scope = 'brand:Nile' AND b.evidence_id = n.evidence_id
+                   AND b.since = n.since AND b.source = n.source
+                WHERE n.scope = 'number:pnid-0'";
+            assert_eq!(number_of(&db.store, carried).await, 3);
+            assert_eq!(number_of(&db.store, "SELECT count(*) FROM suppressions").await, 9);
         }
     }
 }
