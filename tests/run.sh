@@ -79,6 +79,7 @@ stories() {
   HUDHUD_BIN=$target/release/hudhud SIMULATOR_BIN=$target/release/simulator \
     counted cargo test --release --locked -p e2e --no-fail-fast
 }
+forecasts() { counted cargo test --release --locked -p engine --test stories forecast -- --test-threads 1; }
 console_tests() {
   # The Node that built it; where there is none, there is no console to test.
   find_node crates/console/web || return 1
@@ -97,6 +98,9 @@ step "fixtures are as their generator makes them" python3 fixtures/make.py --che
 step "console and executables: deploy/build.sh" deploy/build.sh
 step "tests of the crates" crate_tests
 step "stories with the built executables" stories
+if [ -n "${HUDHUD_LONG:-}" ]; then
+  step "twenty forecasts, one database after the other" forecasts
+fi
 step "the API's answers to anything: tests/fuzz_api.py" fuzz
 if [ -f crates/console/web/package.json ]; then step "console" console_tests; fi
 

@@ -1,4 +1,5 @@
-//! What the preflight foretells, held against what happens: twenty campaigns of all kinds, their ends and their costs.
+//! What the preflight foretells, held against what happens: twenty campaigns of all kinds, their ends and their costs. All
+//! twenty with `HUDHUD_LONG`, optimised and on a machine that does nothing else, for theirs are three dozen lanes; else six.
 //!
 //! All of them run at once, on one clock, from the same moment: until the last one is launched everything is paused, and the
 //! clock is set back. While anybody can be written to it goes as every clock does; when whoever is left waits for a
@@ -97,6 +98,21 @@ const CASES: [Case; 20] = [
     Case { name: "places that come free at night", people: &[(Egypt, 300)], rates: &[20], quiet: Some((-120, 900)), limited: true, ..PLAIN },
 ];
 
+/// Those that are told every time.
+const SHORT: [&str; 6] = [
+    "four countries",
+    "two numbers of which one is slow",
+    "a cap",
+    "an evening that comes",
+    "an offer that ends",
+    "more people than places",
+];
+
+fn is_told(case: &Case) -> bool {
+    let all = !cfg!(debug_assertions) && std::env::var_os("HUDHUD_LONG").is_some();
+    all || SHORT.contains(&case.name)
+}
+
 /// A campaign that was launched.
 struct Running {
     case: Case,
@@ -121,7 +137,7 @@ async fn numbers_of_all(world: &World, app: &Arc<App>) {
         .update(|settings| {
             settings.default_rate = 0;
             let shop = settings.accounts[0].clone();
-            for (at, case) in CASES.iter().enumerate() {
+            for (at, case) in CASES.iter().enumerate().filter(|(_, case)| is_told(case)) {
                 let made = (0..case.rates.len()).map(|place| simulator::Number {
                     id: number(at, place),
                     display_phone_number: format!("+20 2 5551 {at:02}{place:02}"),
@@ -137,7 +153,7 @@ async fn numbers_of_all(world: &World, app: &Arc<App>) {
             }
         })
         .unwrap();
-    for (at, case) in CASES.iter().enumerate().filter(|(_, case)| case.limited) {
+    for (at, case) in CASES.iter().enumerate().filter(|(_, case)| is_told(case) && case.limited) {
         let new = NewAccount {
             name: case.name.into(),
             waba_id: waba(at),
@@ -149,7 +165,7 @@ async fn numbers_of_all(world: &World, app: &Arc<App>) {
         accounts::add(app, new).await.unwrap();
     }
     accounts::sync(app, None).await.unwrap();
-    for (at, case) in CASES.iter().enumerate() {
+    for (at, case) in CASES.iter().enumerate().filter(|(_, case)| is_told(case)) {
         for (place, rate) in case.rates.iter().enumerate() {
             numbers::set_rate(app, &number(at, place), Rate::PerSecond(*rate)).await.unwrap();
         }
@@ -251,10 +267,12 @@ async fn last_claims(app: &App, world: &World) -> BTreeMap<i64, i64> {
 }
 
 /// For how long somebody on this machine waited for a processor, as the kernel tells it, microseconds.
-fn waited_us() -> u64 {
+/// Where it does not tell, nobody knows: as if somebody always did.
+fn waited_us(clock: &Clock) -> u64 {
     let text = std::fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
     let some = text.lines().find(|line| line.starts_with("some"));
-    some.and_then(|line| line.rsplit('=').next()).and_then(|total| total.trim().parse().ok()).unwrap_or(0)
+    let total = some.and_then(|line| line.rsplit('=').next()).and_then(|total| total.trim().parse().ok());
+    total.unwrap_or_else(|| clock.boot_us())
 }
 
 /// What the simulator's platform bills for a campaign, in ten-thousandths of a dollar: each message that arrived.
@@ -299,34 +317,36 @@ store::on_both_databases! {
         // The launches come so long before a whole minute that it is the evening.
         let launches = (clock.now_ms() / MINUTE + 6) * MINUTE - EVENING;
         let mut ids = Vec::new();
-        for at in 0..CASES.len() {
+        let told = || CASES.into_iter().enumerate().filter(|(_, case)| is_told(case));
+        for (at, _) in told() {
             ids.push(draft(&world, at, launches + EVENING, launches).await);
         }
         numbers::pause_all(&app, "until all are launched").await.unwrap();
         let mut running = Vec::new();
-        for (id, case) in ids.into_iter().zip(CASES) {
+        for (id, (_, case)) in ids.into_iter().zip(told()) {
             clock.step_wall(launches - clock.now_ms());
             let foretold = campaigns::preflight(&app, id).await.unwrap();
             let order = LaunchOrder { yes: true, ..LaunchOrder::default() };
             campaigns::launch(&app, &Actor::system(), id, &order).await.expect(case.name);
             running.push(Running { case, id, foretold, is_over: false });
         }
-        let (began, waited) = (clock.boot_us(), waited_us());
+        let (began, waited) = (clock.boot_us(), waited_us(&clock));
         clock.step_wall(launches - clock.now_ms());
         numbers::resume_all(&app).await.unwrap();
         run(&app, &clock, &mut running).await;
-        let busy = (waited_us() - waited) * 2 > clock.boot_us() - began;
+        let busy = (waited_us(&clock) - waited) * 5 > clock.boot_us() - began;
         all_arrived(&world).await;
 
-        // A machine on which others want the processors for more than half of the time keeps no pace to the second.
-        let parts = if busy { 5 } else { 20 };
+        // A machine on which others want the processors for more than a fifth of the time keeps no pace to the second:
+        // there nothing may end too early, and how late it ends says nothing.
         let last = last_claims(&app, &world).await;
         let mut wrong: BTreeMap<&str, String> = BTreeMap::new();
         for Running { case, id, foretold, .. } in &running {
             let foretold_end = parse_at(foretold.estimated_finish.as_deref().expect("an end")).unwrap();
             let (took, expected) = (last[id] - launches, foretold_end - launches);
             let told = format!("took {took} ms, foretold {expected} ms by {:?}", foretold.binding_limit);
-            if (took - expected).abs() * parts > took.max(expected) {
+            let off = if busy { expected - took } else { (took - expected).abs() };
+            if off * 20 > took.max(expected) {
                 wrong.insert(case.name, told);
             }
             let left_over = app.store.tally(*id).await.unwrap().skipped_by_reason.values().sum::<i64>();
