@@ -112,8 +112,9 @@ async fn a_worker_stops_in_time_though_no_post_is_answered() {
     world.rate(50, 0).await;
     let scheduler = world.scheduler(&world.app);
     let worker = world.worker(&world.app);
-    world.simulator.update(|settings| settings.outage = Outage::Hanging).unwrap();
+    // Not before the launch, which asks Meta and would ask for a yes.
     let id = world.launched(100).await;
+    world.simulator.update(|settings| settings.outage = Outage::Hanging).unwrap();
     world.until(id, |view| view.counts.submitting > 20).await;
     let began = world.app.clock.boot_us();
     worker.stop().await;
