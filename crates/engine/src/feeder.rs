@@ -93,7 +93,9 @@ impl Feeder {
             && lane.open > 0;
         if !stray {
             self.strays.remove(&key);
-        } else if app.clock.boot_us() - *self.strays.entry(key).or_insert(app.clock.boot_us()) > STRAY_AFTER {
+        } else if self.strays.entry(key).or_insert(app.clock.boot_us()).saturating_add(STRAY_AFTER)
+            < app.clock.boot_us()
+        {
             self.strays.remove(&key);
             tracing::warn!(
                 campaign = lane.campaign_id,

@@ -65,8 +65,25 @@ struct State {
     limiter: Option<Limiter>,
     window: Window,
     jitter: Jitter,
-    /// The limiter refused a turn before this time.
+    /// The limiter's turns that were granted and not used: they are granted again before it is asked for more. It takes
+    /// none back itself, and a slow lane whose claims grow void while it waits for the next one would never send.
+    given_back: u32,
+    /// What the limiter is about to do, as it does not say so unasked: its turns come so far apart …
+    gap: Micros,
+    /// … at most so many at once …
+    burst: u32,
+    /// … and those that it granted reach until then, one gap each.
+    granted_until: Micros,
+    /// The limiter grants no turn before this time.
     limited_until: Micros,
+}
+
+impl State {
+    /// The limiter has granted a turn at `now`.
+    fn granted(&mut self, now: Micros) {
+        self.granted_until = self.granted_until.max(now) + self.gap;
+        self.limited_until = self.granted_until.saturating_sub(self.gap * u64::from(self.burst - 1));
+    }
 }
 
 /// The right to hand over one message. Dropped without it, its place is free at once.
@@ -117,6 +134,9 @@ impl Drop for Turn {
         if !self.used {
             let mut state = lock(&self.inner);
             state.window.dropped();
+            if state.limiter.is_some() {
+                state.given_back = (state.given_back + 1).min(state.burst);
+            }
             if let Some(spread) = &mut state.spread {
                 spread.give_back();
             }
@@ -142,7 +162,18 @@ impl Pace {
     #[must_use]
     pub fn even(clock: Clock, rate: Option<u32>, spread: Option<Spread>) -> Self {
         let window = Window::new(rate.unwrap_or(u32::MAX), SECOND + SLACK);
-        let state = State { rate, spread, limiter: None, window, jitter: Jitter::new(), limited_until: 0 };
+        let state = State {
+            rate,
+            spread,
+            limiter: None,
+            window,
+            jitter: Jitter::new(),
+            given_back: 0,
+            gap: 0,
+            burst: 1,
+            granted_until: 0,
+            limited_until: 0,
+        };
         let pace = Self { clock, inner: Arc::new(Inner { state: Mutex::new(state), freed: Notify::new() }) };
         pace.rebuild(&mut lock(&pace.inner));
         pace
@@ -190,13 +221,17 @@ impl Pace {
             if let Err(wait) = state.window.try_grant(now) {
                 return Err(wait.until.unwrap_or(now + LOOK_AGAIN));
             }
-            if let Some(limiter) = &state.limiter
+            if state.given_back > 0 {
+                state.given_back -= 1;
+            } else if let Some(limiter) = &state.limiter
                 && let Err(not_until) = limiter.check()
             {
                 let wait = not_until.wait_time_from(GovernorClock(self.clock.clone()).now());
                 state.window.dropped();
                 state.limited_until = now + u64::try_from(wait.as_micros()).unwrap_or(LOOK_AGAIN).max(1);
                 return Err(state.limited_until);
+            } else {
+                state.granted(now);
             }
         }
         if let Some(spread) = &mut state.spread {
@@ -244,7 +279,7 @@ impl Pace {
         match state.window.try_grant(now) {
             Ok(()) => {
                 state.window.dropped();
-                now.max(state.limited_until)
+                if state.given_back > 0 { now } else { now.max(state.limited_until) }
             }
             Err(wait) => wait.until.unwrap_or(now + LOOK_AGAIN),
         }
@@ -256,12 +291,15 @@ impl Pace {
     }
 
     fn rebuild(&self, state: &mut State) {
-        state.limited_until = 0;
-        state.limiter = state.rate.map(|rate| {
-            let rate = rate.max(SLOWEST);
-            // Spread over the window's whole width, or turns would run ahead of it and then stand still.
-            let gap = Duration::from_micros(state.window.width() / u64::from(rate));
-            let burst = NonZeroU32::new((rate / 20).max(2)).unwrap_or(NonZeroU32::MIN);
+        (state.limited_until, state.granted_until, state.given_back) = (0, 0, 0);
+        let rate = state.rate.map(|rate| rate.max(SLOWEST));
+        // Spread over the window's whole width, or turns would run ahead of it and then stand still.
+        state.gap = rate.map_or(0, |rate| state.window.width() / u64::from(rate));
+        state.burst = rate.map_or(1, |rate| (rate / 20).max(2));
+        let (gap, burst) = (state.gap, state.burst);
+        state.limiter = rate.map(|_| {
+            let gap = Duration::from_micros(gap);
+            let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
             let quota = Quota::with_period(gap.max(Duration::from_micros(1)))
                 .unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN))
                 .allow_burst(burst);
@@ -307,6 +345,30 @@ mod tests {
         }
         arrivals.sort_unstable();
         arrivals
+    }
+
+    #[test]
+    fn a_slow_pace_foretells_its_next_turn_and_gives_one_that_was_not_used_again() {
+        for rate in [1, 2, 3, 4, 5, 20, 80] {
+            let clock = Clock::manual(1_000);
+            let pace = Pace::new(clock.clone(), Some(rate));
+            for round in 0..100 {
+                let (now, at) = (clock.boot_us(), pace.next_turn_at(clock.boot_us()));
+                // What is claimed right before its turn is void when it has to wait for another one.
+                clock.advance(Duration::from_micros(at - now));
+                let turn = pace.try_turn();
+                assert!(turn.is_ok(), "{rate} a second, round {round}: not at {at} but at {:?}", turn.err());
+                if round % 3 == 1 {
+                    drop(turn);
+                    assert_eq!(pace.next_turn_at(at), at, "{rate} a second, round {round}: it was not used");
+                    continue;
+                }
+                let mut turn = turn.unwrap();
+                let trip = turn.trip();
+                turn.hand_over(at);
+                trip.answered(at, at);
+            }
+        }
     }
 
     fn most_in_a_second(times: &[Micros]) -> usize {

@@ -251,8 +251,11 @@ async fn run(app: &App, clock: &Clock, running: &mut [Running]) {
         }
         tokio::time::sleep(Duration::from_millis(40)).await;
     }
-    let open: Vec<_> = running.iter().filter(|one| !one.is_over).map(|one| one.case.name).collect();
-    panic!("these do not end: {open:?}");
+    let mut open = Vec::new();
+    for one in running.iter().filter(|one| !one.is_over) {
+        open.push((one.case.name, app.store.tally(one.id).await.unwrap(), waits_until(app, one.id).await));
+    }
+    panic!("these do not end at {}: {open:#?}", clock.now_ms());
 }
 
 /// When each campaign's last message was claimed, by the clock that foretold it: the simulator's own is never set.
