@@ -1,14 +1,24 @@
 #!/usr/bin/env bash
 # Builds Hudhud: the web console where its sources are here, then the release executables `hudhud` and `simulator`,
 # into $CARGO_TARGET_DIR/release or target/release. Run again, it does only what changed.
+#
+#   deploy/build.sh              everything
+#   deploy/build.sh --console    the web console alone, for who compiles the rest otherwise
 set -euo pipefail
 
 # A relative target directory is meant from where the caller stands.
 if [ -n "${CARGO_TARGET_DIR:-}" ]; then CARGO_TARGET_DIR=$(realpath -m "$CARGO_TARGET_DIR") && export CARGO_TARGET_DIR; fi
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . deploy/packages.sh
-find_rust
-find_cc
+case ${1:-} in
+"") only_console= ;;
+--console) only_console=1 ;;
+*) say "usage: deploy/build.sh [--console]" && exit 2 ;;
+esac
+if [ -z "$only_console" ]; then
+  find_rust
+  find_cc
+fi
 
 web=crates/console/web
 
@@ -32,6 +42,7 @@ console() {
 }
 
 if [ -f $web/package.json ]; then console; fi
+if [ -n "$only_console" ]; then exit 0; fi
 say "Executables: cargo build --release"
 cargo build --release --locked -p hudhud -p simulator </dev/null
 say "Built: ${CARGO_TARGET_DIR:-target}/release/hudhud and ${CARGO_TARGET_DIR:-target}/release/simulator"

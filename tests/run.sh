@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs every check: form, lints, documentation, tests, the built executables' stories, dependencies, fixtures.
+# Runs every check: form, lints, tests, the built executables' stories, dependencies, fixtures.
 #
 #   tests/run.sh           what .ci/run runs
-#   tests/run.sh --long    also the long stories
+#   tests/run.sh --long    also the long stories, all of them with the release executables, and the documentation's lints
 #
 # Installs what is missing (Redis, PostgreSQL and Chromium from the system's packages). Uses private servers only, on sockets and
 # ports of its own: services that the system may run are left alone. Goes on after a failure, so that one run tells
@@ -13,12 +13,16 @@ if [ -n "${CARGO_TARGET_DIR:-}" ]; then CARGO_TARGET_DIR=$(realpath -m "$CARGO_T
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 . deploy/packages.sh
 case ${1:-} in
-"") patience=35m ;;
+"") patience=45m ;;
 --long) export HUDHUD_LONG=1 patience=6h ;;
 *) say "usage: tests/run.sh [--long]" && exit 2 ;;
 esac
 # Settings of the caller's own Hudhud must not reach the tests.
 for name in $(compgen -e HUDHUD_); do [ "$name" = HUDHUD_LONG ] || unset "$name"; done
+# What is compiled once and thrown away gains nothing from being prepared for the next change.
+[ -z "${CI:-}" ] || export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0
+# Tests wait more than they work: for paces, for disks, for each other. (Whole-system stories take turns by themselves.)
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 5 / 2))}
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto} RUST_BACKTRACE=1
 
 find_rust && find_cc || exit 1
@@ -28,6 +32,9 @@ command -v python3 >/dev/null || install_packages python3 || exit 1
 has_chromium || install_packages chromium fonts-noto-core || exit 1
 
 target=${CARGO_TARGET_DIR:-$PWD/target}
+# Whose executables the stories run: those of the tests' own build, since a second build of everything takes longer than
+# all stories together; the long ones those that users run.
+if [ -n "${HUDHUD_LONG:-}" ]; then bin=$target/release; else bin=$target/debug; fi
 results=()
 failures=0
 passed=0
@@ -68,36 +75,48 @@ PY
 }
 
 # Asks the built server whatever its description allows and more, for 40 seconds; without a seed, something else each time.
-fuzz() { python3 tests/fuzz_api.py "$target/release/hudhud" "$target/release/simulator" --seconds 40 --seed 1; }
+fuzz() { python3 tests/fuzz_api.py "$bin/hudhud" "$bin/simulator" --seconds 40 --seed 1; }
 
 docs() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet; }
 
-# Without optimisation, which would take longer than it saves: each of these executables has the whole of the engine in it.
-crate_tests() { counted cargo test --locked --workspace --exclude e2e --no-fail-fast; }
-# The stories run the executables that were built for users, and are compiled as those are.
-stories() {
-  HUDHUD_BIN=$target/release/hudhud SIMULATOR_BIN=$target/release/simulator \
-    counted cargo test --release --locked -p e2e --no-fail-fast
+# The crates' tests, the stories, and, since the programs' own tests need them, the executables; linted as they are
+# compiled. `cargo clippy` has clippy-driver in the compiler's place too, but makes no code: every dependency would be
+# compiled twice.
+compile_tests() {
+  export RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
+  cargo test --locked --workspace --all-targets --no-run --quiet && return
+  # The tests tell more, even where a lint complains.
+  unset RUSTC_WORKSPACE_WRAPPER CLIPPY_ARGS
+  return 1
 }
-forecasts() { counted cargo test --release --locked -p engine --test stories forecast -- --test-threads 1; }
+all_tests() {
+  HUDHUD_BIN=$bin/hudhud SIMULATOR_BIN=$bin/simulator counted cargo test --locked --workspace --no-fail-fast
+}
+forecasts() {
+  counted env -u RUSTC_WORKSPACE_WRAPPER -u CLIPPY_ARGS cargo test --release --locked -p engine --test stories forecast -- \
+    --test-threads 1
+}
 console_tests() {
   # The Node that built it; where there is none, there is no console to test.
   find_node crates/console/web || return 1
   cd crates/console/web || return 1
-  HUDHUD_BIN=$target/release/hudhud SIMULATOR_BIN=$target/release/simulator counted npm test
+  HUDHUD_BIN=$bin/hudhud SIMULATOR_BIN=$bin/simulator counted npm test
   local status=$?
   cd - >/dev/null || return 1
   return $status
 }
 
 step "form: cargo fmt" cargo fmt --all --check
-step "lints: cargo clippy" cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
-step "documentation without warnings" docs
 step "licences and unused dependencies" python3 tests/dependencies.py
 step "fixtures are as their generator makes them" python3 fixtures/make.py --check
-step "console and executables: deploy/build.sh" deploy/build.sh
-step "tests of the crates" crate_tests
-step "stories with the built executables" stories
+if [ -n "${HUDHUD_LONG:-}" ]; then
+  step "documentation without warnings" docs
+  step "console and release executables: deploy/build.sh" deploy/build.sh
+else
+  step "console: deploy/build.sh --console" deploy/build.sh --console
+fi
+step "lints (clippy); tests and executables, compiled" compile_tests
+step "tests of the crates, and stories with the executables" all_tests
 if [ -n "${HUDHUD_LONG:-}" ]; then
   step "twenty forecasts, one database after the other" forecasts
 fi

@@ -195,15 +195,20 @@ async fn add_history(world: &World, serve: &mut Serve, sends: u64, people: u32) 
              SELECT 'old {old}', 5, account_id, template_id, template, params, 'bench', 1, 1, 1, 1, 1, {people},
                     (SELECT max(id) FROM contacts), TRUE FROM campaigns WHERE name = 'large'"
         ));
-        // Hashes of message ids are spread over the whole range; these are, too.
         world.sql(&format!(
-            "INSERT INTO sends (campaign_id, contact_id, number_id, state, attempt, claimed_at, term, wamid, wamid_hash,
-                                accepted_at, sent_at, delivered_at, read_at)
-             SELECT c.id, k.id, n.number_id, 6, 1, 1, 1, 'wamid.old.' || c.id || '.' || k.id,
-                    (k.id * 2654435761 + c.id) * 40503 % 9007199254740881, 1, 1, 1, 1
+            "INSERT INTO sends (campaign_id, contact_id, number_id, state, attempt, claimed_at, term, wamid, accepted_at,
+                                sent_at, delivered_at, read_at)
+             SELECT c.id, k.id, n.number_id, 6, 1, 1, 1, 'wamid.old.' || c.id || '.' || k.id, 1, 1, 1, 1
              FROM campaigns c
              JOIN campaign_numbers n ON n.campaign_id = (SELECT id FROM campaigns WHERE name = 'large')
              JOIN contacts k ON k.id > 0 WHERE c.name = 'old {old}' ORDER BY k.id"
+        ));
+        // Hashes of message ids are spread over the whole range; these are, too.
+        world.sql(&format!(
+            "INSERT INTO wamids (hash, campaign_id, contact_id)
+             SELECT (s.contact_id * 2654435761 + s.campaign_id) * 40503 % 9007199254740881 AS hash, s.campaign_id,
+                    s.contact_id
+             FROM sends s WHERE s.campaign_id = (SELECT id FROM campaigns WHERE name = 'old {old}') ORDER BY hash"
         ));
         world.sql(&format!(
             "INSERT INTO tallies (campaign_id, number_id, state, detail, n)

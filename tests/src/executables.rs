@@ -27,7 +27,8 @@ pub fn executable(which: Executable) -> PathBuf {
     if let Some(named) = std::env::var_os(variable).filter(|named| !named.is_empty()) {
         let named = PathBuf::from(named);
         assert!(named.is_file(), "{variable} names {}, which is no file", named.display());
-        return named;
+        // Processes are started in directories of their own.
+        return std::path::absolute(named).expect("a path from here");
     }
     let own = std::env::current_exe().expect("a process knows its executable");
     // target/PROFILE/deps/stories-HASH

@@ -35,6 +35,7 @@ pub use process::Process;
 pub use redis::{PrivateRedis, inline};
 pub use serve::Serve;
 pub use simulator::{LedgerRow, Simulator};
+pub use stalls::Pauses;
 pub use usage::{Usage, usage_of_tree};
 pub use wait::{now_us, story, until};
 pub use world::{Campaign, Database, NUMBER, NUMBERS, Queue, Setup, WABA, World, at_length, is_long};

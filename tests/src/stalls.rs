@@ -8,12 +8,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the kernel is asked.
 const LOOK: Duration = Duration::from_millis(10);
 /// A stall is the waiting within so many looks.
 const LOOKS: usize = 25;
+/// How late anybody wakes on a machine that is free.
+const USUAL: Duration = Duration::from_millis(2);
 
 /// Watches one process, whose work is done by its main thread.
 #[derive(Debug)]
@@ -56,17 +58,57 @@ impl Drop for Stalls {
     }
 }
 
+/// How long nothing at all ran on this machine, or not soon: what its own kernel counts nowhere where its host has other
+/// guests.
+///
+/// A thread that sleeps for a hundredth of a second, again and again, and adds up how much longer it took.
+#[derive(Debug)]
+pub struct Pauses {
+    lost_us: Arc<AtomicU64>,
+    ends: Arc<AtomicBool>,
+}
+
+impl Pauses {
+    /// Watches from now on, until dropped.
+    #[must_use]
+    pub fn from_now() -> Self {
+        let (lost_us, ends) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let pauses = Self { lost_us: Arc::clone(&lost_us), ends: Arc::clone(&ends) };
+        thread::spawn(move || {
+            while !ends.load(Ordering::Relaxed) {
+                let before = Instant::now();
+                thread::sleep(LOOK);
+                let lost = before.elapsed().saturating_sub(LOOK + USUAL);
+                lost_us.fetch_add(u64::try_from(lost.as_micros()).unwrap_or(0), Ordering::Relaxed);
+            }
+        });
+        pauses
+    }
+
+    /// All of it so far.
+    #[must_use]
+    pub fn lost(&self) -> Duration {
+        Duration::from_micros(self.lost_us.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Pauses {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::Relaxed);
+    }
+}
+
 /// How much of a time somebody on this machine waited for a processor, as the kernel tells it since Linux 4.20.
 #[derive(Debug)]
 pub(crate) struct Pressure {
-    since: std::time::Instant,
+    since: Instant,
     stalled_us: Option<u64>,
 }
 
 impl Pressure {
     /// From now on.
     pub(crate) fn from_now() -> Self {
-        Self { since: std::time::Instant::now(), stalled_us: stalled_us() }
+        Self { since: Instant::now(), stalled_us: stalled_us() }
     }
 
     /// A share of the time since; nothing where the kernel does not tell.

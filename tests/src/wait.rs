@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::slot::slot;
+
 /// Looks again and again until there is something to see.
 ///
 /// # Panics
@@ -18,11 +20,12 @@ pub async fn until<T>(what: &str, bound: Duration, mut look: impl AsyncFnMut() -
     }
 }
 
-/// Tells a story that may not take longer than `limit`.
+/// Tells a story that may not take longer than `limit` once it is its turn.
 ///
 /// # Panics
 /// When it does.
 pub async fn story(limit: Duration, told: impl Future<Output = ()>) {
+    let _slot = slot().await;
     // Boxed: a story's future is large, and the test's thread has a small stack.
     let told = Box::pin(told);
     assert!(tokio::time::timeout(limit, told).await.is_ok(), "the story was not over within {limit:?}");

@@ -23,7 +23,6 @@ use crate::process::Process;
 use crate::redis::{PrivateRedis, inline};
 use crate::serve::Serve;
 use crate::simulator::{Simulator, client};
-use crate::slot::{Slot, slot};
 use crate::stalls::Pressure;
 use crate::wait::until;
 
@@ -136,7 +135,6 @@ pub struct World {
     key: std::sync::OnceLock<String>,
     http: reqwest::Client,
     dir: TempDir,
-    _slot: Slot,
 }
 
 /// A campaign that was created.
@@ -151,7 +149,6 @@ pub struct Campaign {
 impl World {
     /// Makes a world. Nothing of Hudhud runs in it yet.
     pub async fn new(setup: Setup) -> Self {
-        let slot = slot().await;
         let mut dir = tempfile::Builder::new().prefix("hudhud-story-").tempdir().expect("a temporary directory");
         // For whoever wants to read the logs of a story that went well.
         dir.disable_cleanup(std::env::var_os("HUDHUD_KEEP_STORIES").is_some());
@@ -221,7 +218,6 @@ impl World {
             key,
             http,
             dir,
-            _slot: slot,
         }
     }
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use e2e::{Database, Setup, World, story, until};
+use e2e::{Database, Setup, World, at_length, story, until};
 
 #[tokio::test]
 async fn postgresql_killed_and_back_after_a_while_goes_on_by_itself() {
-    story(Duration::from_secs(180), async {
+    story(Duration::from_secs(300), async {
         let (mut world, mut serve) = World::with_serve(Setup::on(Database::PostgresOfItsOwn)).await;
-        world.import("spring", 0..1_000).await;
+        world.import("spring", 0..at_length(600, 1_000)).await;
         let campaign = world.launch("spring", "spring", &[]).await;
         world.taken_in(200).await;
         world.postgres.as_mut().expect("a server of its own").kill();
@@ -34,7 +34,7 @@ async fn postgresql_killed_and_back_after_a_while_goes_on_by_itself() {
 
 #[tokio::test]
 async fn a_serve_that_starts_before_its_database_waits_for_it() {
-    story(Duration::from_secs(60), async {
+    story(Duration::from_secs(300), async {
         let mut world = World::new(Setup::on(Database::PostgresOfItsOwn)).await;
         world.postgres.as_mut().expect("a server of its own").kill();
         let mut serve = world.serve_unready("main", &[]);

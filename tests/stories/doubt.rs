@@ -9,13 +9,13 @@ use crate::on_both_databases;
 
 on_both_databases! {
     /// Taken in, and the answer lost on the way back: in doubt, until the webhook tells.
-    async fn a_lost_answer_is_in_doubt_until_a_webhook_settles_it(database) within 120; {
+    async fn a_lost_answer_is_in_doubt_until_a_webhook_settles_it(database) within 300; {
         let lossy = json!({"faults": {"lost_response_share": 0.02, "truncated_response_share": 0.02},
             "webhook": {"hold": true}});
         let (world, _serve) = World::with_serve(Setup::on(database).simulating(lossy)).await;
         world.import("spring", 0..500).await;
         let campaign = world.launch("spring", "spring", &[]).await;
-        until("nothing left but what is in doubt", Duration::from_secs(60), async || {
+        until("nothing left but what is in doubt", Duration::from_secs(180), async || {
             let counts = world.shown(&campaign).await?["counts"].clone();
             ["planned", "queued", "submitting"].iter().all(|state| counts[*state] == 0).then_some(())
         })
@@ -37,7 +37,7 @@ on_both_databases! {
 on_both_databases! {
     /// Redirected, thrown away, or met by a gateway's page: POSTed once, and then it waits for a person to say what became
     /// of it.
-    async fn a_redirect_or_a_gateways_page_is_never_posted_again_and_waits_for_a_person(database) within 120; {
+    async fn a_redirect_or_a_gateways_page_is_never_posted_again_and_waits_for_a_person(database) within 300; {
         let broken = json!({"faults": {"redirect_share": 0.4, "dropped_request_share": 0.3, "bad_gateway_share": 0.3}});
         let (world, _serve) = World::with_serve(Setup::on(database).simulating(broken)).await;
         world.import("spring", 0..9).await;

@@ -65,7 +65,7 @@ pub(crate) fn file(rows: u32) -> (String, Expected) {
 async fn every_row_of_a_large_file_is_accepted_a_duplicate_or_rejected_for_the_right_reason() {
     let rows = std::env::var("HUDHUD_IMPORT_ROWS").ok().and_then(|text| text.parse().ok());
     let rows = rows.unwrap_or_else(|| at_length(20_000, 100_000));
-    story(Duration::from_secs(240), async move {
+    story(Duration::from_secs(300), async move {
         let world = World::new(Setup::on(Database::Sqlite)).await;
         let (csv, expected) = file(rows);
         let file = world.file("people.csv", &csv);

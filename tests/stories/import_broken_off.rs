@@ -137,7 +137,7 @@ fn assert_adds_up(summary: &Value, expected: &Expected) {
 
 #[tokio::test]
 async fn a_file_through_standard_input_is_the_same_file_however_it_trickles_in() {
-    story(Duration::from_secs(120), async {
+    story(Duration::from_secs(300), async {
         let world = World::new(Setup::on(Database::Sqlite)).await;
         let _serve = world.serve("main", &[]).await;
         let (csv, expected) = file(5_000);

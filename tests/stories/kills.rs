@@ -19,7 +19,7 @@ const ON_ITS_WAY: usize = 4;
 on_both_databases! {
     /// Nobody twice, nobody missing, and it sends again at once, however often it is killed and whatever it was doing.
     async fn kills_at_random_moments_neither_double_nor_lose_anybody(database) within 2_400; {
-        let (people, rate, kills) = at_length((900, 300, 2), (100_000, 400, 200));
+        let (people, rate, kills) = at_length((600, 300, 2), (100_000, 400, 200));
         let (world, mut serve) = World::with_serve(Setup::on(database).at(rate)).await;
         world.import("spring", 0..people).await;
         let campaign = world.launch("spring", "spring", &[]).await;
@@ -86,7 +86,7 @@ const PARTS: [(&str, &[&str]); 4] =
 #[tokio::test]
 async fn each_role_killed_by_itself_at_random_moments_neither_doubles_nor_loses_anybody() {
     story(Duration::from_secs(1_200), async {
-        let (people, rate, kills) = at_length((1_000, 150, 4), (20_000, 200, 40));
+        let (people, rate, kills) = at_length((700, 150, 4), (20_000, 200, 40));
         let setup = Setup { queue: Queue::Private, ..Setup::on(Database::Postgres).at(rate) };
         let world = World::new(setup).await;
         let mut parts: Vec<Serve> = PARTS.iter().map(|(name, roles)| world.serve_unready(name, roles)).collect();

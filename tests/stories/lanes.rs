@@ -9,7 +9,7 @@ const TAKEN_OVER_WITHIN: i64 = 10_000_000;
 
 #[tokio::test]
 async fn a_killed_workers_lane_is_taken_by_the_other_within_ten_seconds_and_each_number_keeps_its_rate() {
-    story(Duration::from_secs(150), async {
+    story(Duration::from_secs(400), async {
         let world = World::new(Setup::on(Database::Postgres).with_private_redis().at(RATE)).await;
         let mut main = world.serve_unready("main", &["api", "scheduler"]);
         let mut one = world.serve_unready("one", &["worker"]);
@@ -54,7 +54,7 @@ async fn a_killed_workers_lane_is_taken_by_the_other_within_ten_seconds_and_each
 
 #[tokio::test]
 async fn of_two_workers_only_the_owner_of_a_lane_sends_on_it() {
-    story(Duration::from_secs(120), async {
+    story(Duration::from_secs(400), async {
         let world = World::new(Setup::on(Database::Postgres).with_private_redis()).await;
         let _main = world.serve("main", &["api", "scheduler"]).await;
         let workers = [world.serve("one", &["worker"]).await, world.serve("two", &["worker"]).await];
@@ -67,7 +67,10 @@ async fn of_two_workers_only_the_owner_of_a_lane_sends_on_it() {
         assert_eq!(owner_of(&world, NUMBERS[0]).await, owner, "the lane stayed with its owner");
         let mut handed_over: Vec<u64> = workers.iter().map(e2e::Serve::handed_over).collect();
         handed_over.sort_unstable();
-        assert_eq!(handed_over, [0, 400], "who never owned the lane never handed a message over");
+        assert_eq!(handed_over[0], 0, "who never owned the lane never handed a message over");
+        // A claim that grows void between its record and the POST, on a machine that stalls there, is claimed again.
+        assert!((400..=410).contains(&handed_over[1]), "{handed_over:?} records for 400 messages");
+        assert_eq!(world.simulator.report().await["accepted"], 400, "each was taken in once");
     })
     .await;
 }

@@ -9,7 +9,7 @@ use crate::on_both_databases;
 
 on_both_databases! {
     /// What `list count` says, the preflight says, and the simulator gets: each person once, and nobody else.
-    async fn three_overlapping_lists_less_one_by_a_filter_send_exactly_whom_the_count_named(database) within 240; {
+    async fn three_overlapping_lists_less_one_by_a_filter_send_exactly_whom_the_count_named(database) within 300; {
         let (world, _serve) = World::with_serve(Setup::on(database).at(200)).await;
         world.import("spring", 0..120).await;
         world.import("summer", 60..180).await;

@@ -1,8 +1,8 @@
 //! Whole-system stories, by what they are about. Each drives the built executables as processes; those that send end
 //! with `World::settle`: our books equal the simulator's ledger.
 //!
-//! `HUDHUD_LONG=1` tells them at the length that a release must pass; `HUDHUD_STORIES_AT_ONCE` (2) bounds how many run
-//! side by side, however the tests are run.
+//! `HUDHUD_LONG=1` tells them at the length that a release must pass; `HUDHUD_STORIES_AT_ONCE` (3, or 2 at length) bounds
+//! how many run side by side, however the tests are run.
 
 #![expect(clippy::panic, reason = "a story that goes wrong must stop, and say where")]
 

@@ -12,7 +12,7 @@ const PEOPLE: u32 = 500;
 
 on_both_databases! {
     /// Everybody gets the first campaign; exactly those who opted out are left out of the second.
-    async fn from_a_csv_to_read_and_those_who_opted_out_are_left_out_of_the_next_campaign(database) within 150; {
+    async fn from_a_csv_to_read_and_those_who_opted_out_are_left_out_of_the_next_campaign(database) within 300; {
         let people = json!({"people": {"opt_out_tap_share": 0.06, "stop_text_share": 0.02, "other_tap_share": 0.05,
             "username_share": 0.1, "tap_without_context_share": 0.3, "native_stop_share": 0.02,
             "failed": [{"code": 131_026, "share": 0.02}]}});
@@ -112,7 +112,7 @@ fn nothing_secret_is_logged(log: &str) {
 /// A demo smaller than the one that people run, with the same end.
 #[tokio::test]
 async fn the_demo_ends_with_equal_books_and_leaves_nothing_behind() {
-    e2e::story(Duration::from_secs(150), async {
+    e2e::story(Duration::from_secs(300), async {
         let world = World::new(Setup::on(Database::Sqlite)).await;
         let temporary = world.data_dir("temporary");
         std::fs::create_dir(&temporary).expect("a directory");

@@ -39,7 +39,7 @@ async fn a_thousand_a_second_is_kept_in_the_same_way() {
 
 /// Sends from three numbers at their rates, with so many workers. One of them is killed on the way and started again.
 async fn paced(network: Value, rates: [u32; 3], workers: usize, least: f64) {
-    story(Duration::from_secs(240), async move {
+    story(Duration::from_secs(480), async move {
         let undisturbed = at_length(6, 15);
         let highest = rates.into_iter().max().expect("three rates");
         let mut setup = Setup::on(Database::Postgres).with_private_redis().at(highest).simulating(network);

@@ -8,8 +8,8 @@ use nix::unistd::Pid;
 
 #[tokio::test]
 async fn redis_flushed_in_the_middle_of_a_campaign_loses_nobody() {
-    story(Duration::from_secs(240), async {
-        let (people, rate) = at_length((1_000, 200), (20_000, 1_000));
+    story(Duration::from_secs(300), async {
+        let (people, rate) = at_length((600, 200), (20_000, 1_000));
         let (world, _serve) = World::with_serve(Setup::on(Database::Sqlite).at(rate)).await;
         world.import("spring", 0..people).await;
         let campaign = world.launch("spring", "spring", &[]).await;
@@ -18,17 +18,17 @@ async fn redis_flushed_in_the_middle_of_a_campaign_loses_nobody() {
             let answer = world.managed_redis("main", "FLUSHALL");
             assert!(answer.starts_with("+OK"), "{answer}");
         }
-        world.settle_within(&campaign, Duration::from_secs(90)).await;
+        world.settle(&campaign).await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn redis_killed_and_back_after_a_while_goes_on_by_itself() {
-    story(Duration::from_secs(150), async {
+    story(Duration::from_secs(300), async {
         let setup = Setup::on(Database::Postgres).with_private_redis();
         let (mut world, mut serve) = World::with_serve(setup).await;
-        world.import("spring", 0..1_000).await;
+        world.import("spring", 0..at_length(600, 1_000)).await;
         let campaign = world.launch("spring", "spring", &[]).await;
         world.taken_in(200).await;
         world.redis.as_mut().expect("a Redis of its own").kill();
@@ -44,9 +44,9 @@ async fn redis_killed_and_back_after_a_while_goes_on_by_itself() {
 
 #[tokio::test]
 async fn the_managed_redis_is_started_again_when_it_dies() {
-    story(Duration::from_secs(120), async {
+    story(Duration::from_secs(300), async {
         let (world, mut serve) = World::with_serve(Setup::on(Database::Sqlite)).await;
-        world.import("spring", 0..800).await;
+        world.import("spring", 0..at_length(500, 800)).await;
         let campaign = world.launch("spring", "spring", &[]).await;
         world.taken_in(200).await;
         let info = world.managed_redis("main", "INFO server");
@@ -66,10 +66,10 @@ async fn the_managed_redis_is_started_again_when_it_dies() {
 
 #[tokio::test]
 async fn a_campaign_goes_on_without_redis_though_it_stays_away() {
-    story(Duration::from_secs(150), async {
+    story(Duration::from_secs(300), async {
         let setup = Setup::on(Database::Postgres).with_private_redis();
         let (mut world, mut serve) = World::with_serve(setup).await;
-        world.import("spring", 0..600).await;
+        world.import("spring", 0..at_length(400, 600)).await;
         let campaign = world.launch("spring", "spring", &[]).await;
         world.taken_in(100).await;
         world.redis.as_mut().expect("a Redis of its own").kill();

@@ -10,7 +10,7 @@ use crate::on_both_databases;
 
 on_both_databases! {
     /// Held until a person lifts it, through restarts; the newer database goes on as if nothing had been.
-    async fn a_database_restored_from_yesterday_sends_nothing_until_a_person_says_so(database) within 200; {
+    async fn a_database_restored_from_yesterday_sends_nothing_until_a_person_says_so(database) within 300; {
         let (world, mut serve) = World::with_serve(Setup::on(database).at(150)).await;
         // The story's own key is in the copy too.
         let _ = world.api_key().await;

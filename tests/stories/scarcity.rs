@@ -8,7 +8,7 @@ use e2e::{Database, Process, Serve, Setup, World, story, until};
 /// Redis answers and takes nothing more: what is in it goes on, the rest waits in the database.
 #[tokio::test]
 async fn a_redis_out_of_memory_delays_and_loses_nobody() {
-    story(Duration::from_secs(150), async {
+    story(Duration::from_secs(300), async {
         let (world, mut serve) = World::with_serve(Setup::on(Database::Postgres).with_private_redis().at(200)).await;
         world.import("spring", 0..1_200).await;
         let campaign = world.launch("spring", "spring", &[]).await;
@@ -43,7 +43,7 @@ connection.execute('ROLLBACK')
 
 #[tokio::test]
 async fn an_sqlite_file_locked_by_another_program_is_waited_for() {
-    story(Duration::from_secs(150), async {
+    story(Duration::from_secs(300), async {
         let (world, mut serve) = World::with_serve(Setup::on(Database::Sqlite)).await;
         world.import("spring", 0..800).await;
         let campaign = world.launch("spring", "spring", &[]).await;
@@ -64,7 +64,7 @@ async fn an_sqlite_file_locked_by_another_program_is_waited_for() {
 
 #[tokio::test]
 async fn a_full_disk_stops_the_sending_and_room_on_it_lets_it_go_on() {
-    story(Duration::from_secs(150), async {
+    story(Duration::from_secs(300), async {
         let (world, mut serve) = World::with_serve(Setup::on(Database::Sqlite).on_a_disk_of(24)).await;
         world.import("spring", 0..800).await;
         let campaign = world.launch("spring", "spring", &[]).await;

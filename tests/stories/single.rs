@@ -25,7 +25,7 @@ async fn ask(world: &World, n: usize) -> Option<Value> {
 
 on_both_databases! {
     /// They go before the campaign's, and each goes once, though it is asked for twice and the process is killed.
-    async fn notices_overtake_a_campaign_and_none_is_doubled_by_a_kill(database) within 240; {
+    async fn notices_overtake_a_campaign_and_none_is_doubled_by_a_kill(database) within 300; {
         let (world, mut serve) = World::with_serve(Setup::on(database).at(40)).await;
         world.import("spring", 0..2_400).await;
         let campaign = world.launch("spring", "spring", &[]).await;

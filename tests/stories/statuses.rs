@@ -11,12 +11,12 @@ const PEOPLE: u32 = 300;
 
 on_both_databases! {
     /// The campaign has ended and Hudhud was started anew before the first status comes, all of them at once.
-    async fn statuses_that_come_long_after_the_end_still_find_their_messages(database) within 120; {
+    async fn statuses_that_come_long_after_the_end_still_find_their_messages(database) within 300; {
         let (world, mut serve) =
             World::with_serve(Setup::on(database).at(200).simulating(json!({"webhook": {"hold": true}}))).await;
         world.import("spring", 0..PEOPLE).await;
         let campaign = world.launch("spring", "spring", &[]).await;
-        until("an end without a single status", Duration::from_secs(30), async || {
+        until("an end without a single status", Duration::from_secs(120), async || {
             (world.shown(&campaign).await?["state"] == "finished").then_some(())
         })
         .await;
@@ -33,7 +33,7 @@ on_both_databases! {
 
 on_both_databases! {
     /// Another program shares the account; its statuses come to us as well, some with callback data in our own form.
-    async fn statuses_of_unknown_messages_are_acknowledged_and_change_nothing(database) within 120; {
+    async fn statuses_of_unknown_messages_are_acknowledged_and_change_nothing(database) within 300; {
         let (world, mut serve) = World::with_serve(Setup::on(database)).await;
         world.import("spring", 0..200).await;
         let campaign = world.launch("spring", "spring", &[]).await;

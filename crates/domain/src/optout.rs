@@ -94,8 +94,7 @@ impl Words {
         if phrase.len() > LONGEST_PHRASE {
             return Err(WordError::TooLong);
         }
-        let normal = normal::joined(normalise(phrase));
-        let key = without_politeness(normal.split_whitespace().collect()).join(" ");
+        let key = said(phrase);
         if key.is_empty() { Err(WordError::Empty) } else { Ok(key) }
     }
 
@@ -165,9 +164,9 @@ fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text)
 }
 
-/// A sign that stands for stop among nothing but signs.
+/// A sign that stands for stop among nothing but signs and politeness.
 fn is_sign(text: &str) -> bool {
-    text.contains(['🛑', '🚫', '⛔', '👎', '✋', '🔕']) && normalise(text).is_empty()
+    text.contains(['🛑', '🚫', '⛔', '👎', '✋', '🔕']) && said(text).is_empty()
 }
 
 static GRAMMARS: LazyLock<Vec<Grammar>> =
@@ -190,6 +189,14 @@ static POLITE: LazyLock<HashMap<String, Vec<Vec<String>>>> = LazyLock::new(|| {
 /// Long words that people misspell.
 static SPELLED: LazyLock<Vec<String>> =
     LazyLock::new(|| languages::ALL.iter().flat_map(|language| language.spelled).map(|word| normalise(word)).collect());
+
+/// A text in its normal form without politeness, and as one word if what is left is spelt letter by letter.
+fn said(text: &str) -> String {
+    let normal = normalise(text);
+    let once = normal::joined(without_politeness(normal.split_whitespace().collect()).join(" "));
+    // Politeness may be spelt letter by letter too.
+    without_politeness(once.split_whitespace().collect()).join(" ")
+}
 
 fn without_politeness(words: Vec<&str>) -> Vec<&str> {
     let mut left = Vec::with_capacity(words.len());
@@ -250,8 +257,8 @@ fn undrawn(word: &str) -> String {
 
 /// What the languages make of a text together: "don't stop" in one holds against "stop" in another, for people mix them.
 fn read_all(text: &str) -> Verdict {
-    let normal = normal::joined(normalise(text));
-    let words = without_politeness(normal.split_whitespace().collect());
+    let said = said(text);
+    let words: Vec<&str> = said.split_whitespace().collect();
     let is_story = words.len() > STORY;
     // Of a very long text the beginning and the end are read, where people put what they want.
     let parts = [&words[..words.len().min(MOST)], &words[words.len().saturating_sub(MOST)..]];

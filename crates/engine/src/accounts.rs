@@ -143,6 +143,7 @@ impl Secret {
 ///
 /// # Errors
 /// `Invalid` for a name, id or secret that cannot be one; `Conflict` when the name or the WABA id is taken.
+#[crate::boxed]
 pub async fn add(app: &App, new: NewAccount) -> Result<AccountView> {
     let name: domain::names::ListName =
         new.name.parse().map_err(|error| Fault::invalid(format!("Account: {error}.")))?;
@@ -177,6 +178,7 @@ pub async fn add(app: &App, new: NewAccount) -> Result<AccountView> {
 ///
 /// # Errors
 /// `NotFound`; `Invalid` for a token that cannot be one.
+#[crate::boxed]
 pub async fn rotate(app: &App, name: &str, access_token: &SecretString) -> Result<AccountView> {
     let account = find(app, name).await?;
     let token = Secret::Access.checked(access_token)?;
@@ -190,6 +192,7 @@ pub async fn rotate(app: &App, name: &str, access_token: &SecretString) -> Resul
 ///
 /// # Errors
 /// As the database's.
+#[crate::boxed]
 pub async fn list(app: &App) -> Result<Vec<AccountView>> {
     Ok(app.store.accounts().await?.into_iter().map(AccountView::from).collect())
 }
@@ -200,6 +203,7 @@ pub async fn list(app: &App) -> Result<Vec<AccountView>> {
 /// # Errors
 /// `NotFound`; `Forbidden` when Meta refuses the token; `Unavailable` when the Graph API cannot be reached. Of several
 /// accounts the others are read all the same; the fault is the first one's, and says which were.
+#[crate::boxed]
 pub async fn sync(app: &App, name: Option<&str>) -> Result<SyncReport> {
     let accounts = match name {
         Some(name) => vec![find(app, name).await?],
@@ -213,6 +217,7 @@ pub async fn sync(app: &App, name: Option<&str>) -> Result<SyncReport> {
 ///
 /// # Errors
 /// As [`sync`].
+#[crate::boxed]
 pub async fn reread(app: &App) -> Result<SyncReport> {
     let mut accounts = app.store.accounts().await?;
     accounts.retain(|account| account.stopped_reason.is_none());
@@ -372,6 +377,7 @@ async fn find(app: &App, name: &str) -> Result<Account> {
 ///
 /// # Errors
 /// `NotFound`; `Internal` when it was sealed under another key or is damaged.
+#[crate::boxed]
 pub async fn access_token(app: &App, account_id: i64) -> Result<SecretString> {
     let account = app.store.account(account_id).await?;
     open_access_token(app, &account.ok_or_else(|| Fault::not_found("There is no such account."))?)

@@ -72,12 +72,14 @@ impl Clock {
     }
 
     /// Waits this long. On a manual clock: until somebody has advanced it that far.
+    #[crate::boxed]
     pub async fn sleep(&self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.sleep_until(self.boot_us().saturating_add(micros)).await;
     }
 
     /// Waits until boot time has reached `boot_us`. May wake up to a millisecond late (tokio's timer), never early.
+    #[crate::boxed]
     pub async fn sleep_until(&self, boot_us: u64) {
         match &self.0 {
             Source::System | Source::Stepped(_) => loop {

@@ -84,6 +84,7 @@ impl<V: Clone> Counts<V> {
 ///
 /// # Errors
 /// As the database's.
+#[crate::boxed]
 pub async fn lists(app: &Arc<App>) -> Result<Vec<ListView>> {
     let count = |app: Arc<App>| async move { lists::ls(&app).await };
     kept(app, |app| &app.list_counts, String::new(), count).await
@@ -93,6 +94,7 @@ pub async fn lists(app: &Arc<App>) -> Result<Vec<ListView>> {
 ///
 /// # Errors
 /// As there.
+#[crate::boxed]
 pub async fn audience(app: &Arc<App>, order: CountOrder) -> Result<CountView> {
     let what = format!("{order:?}");
     let count = |app: Arc<App>| async move { lists::count(&app, &order).await };

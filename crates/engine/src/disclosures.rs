@@ -29,6 +29,7 @@ pub struct DisclosureView {
 ///
 /// # Errors
 /// When the database is away; then nothing may be shown.
+#[crate::boxed]
 pub async fn note(app: &App, actor: &Actor, what: &str, contact_id: Option<i64>, detail: &str) -> Result<()> {
     let new = NewDisclosure { at: app.clock.now_ms(), actor: actor.as_str(), what, contact_id, detail };
     Ok(app.store.note_disclosure(&new).await?)
@@ -51,6 +52,7 @@ impl From<store::DisclosureRow> for DisclosureView {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn ls(app: &App, after: Option<i64>, limit: u32) -> Result<Vec<DisclosureView>> {
     let rows = app.store.disclosures(None, after.unwrap_or(0), i64::from(limit)).await?;
     Ok(rows.into_iter().map(DisclosureView::from).collect())
@@ -60,6 +62,7 @@ pub async fn ls(app: &App, after: Option<i64>, limit: u32) -> Result<Vec<Disclos
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn latest(app: &App, before: Option<i64>, limit: u32) -> Result<Vec<DisclosureView>> {
     let rows = app.store.latest_disclosures(before, i64::from(limit)).await?;
     Ok(rows.into_iter().map(DisclosureView::from).collect())

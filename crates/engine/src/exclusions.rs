@@ -54,6 +54,7 @@ fn view(row: ExclusionRow) -> ExclusionView {
 ///
 /// # Errors
 /// When there is no such campaign, or the database is away.
+#[crate::boxed]
 pub async fn ls(
     app: &App,
     actor: &Actor,
@@ -140,6 +141,7 @@ pub struct AfterStopMessage {
 ///
 /// # Errors
 /// When there is no such campaign, or the database is away.
+#[crate::boxed]
 pub async fn after_stop(app: &App, actor: &Actor, campaign_id: Option<i64>) -> Result<AfterStopReport> {
     disclosures::note(app, actor, "sent-after-stop", None, "").await?;
     let mut report = AfterStopReport { ok: true, ..AfterStopReport::default() };

@@ -31,6 +31,7 @@ impl Feeder {
     ///
     /// # Errors
     /// When the database is away.
+    #[crate::boxed]
     pub async fn tick(&mut self, app: &Arc<App>) -> anyhow::Result<bool> {
         let lanes = app.store.feedable().await?;
         if lanes.is_empty() {

@@ -77,6 +77,7 @@ pub(crate) fn note(data_dir: &Path, install: &str, lease: &str, token: i64, beat
 ///
 /// # Errors
 /// When the database is away or the marks cannot be read: without them nobody knows, and nothing should be sent.
+#[crate::boxed]
 pub async fn hold_if_older(store: &Store, data_dir: &Path) -> anyhow::Result<Option<String>> {
     let install = store.install_id().await.map_err(Fault::from)?;
     let marks = marks(&data_dir.join(FOLDER), &install)?;

@@ -57,6 +57,7 @@ fn written(person: &store::Contact) -> Option<String> {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn rules(app: &App) -> Result<RulesView> {
     Ok(RulesView {
         frequency_cap: app.store.house_frequency_cap().await?.map(|cap| cap.to_string()),
@@ -69,6 +70,7 @@ pub async fn rules(app: &App) -> Result<RulesView> {
 ///
 /// # Errors
 /// `Invalid` for a rule that cannot be read; then none is changed.
+#[crate::boxed]
 pub async fn set_rules(app: &App, actor: &Actor, change: &RulesChange) -> Result<RulesView> {
     let cap = match &change.frequency_cap {
         None => None,

@@ -154,6 +154,7 @@ impl From<ImportRow> for ImportView {
 ///
 /// # Errors
 /// As the database's.
+#[crate::boxed]
 pub async fn ls(app: &App, before: Option<i64>, limit: i64) -> Result<Vec<ImportView>> {
     let rows = app.store.imports(before.unwrap_or(i64::MAX), limit).await?;
     let mut views = Vec::with_capacity(rows.len());
@@ -167,6 +168,7 @@ pub async fn ls(app: &App, before: Option<i64>, limit: i64) -> Result<Vec<Import
 ///
 /// # Errors
 /// `NotFound`.
+#[crate::boxed]
 pub async fn show(app: &App, id: i64) -> Result<ImportView> {
     match app.store.import(id).await? {
         Some(row) => view(app, row).await,
@@ -197,6 +199,7 @@ pub(crate) async fn same_as(app: &App, sha256: &str, before: i64) -> Result<Opti
 /// # Errors
 /// `NotFound` when there is no such import, when it rejected nothing, or when the file was removed or is on another
 /// host.
+#[crate::boxed]
 pub async fn rejects(app: &App, id: i64) -> Result<PathBuf> {
     let import = show(app, id).await?;
     if import.summary.rejects_file.is_none() {
@@ -242,6 +245,7 @@ pub struct UndoneView {
 /// # Errors
 /// `NotFound`; `WrongState` while it runs or another import does, when it is undone already, and when a campaign has used
 /// it since, which it names.
+#[crate::boxed]
 pub async fn undo(app: &App, id: i64, actor: &Actor) -> Result<UndoneView> {
     let import = app.store.import(id).await?.ok_or_else(|| no_such(id))?;
     if import.state == "running" || import.state == "undone" {

@@ -56,6 +56,7 @@ impl Inbox {
     ///
     /// # Errors
     /// When the database is away or too many wait; Meta repeats what was not acknowledged.
+    #[crate::boxed]
     pub async fn keep(&self, app: &App, arrival: Arrival) -> Result<Kept> {
         let kib = u32::try_from(arrival.body.len() >> 10).unwrap_or(u32::MAX).saturating_add(1);
         let room = Arc::clone(&self.room).try_acquire_many_owned(kib.min(WAITING_KIB));

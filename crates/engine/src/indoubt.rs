@@ -157,6 +157,7 @@ impl FromStr for Cursor {
 ///
 /// # Errors
 /// `NotFound` for a campaign or number that is not there.
+#[crate::boxed]
 pub async fn ls(app: &App, which: &Which, after: Option<Cursor>, limit: u32) -> Result<Vec<DoubtView>> {
     let filter = which.filter(app).await?;
     let doubts = app.store.doubts(&filter, after.map(|cursor| cursor.0), i64::from(limit)).await?;
@@ -167,6 +168,7 @@ pub async fn ls(app: &App, which: &Which, after: Option<Cursor>, limit: u32) -> 
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn count(app: &App) -> Result<i64> {
     Ok(app.store.doubt_count().await?)
 }
@@ -175,6 +177,7 @@ pub async fn count(app: &App) -> Result<i64> {
 ///
 /// # Errors
 /// When there is no such send, it is not in doubt, or the reason is empty.
+#[crate::boxed]
 pub async fn settle(app: &Arc<App>, actor: &Actor, id: &str, verdict: Verdict, reason: &str) -> Result<()> {
     let key = id.split_once('.').and_then(|(campaign, contact)| Some((campaign.parse().ok()?, contact.parse().ok()?)));
     let Some(key): Option<SendKey> = key else {
@@ -199,6 +202,7 @@ pub async fn settle(app: &Arc<App>, actor: &Actor, id: &str, verdict: Verdict, r
 /// `Invalid` without a reason, and for more than 100 sends that nothing chooses from, unless `yes` is said;
 /// `NotFound` for a campaign or number that is not there. Where the database fails in the middle, the fault says how
 /// many are settled; asked again, the rest follows.
+#[crate::boxed]
 pub async fn settle_all(
     app: &Arc<App>,
     actor: &Actor,
@@ -295,6 +299,7 @@ fn checked_reason(reason: &str) -> Result<&str> {
 ///
 /// # Errors
 /// As [`store::Store::apply`].
+#[crate::boxed]
 pub async fn apply(app: &App, priority: Priority, happenings: &[Happening]) -> store::Result<Applied> {
     let applied = app.store.apply_with_evidence(priority, happenings, |happening| overruled(app, happening)).await?;
     for place in &applied.overruled {

@@ -79,6 +79,7 @@ struct Heard {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn tick(app: &Arc<App>) -> anyhow::Result<bool> {
     let bodies = app.store.waiting_bodies(BODIES, BYTES).await?;
     if bodies.is_empty() {
@@ -493,6 +494,7 @@ impl Parking {
     ///
     /// # Errors
     /// When the database is away.
+    #[crate::boxed]
     pub async fn tick(&mut self, app: &Arc<App>) -> anyhow::Result<bool> {
         let now = app.clock.now_ms();
         let (at, wamid, status) = self.after.clone().unwrap_or_default();

@@ -77,6 +77,7 @@ pub(crate) fn chain_hash(before: &[u8], seq: i64, entry: &EntryRow) -> Vec<u8> {
 ///
 /// # Errors
 /// As the database's.
+#[crate::boxed]
 pub async fn seal_next(app: &App, limit: i64) -> Result<usize> {
     let head = app.store.ledger_head().await?;
     let entries = app.store.unsealed(limit).await?;
@@ -94,6 +95,7 @@ pub async fn seal_next(app: &App, limit: i64) -> Result<usize> {
 ///
 /// # Errors
 /// As the database's.
+#[crate::boxed]
 pub async fn seal(app: &App) -> anyhow::Result<bool> {
     Ok(seal_next(app, BATCH).await? as u64 == BATCH.unsigned_abs())
 }
@@ -104,6 +106,7 @@ pub async fn seal(app: &App) -> anyhow::Result<bool> {
 ///
 /// # Errors
 /// As the database's. A broken chain is no error but an answer.
+#[crate::boxed]
 pub async fn verify(app: &App) -> Result<LedgerCheck> {
     check(app, Haste::Awaited).await
 }

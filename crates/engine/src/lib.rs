@@ -66,6 +66,10 @@ pub mod webhook_log;
 pub mod words;
 pub mod worker;
 
+/// For each public `async fn`: its future is boxed, and so compiled here, once. The compiler makes a plain `async fn`'s
+/// body where it is polled, which would be every executable and every test.
+use async_recursion::async_recursion as boxed;
+
 pub use actor::Actor;
 pub use app::{App, AppParts};
 pub use clock::Clock;

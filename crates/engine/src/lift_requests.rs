@@ -48,6 +48,7 @@ async fn view(app: &App, row: LiftRequestRow) -> Result<LiftView> {
 ///
 /// # Errors
 /// When the text is no person, they are not suppressed or were erased, the reason is empty, or the database is away.
+#[crate::boxed]
 pub async fn ask(app: &App, actor: &Actor, person: &str, reason: &str) -> Result<LiftView> {
     let person = Person::parse(person)?;
     if reason.trim().is_empty() {
@@ -68,6 +69,7 @@ pub async fn ask(app: &App, actor: &Actor, person: &str, reason: &str) -> Result
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn ls(app: &App, after: Option<i64>, limit: u32) -> Result<Vec<LiftView>> {
     let mut views = Vec::new();
     for row in app.store.open_lift_requests(after.unwrap_or(0), i64::from(limit)).await? {
@@ -80,6 +82,7 @@ pub async fn ls(app: &App, after: Option<i64>, limit: u32) -> Result<Vec<LiftVie
 ///
 /// # Errors
 /// When there is no such lift, it was decided, the same person asked for it, or the database is away.
+#[crate::boxed]
 pub async fn decide(app: &App, actor: &Actor, id: i64, approve: bool) -> Result<LiftView> {
     let Some(row) = app.store.lift_request(id).await? else {
         return Err(Fault::not_found("There is no such lift.").action("See them with: hudhud optout lifts"));

@@ -45,6 +45,7 @@ impl From<List> for ListView {
 ///
 /// # Errors
 /// As the database's.
+#[crate::boxed]
 pub async fn ls(app: &App) -> Result<Vec<ListView>> {
     Ok(app.store.lists().await?.into_iter().map(ListView::from).collect())
 }
@@ -53,6 +54,7 @@ pub async fn ls(app: &App) -> Result<Vec<ListView>> {
 ///
 /// # Errors
 /// `NotFound`.
+#[crate::boxed]
 pub async fn show(app: &App, name: &str) -> Result<ListView> {
     let name = checked_name(name)?;
     let found = app.store.list_named(name.as_str()).await?;
@@ -64,6 +66,7 @@ pub async fn show(app: &App, name: &str) -> Result<ListView> {
 ///
 /// # Errors
 /// `NotFound`; `WrongState` while a campaign still needs it.
+#[crate::boxed]
 pub async fn rm(app: &App, name: &str) -> Result<()> {
     let name = checked_name(name)?;
     let id = app.store.list_id(name.as_str()).await?.ok_or_else(|| not_found(&name))?;
@@ -127,6 +130,7 @@ pub(crate) struct Chosen {
 ///
 /// # Errors
 /// `NotFound` for a list or campaign that does not exist; `Invalid` for a filter that cannot be read, and where.
+#[crate::boxed]
 pub async fn count(app: &App, order: &CountOrder) -> Result<CountView> {
     let Chosen { lists, excluded, filter } =
         choose(app, &order.lists, &order.excluded_lists, order.filter.as_deref()).await?;

@@ -195,6 +195,7 @@ fn view(app: &App, number: BusinessNumber) -> NumberView {
 ///
 /// # Errors
 /// As the database's.
+#[crate::boxed]
 pub async fn list(app: &App) -> Result<Vec<NumberView>> {
     Ok(app.store.numbers().await?.into_iter().map(|number| view(app, number)).collect())
 }
@@ -203,6 +204,7 @@ pub async fn list(app: &App) -> Result<Vec<NumberView>> {
 ///
 /// # Errors
 /// `NotFound`.
+#[crate::boxed]
 pub async fn show(app: &App, phone_number_id: &str) -> Result<NumberView> {
     find(app, phone_number_id).await.map(|number| view(app, number))
 }
@@ -219,6 +221,7 @@ async fn find(app: &App, phone_number_id: &str) -> Result<BusinessNumber> {
 ///
 /// # Errors
 /// `NotFound`; `Invalid` for 0, for more than Meta allows, and for `Unlimited` while the Graph URL leads to Meta.
+#[crate::boxed]
 pub async fn set_rate(app: &App, phone_number_id: &str, wanted: Rate) -> Result<NumberView> {
     let number = find(app, phone_number_id).await?;
     let level = rate_of_level(&number);
@@ -249,6 +252,7 @@ pub async fn set_rate(app: &App, phone_number_id: &str, wanted: Rate) -> Result<
 ///
 /// # Errors
 /// `NotFound`; `Invalid` without a reason.
+#[crate::boxed]
 pub async fn pause(app: &App, phone_number_id: &str, reason: &str) -> Result<NumberView> {
     let reason = checked_reason(reason)?;
     if !app.store.set_number_paused(phone_number_id, Some(reason), app.clock.now_ms()).await? {
@@ -261,6 +265,7 @@ pub async fn pause(app: &App, phone_number_id: &str, reason: &str) -> Result<Num
 ///
 /// # Errors
 /// `NotFound`.
+#[crate::boxed]
 pub async fn resume(app: &App, phone_number_id: &str) -> Result<NumberView> {
     find(app, phone_number_id).await?;
     app.store.set_number_paused(phone_number_id, None, app.clock.now_ms()).await?;
@@ -272,6 +277,7 @@ pub async fn resume(app: &App, phone_number_id: &str) -> Result<NumberView> {
 ///
 /// # Errors
 /// `Invalid` without a reason.
+#[crate::boxed]
 pub async fn pause_all(app: &App, reason: &str) -> Result<()> {
     app.store.set_paused_all(Some(checked_reason(reason)?)).await?;
     Ok(())
@@ -281,6 +287,7 @@ pub async fn pause_all(app: &App, reason: &str) -> Result<()> {
 ///
 /// # Errors
 /// As the database's.
+#[crate::boxed]
 pub async fn why_all_paused(app: &App) -> Result<Option<String>> {
     let paused = app.store.paused_all().await?;
     // A hold is never without a pause, and whoever paused for another reason must not hide it.
@@ -292,6 +299,7 @@ pub async fn why_all_paused(app: &App) -> Result<Option<String>> {
 ///
 /// # Errors
 /// As the database's.
+#[crate::boxed]
 pub async fn resume_all(app: &App) -> Result<()> {
     app.store.set_paused_all(None).await?;
     app.scheduler_wake.notify_waiters();

@@ -130,6 +130,7 @@ fn view(phone: String, blocks: &[Suppression]) -> OptOutView {
 ///
 /// # Errors
 /// When the text is no person, or the database is away.
+#[crate::boxed]
 pub async fn check(app: &App, person: &str) -> Result<OptOutView> {
     let person = Person::parse(person)?;
     let found = app.store.blocks_of(person.key(), person.user_id()).await?;
@@ -140,6 +141,7 @@ pub async fn check(app: &App, person: &str) -> Result<OptOutView> {
 ///
 /// # Errors
 /// As [`check`].
+#[crate::boxed]
 pub async fn look_up(app: &App, actor: &Actor, person: &str) -> Result<OptOutView> {
     let parsed = Person::parse(person)?;
     let people = app.store.people_named(parsed.key(), parsed.user_id()).await?;
@@ -151,6 +153,7 @@ pub async fn look_up(app: &App, actor: &Actor, person: &str) -> Result<OptOutVie
 ///
 /// # Errors
 /// When the text is no person, the reason is empty, or the database is away.
+#[crate::boxed]
 pub async fn add(app: &Arc<App>, actor: &Actor, person: &str, reason: &str) -> Result<OptOutView> {
     add_within(app, actor, person, reason, None).await
 }
@@ -160,6 +163,7 @@ pub async fn add(app: &Arc<App>, actor: &Actor, person: &str, reason: &str) -> R
 ///
 /// # Errors
 /// As [`add`], and when it is no scope.
+#[crate::boxed]
 pub async fn add_within(
     app: &Arc<App>,
     actor: &Actor,
@@ -227,6 +231,7 @@ pub struct OptOutRow {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn ls(app: &App, since: Option<i64>, after: Option<i64>, limit: u32) -> Result<Vec<OptOutRow>> {
     let rows = app.store.suppressions(since.unwrap_or(0), after.unwrap_or(0), i64::from(limit)).await?;
     let mut people: Vec<OptOutRow> = Vec::new();

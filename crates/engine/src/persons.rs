@@ -60,6 +60,7 @@ pub struct ErasureView {
 ///
 /// # Errors
 /// When the text is no person, nothing is held of them, or the database is away.
+#[crate::boxed]
 pub async fn export(app: &App, actor: &Actor, person: &str) -> Result<Value> {
     let parsed = Person::parse(person)?;
     let people = app.store.people_named(parsed.key(), parsed.user_id()).await?;
@@ -191,6 +192,7 @@ async fn sends(app: &App, contact_id: i64) -> Result<Vec<Value>> {
 /// # Errors
 /// When the text is no person, the reason is empty, the key of the hashes is not the one of earlier erasures, or the
 /// database is away. What was begun can be repeated.
+#[crate::boxed]
 pub async fn erase(app: &Arc<App>, actor: &Actor, person: &str, reason: &str) -> Result<ErasureView> {
     let parsed = Person::parse(person)?;
     if reason.trim().is_empty() {
@@ -257,6 +259,7 @@ pub async fn erase(app: &Arc<App>, actor: &Actor, person: &str, reason: &str) ->
 ///
 /// # Errors
 /// That, or when the database is away.
+#[crate::boxed]
 pub async fn check_key(app: &App) -> Result<()> {
     let (kept, own) = (app.store.erasure_key_id().await?, app.store.own_erasure_key_id());
     if kept.is_none() || kept == own {
@@ -317,6 +320,7 @@ fn sealed_leaf(row: &EvidenceRow) -> Option<Vec<u8>> {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn sweep(app: &App) -> anyhow::Result<bool> {
     let now = app.clock.now_ms();
     let due = app.store.erasures_to_sweep(now - SWEEP_EVERY, now, SWEPT_AT_ONCE).await?;

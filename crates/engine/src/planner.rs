@@ -33,6 +33,7 @@ const SKIP_CHUNK: i64 = 1_000;
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn tick(app: &Arc<App>) -> anyhow::Result<bool> {
     let mut more = false;
     let mut failed = Ok(());
@@ -207,6 +208,7 @@ impl Planning<'_> {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn finish(app: &Arc<App>) -> anyhow::Result<bool> {
     let now = app.clock.now_ms();
     for campaign in app.store.campaigns_alive().await? {

@@ -64,6 +64,7 @@ impl Redis {
     ///
     /// # Errors
     /// When it cannot be reached.
+    #[crate::boxed]
     pub async fn ping(&self) -> anyhow::Result<()> {
         let mut connection = self.connection.clone();
         let ping = async { redis::cmd("PING").query_async::<String>(&mut connection).await };
@@ -83,6 +84,7 @@ impl Redis {
     ///
     /// # Errors
     /// When Redis cannot be reached or refuses; the batches stay open in SQL.
+    #[crate::boxed]
     pub async fn push(&self, number_id: i64, batch_ids: &[i64]) -> anyhow::Result<()> {
         let mut storage = self.storage(number_id);
         storage.push_bulk(batch_ids.to_vec()).await.map_err(|error| anyhow::anyhow!("pushing to Redis: {error}"))
@@ -92,6 +94,7 @@ impl Redis {
     ///
     /// # Errors
     /// When Redis cannot be reached.
+    #[crate::boxed]
     pub async fn clear(&self, number_id: i64) -> anyhow::Result<()> {
         let mut connection = self.connection.clone();
         let pattern = format!("{}:*", self.queue(number_id));
@@ -120,6 +123,7 @@ impl Redis {
     ///
     /// # Errors
     /// When Redis cannot be reached.
+    #[crate::boxed]
     pub async fn tidy(&self, number_id: i64) -> anyhow::Result<()> {
         let config = settings(&self.queue(number_id));
         let mut connection = self.connection.clone();

@@ -58,6 +58,7 @@ pub struct QueueRow {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn view(app: &App) -> Result<Vec<QueueRow>> {
     let now = app.clock.now_ms();
     let leases: HashMap<String, store::Lease> =

@@ -215,6 +215,7 @@ fn view(row: ReviewRow) -> Result<ReviewView> {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn ls(app: &App, after: Option<i64>, limit: u32) -> Result<Vec<ReviewView>> {
     let rows = app.store.open_reviews(after.unwrap_or(0), i64::from(limit)).await?;
     rows.into_iter().map(view).collect()
@@ -234,6 +235,7 @@ pub enum Ruling {
 /// # Errors
 /// When there is no such review, somebody decided it, it asks for messages again (which only a lift does), or the
 /// database is away.
+#[crate::boxed]
 pub async fn decide(app: &Arc<App>, actor: &Actor, id: i64, ruling: Ruling, reason: &str) -> Result<ReviewView> {
     let Some(row) = app.store.review(id).await? else {
         return Err(Fault::not_found("There is no such review.").action("See them with: hudhud optout review ls"));

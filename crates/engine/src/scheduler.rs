@@ -27,6 +27,7 @@ const REMEMBER_BODIES: i64 = 8 * 24 * 3_600_000;
 ///
 /// # Errors
 /// When the data directory cannot be written.
+#[crate::boxed]
 pub async fn run(app: Arc<App>, shutdown: CancellationToken) -> anyhow::Result<()> {
     let owner = host::owner(&host::new_instance());
     let _presence = presence::Presence::show(&app.data_dir, &owner.instance)?;

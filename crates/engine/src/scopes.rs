@@ -99,6 +99,7 @@ pub struct ReachView {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn ls(app: &App) -> Result<Vec<ReachView>> {
     let set = app.store.reaches().await?;
     let reaches = set.iter().filter_map(|row| Some((Way::named(&row.way)?, Reach::named(&row.reach)?)));
@@ -120,6 +121,7 @@ pub async fn ls(app: &App) -> Result<Vec<ReachView>> {
 ///
 /// # Errors
 /// When there is no such way or reach, the way can have no narrow one, or the database is away.
+#[crate::boxed]
 pub async fn set(app: &App, actor: &Actor, way: &str, reach: &str) -> Result<ReachView> {
     let Some(way) = Way::named(way) else {
         let ways: Vec<&str> = Way::ALL.iter().map(|way| way.as_str()).collect();
@@ -148,6 +150,7 @@ pub async fn set(app: &App, actor: &Actor, way: &str, reach: &str) -> Result<Rea
 ///
 /// # Errors
 /// When it is no brand's name, there is no such number, or the database is away.
+#[crate::boxed]
 pub async fn set_brand(app: &App, actor: &Actor, phone_number_id: &str, brand: Option<&str>) -> Result<NumberView> {
     let brand = brand
         .map(|name| brand_name(name).map_err(|error| Fault::invalid(format!("This is no brand: {error}."))))

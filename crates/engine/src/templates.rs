@@ -87,6 +87,7 @@ fn view(row: TemplateRow) -> Result<TemplateView> {
 ///
 /// # Errors
 /// As the database's.
+#[crate::boxed]
 pub async fn list(app: &App) -> Result<Vec<TemplateView>> {
     app.store.templates().await?.into_iter().map(view).collect()
 }
@@ -95,6 +96,7 @@ pub async fn list(app: &App) -> Result<Vec<TemplateView>> {
 ///
 /// # Errors
 /// `NotFound`, naming the languages there are.
+#[crate::boxed]
 pub async fn show(app: &App, name: &str, language: &str) -> Result<Vec<TemplateView>> {
     let rows = app.store.templates_named(name, Some(language)).await?;
     if rows.is_empty() {

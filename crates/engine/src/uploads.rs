@@ -45,6 +45,7 @@ pub struct UploadView {
 ///
 /// # Errors
 /// When the caller has too many of them, or the data directory cannot be written.
+#[crate::boxed]
 pub async fn begin(app: &App, actor: &Actor) -> Result<UploadView> {
     let place = app.data_dir.join(PLACE);
     fs::create_dir_all(&place).await.map_err(unwritable)?;
@@ -62,6 +63,7 @@ pub async fn begin(app: &App, actor: &Actor) -> Result<UploadView> {
 ///
 /// # Errors
 /// `NotFound` when there is none, or it is somebody else's.
+#[crate::boxed]
 pub async fn show(app: &App, actor: &Actor, id: &str) -> Result<UploadView> {
     let file = find(app, actor, id).await?;
     let known = fs::metadata(&file).await.map_err(unwritable)?;
@@ -112,6 +114,7 @@ pub async fn append(
 ///
 /// # Errors
 /// `NotFound` as [`show`]; `Unavailable` when it cannot be read.
+#[crate::boxed]
 pub async fn open(app: &App, actor: &Actor, id: &str) -> Result<fs::File> {
     fs::File::open(find(app, actor, id).await?).await.map_err(unwritable)
 }
@@ -120,6 +123,7 @@ pub async fn open(app: &App, actor: &Actor, id: &str) -> Result<fs::File> {
 ///
 /// # Errors
 /// `NotFound` as [`show`]; `Unavailable` when it cannot be removed.
+#[crate::boxed]
 pub async fn remove(app: &App, actor: &Actor, id: &str) -> Result<()> {
     let file = find(app, actor, id).await?;
     discard(&file).await.map_err(unwritable)

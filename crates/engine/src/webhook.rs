@@ -43,6 +43,7 @@ pub enum Received {
 ///
 /// # Errors
 /// When the accounts cannot be read.
+#[crate::boxed]
 pub async fn handshake(
     app: &App,
     mode: Option<&str>,
@@ -74,6 +75,7 @@ pub fn may_be_signed(header: Option<&str>) -> bool {
 ///
 /// # Errors
 /// When it could not be kept; then it must not be acknowledged.
+#[crate::boxed]
 pub async fn receive(app: &Arc<App>, raw: &[u8], signature: Option<&str>) -> Result<Received> {
     let vouched = app.vouchers.of(app, raw, signature).await?;
     let Some(first) = vouched.first() else {
@@ -132,6 +134,7 @@ pub async fn receive(app: &Arc<App>, raw: &[u8], signature: Option<&str>) -> Res
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn await_departures(app: &App, people: &[i64]) -> Result<()> {
     let began = app.clock.boot_us();
     app.departures.stop(people, began);

@@ -57,6 +57,7 @@ impl WebhookView {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn ls(app: &App, before: Option<i64>, unread: bool, limit: u32, with_body: bool) -> Result<Vec<WebhookView>> {
     let rows = app.store.inbox_log(before, unread, i64::from(limit)).await?;
     Ok(rows.into_iter().map(|row| WebhookView::of(row, with_body)).collect())

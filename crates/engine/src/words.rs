@@ -81,6 +81,7 @@ pub struct ReadingView {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn ls(app: &App) -> Result<Vec<WordView>> {
     Ok(app.store.words().await?.into_iter().filter_map(view).collect())
 }
@@ -89,6 +90,7 @@ pub async fn ls(app: &App) -> Result<Vec<WordView>> {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn read(app: &App, text: &str) -> Result<ReadingView> {
     let words = app.words.known(app).await?;
     let (as_message, as_label) = (words.read(text).as_str().to_owned(), words.label(text).as_str().to_owned());
@@ -99,6 +101,7 @@ pub async fn read(app: &App, text: &str) -> Result<ReadingView> {
 ///
 /// # Errors
 /// When the phrase is empty or too long, there is no such meaning, or the database is away.
+#[crate::boxed]
 pub async fn add(app: &App, actor: &Actor, phrase: &str, means: &str) -> Result<WordView> {
     let Some(verdict) = Verdict::named(means) else {
         return Err(Fault::invalid("A phrase means stop, doubtful, start or nothing."));
@@ -122,6 +125,7 @@ pub async fn add(app: &App, actor: &Actor, phrase: &str, means: &str) -> Result<
 ///
 /// # Errors
 /// When nobody added it, or the database is away.
+#[crate::boxed]
 pub async fn rm(app: &App, actor: &Actor, phrase: &str) -> Result<()> {
     let key = key_of(phrase)?;
     let detail = json!({"phrase": phrase.trim(), "means": null});

@@ -44,6 +44,7 @@ struct Seen {
 /// # Errors
 /// When the journal cannot be opened, or outcomes can no longer be written for a defect. Outages of the database, Redis
 /// or the Graph API are waited out.
+#[crate::boxed]
 pub async fn run(app: Arc<App>, shutdown: CancellationToken, instance: String) -> anyhow::Result<()> {
     let Some(redis) = app.redis.clone() else {
         anyhow::bail!("a worker needs Redis: set HUDHUD_REDIS_URL");

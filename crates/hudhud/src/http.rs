@@ -58,16 +58,14 @@ mod words;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRef, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::serve::IncomingStream;
 use axum::{Extension, Router};
 use bytes::Bytes;
 use engine::{Actor, App};
-use tokio::net::UnixListener;
+use tokio::net::UnixStream;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes as paths;
 
@@ -111,9 +109,10 @@ pub struct Peer {
     uid: Option<u32>,
 }
 
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        Self { uid: stream.io().peer_cred().ok().map(|peer| peer.uid()) }
+impl Peer {
+    /// Of one connection.
+    pub(crate) fn of(stream: &UnixStream) -> Self {
+        Self { uid: stream.peer_cred().ok().map(|peer| peer.uid()) }
     }
 }
 

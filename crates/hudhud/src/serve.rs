@@ -7,6 +7,7 @@
 //! Stop: not ready any more · API, scheduler and worker together, each finishing what is under way · Redis · database ·
 //! lock · admin port. All within [`DRAIN`]; a second signal ends the process at once, and nothing is lost even then.
 
+mod doorman;
 mod listen;
 mod signals;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::extract::ConnectInfo;
 use clap::{Args, ValueEnum};
 use engine::access::users;
 use engine::{Actor, App, high_water, host, scheduler, worker};
@@ -36,6 +38,7 @@ use crate::redis_child::ManagedRedis;
 use crate::settings::{RedisAt, Settings};
 use crate::{telemetry, wiring};
 
+use doorman::Doorman;
 use listen::ControlSocket;
 
 /// Everything that is under way has so long to finish.
@@ -173,7 +176,8 @@ pub async fn start(
         let router = admin::router(Arc::clone(&health), metrics.clone());
         let stop = stop_admin.clone();
         async move {
-            axum::serve(admin, router).with_graceful_shutdown(stop.cancelled_owned()).await.context("the admin port")
+            Doorman::default().serve(admin, router, |_, _| (), stop).await;
+            Ok(())
         }
     });
 
@@ -213,9 +217,9 @@ pub async fn start(
     }
     if let Some(listener) = api {
         let (router, stop) = (http::router(&app, Door::Network), stop.clone());
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         tasks.spawn(async move {
-            axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await.context("the API")
+            Doorman::default().serve(listener, router, |_, peer| ConnectInfo(*peer), stop).await;
+            Ok(())
         });
     }
     // Commands find whoever holds the data directory by its socket, whatever its roles.

@@ -13,7 +13,7 @@ use domain::send::{SendEvent, SendState};
 use crate::chunks::Chunks;
 use crate::db::Link;
 use crate::error::Result;
-use crate::sends::{Happening, SendKey, wamid_hash};
+use crate::sends::{Happening, SendKey};
 use crate::tallies::Deltas;
 
 impl Happening {
@@ -31,7 +31,6 @@ pub(crate) struct Accepted<'a> {
     number_id: i64,
     attempt: i64,
     wamid: &'a str,
-    hash: i64,
     at: i64,
 }
 
@@ -44,7 +43,6 @@ impl Accepted<'_> {
             number_id: happening.number_id?,
             attempt: happening.attempt?,
             wamid,
-            hash: wamid_hash(wamid),
             at: happening.at,
         })
     }
@@ -89,13 +87,8 @@ async fn write(tx: &mut Link, campaign_id: i64, group: &[Accepted<'_>]) -> Resul
             for (statement, rows) in SQLITE.over(group) {
                 let mut query = sqlx::query(statement);
                 for row in rows {
-                    query = query
-                        .bind(row.contact_id)
-                        .bind(row.number_id)
-                        .bind(row.attempt)
-                        .bind(row.wamid)
-                        .bind(row.hash)
-                        .bind(row.at);
+                    query =
+                        query.bind(row.contact_id).bind(row.number_id).bind(row.attempt).bind(row.wamid).bind(row.at);
                 }
                 written += query.bind(campaign_id).execute(&mut **held).await?.rows_affected();
             }
@@ -110,7 +103,6 @@ async fn write(tx: &mut Link, campaign_id: i64, group: &[Accepted<'_>]) -> Resul
                 .bind(column(|row| row.number_id))
                 .bind(column(|row| row.attempt))
                 .bind(wamids)
-                .bind(column(|row| row.hash))
                 .bind(column(|row| row.at))
                 .fetch_one(&mut **held)
                 .await?;
@@ -123,12 +115,12 @@ async fn write(tx: &mut Link, campaign_id: i64, group: &[Accepted<'_>]) -> Resul
 /// the campaign for, and locked in the order of the arrays, as every other writer does. What was claimed has the time of
 /// that; a row that was not there, and came to be by this, has not, and is not counted.
 const POSTGRES: &str = "WITH written AS (
-         INSERT INTO sends AS s (campaign_id, contact_id, number_id, attempt, state, wamid, wamid_hash, accepted_at)
-         SELECT $1, n.contact_id, n.number_id, n.attempt, 3, n.wamid, n.hash, n.at
-         FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[]) AS
-             n(contact_id, number_id, attempt, wamid, hash, at)
+         INSERT INTO sends AS s (campaign_id, contact_id, number_id, attempt, state, wamid, accepted_at)
+         SELECT $1, n.contact_id, n.number_id, n.attempt, 3, n.wamid, n.at
+         FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[]) AS
+             n(contact_id, number_id, attempt, wamid, at)
          ON CONFLICT (campaign_id, contact_id) DO UPDATE SET state = excluded.state, wamid = excluded.wamid,
-             wamid_hash = excluded.wamid_hash, accepted_at = excluded.accepted_at
+             accepted_at = excluded.accepted_at
          WHERE s.number_id = excluded.number_id AND s.attempt = excluded.attempt
            AND s.state = 1 AND s.wamid IS NULL AND s.accepted_at IS NULL
          RETURNING s.claimed_at)
@@ -137,15 +129,15 @@ const POSTGRES: &str = "WITH written AS (
 /// As [`POSTGRES`]: the form for which SQLite looks each row up by its key. A plain UPDATE … FROM goes
 /// through the campaign once for each.
 static SQLITE: LazyLock<Chunks> = LazyLock::new(|| {
-    Chunks::new(6, |values| {
+    Chunks::new(5, |values| {
         format!(
-            "INSERT INTO sends (campaign_id, contact_id, number_id, state, attempt, wamid, wamid_hash, accepted_at)
-             SELECT s.campaign_id, s.contact_id, s.number_id, 3, s.attempt, n.column4, n.column5, n.column6
+            "INSERT INTO sends (campaign_id, contact_id, number_id, state, attempt, wamid, accepted_at)
+             SELECT s.campaign_id, s.contact_id, s.number_id, 3, s.attempt, n.column4, n.column5
              FROM (VALUES {values}) n CROSS JOIN sends s ON s.campaign_id = ? AND s.contact_id = n.column1
              WHERE s.number_id = n.column2 AND s.attempt = n.column3 AND s.state = 1
                AND s.wamid IS NULL AND s.accepted_at IS NULL
              ON CONFLICT (campaign_id, contact_id) DO UPDATE SET state = excluded.state, wamid = excluded.wamid,
-                 wamid_hash = excluded.wamid_hash, accepted_at = excluded.accepted_at"
+                 accepted_at = excluded.accepted_at"
         )
     })
 });

@@ -4,7 +4,7 @@ use crate::db::{Priority, Store, on};
 use crate::error::Result;
 
 /// A WhatsApp Business Account as it is kept.
-#[derive(Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Account {
     /// Ours.
     pub id: i64,
@@ -33,6 +33,22 @@ pub struct Account {
     /// Epoch ms.
     pub created_at: i64,
 }
+
+from_row!(Account {
+    id,
+    name,
+    waba_id,
+    portfolio,
+    access_token,
+    app_secret,
+    old_app_secret,
+    secret_rotation_since,
+    verify_token,
+    stopped_reason,
+    stopped_at,
+    synced_at,
+    created_at
+});
 
 impl std::fmt::Debug for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -92,7 +108,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Conflict`](crate::Error::Conflict) when the name or the WABA id is taken; else as every write.
-    pub async fn add_account(&self, new: NewAccount<'_>) -> Result<i64> {
+    #[crate::boxed]
+    pub async fn add_account<'a>(&'a self, new: NewAccount<'a>) -> Result<i64> {
         let mut tx = self.write(Priority::Urgent).await?;
         let id = on!(&mut tx, c => sqlx::query_scalar(
             "INSERT INTO accounts (name, waba_id, portfolio, access_token, app_secret, verify_token, created_at)
@@ -108,6 +125,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn accounts(&self) -> Result<Vec<Account>> {
         let mut link = self.read().await?;
         let rows = on!(&mut link, c => sqlx::query_as("SELECT * FROM accounts ORDER BY name").fetch_all(c).await)?;
@@ -118,6 +136,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn account(&self, id: i64) -> Result<Option<Account>> {
         let mut link = self.read().await?;
         let row = on!(&mut link, c => sqlx::query_as("SELECT * FROM accounts WHERE id = $1")
@@ -129,6 +148,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn account_named(&self, name: &str) -> Result<Option<Account>> {
         let mut link = self.read().await?;
         let row = on!(&mut link, c => sqlx::query_as("SELECT * FROM accounts WHERE name = $1")
@@ -140,6 +160,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn account_of_waba(&self, waba_id: &str) -> Result<Option<Account>> {
         let mut link = self.read().await?;
         let row = on!(&mut link, c => sqlx::query_as("SELECT * FROM accounts WHERE waba_id = $1")
@@ -152,6 +173,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn rotate_token(&self, name: &str, access_token: &[u8]) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         let changed = on!(&mut tx, c => sqlx::query(
@@ -165,6 +187,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn rotate_secrets(&self, rotated: &[RotatedSecret], now: i64) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         for one in rotated {
@@ -180,6 +203,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn set_account_stopped(&self, id: i64, reason: Option<&str>, now: i64) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         match reason {
@@ -197,6 +221,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn mark_synced(&self, id: i64, now: i64) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query("UPDATE accounts SET synced_at = $2 WHERE id = $1")

@@ -1,12 +1,10 @@
 //! API keys: only their hashes are kept.
 
-use sqlx::FromRow;
-
 use crate::db::{Priority, Store, on};
 use crate::error::Result;
 
 /// An API key as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
     /// Ours.
     pub id: i64,
@@ -24,6 +22,8 @@ pub struct ApiKey {
     pub revoked_at: Option<i64>,
 }
 
+from_row!(ApiKey { id, name, role, created_by, created_at, last_used_at, revoked_at });
+
 const SELECT: &str = "SELECT id, name, role, created_by, created_at, last_used_at, revoked_at FROM api_keys";
 /// Uses within this time (ms) of the one on record are not written down.
 const USE_GRAIN: i64 = 60_000;
@@ -33,6 +33,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Conflict`](crate::Error::Conflict) when the name is taken, also by a revoked key; else as every write.
+    #[crate::boxed]
     pub async fn add_api_key(&self, name: &str, role: &str, hash: &[u8], created_by: &str, now: i64) -> Result<i64> {
         let mut tx = self.write(Priority::Urgent).await?;
         let id = on!(&mut tx, c => sqlx::query_scalar(
@@ -46,6 +47,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn api_key_of_hash(&self, hash: &[u8]) -> Result<Option<ApiKey>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE hash = $1 AND revoked_at IS NULL"));
@@ -57,6 +59,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn api_keys(&self) -> Result<Vec<ApiKey>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} ORDER BY name"));
@@ -68,6 +71,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn revoke_api_key(&self, name: &str, now: i64) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         let revoked = on!(&mut tx, c => sqlx::query(
@@ -81,6 +85,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn note_api_key_use(&self, key: &ApiKey, now: i64) -> Result<()> {
         if key.last_used_at.is_some_and(|last| now - last < USE_GRAIN) {
             return Ok(());

@@ -1,7 +1,5 @@
 //! Who approved a campaign, and what exactly: a hash of what it was then, which any edit changes.
 
-use sqlx::FromRow;
-
 use crate::db::{Priority, Store, on};
 use crate::error::{Error, Result};
 use crate::meta;
@@ -10,7 +8,7 @@ use crate::meta;
 const APPROVAL_ABOVE: &str = "approval_above";
 
 /// One person's approval of a campaign.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approval {
     /// Who.
     pub actor: String,
@@ -24,11 +22,14 @@ pub struct Approval {
     pub at: i64,
 }
 
+from_row!(Approval { actor, seal, terms_seal, people, at });
+
 impl Store {
     /// Above how many people a campaign needs a second person's approval; `None`: none does.
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn approval_above(&self) -> Result<Option<i64>> {
         let text = self.meta(APPROVAL_ABOVE).await?;
         let read = |text: String| text.parse().map_err(|_| Error::bug(format!("approval above {text:?}")));
@@ -39,6 +40,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn set_approval_above(&self, people: Option<i64>) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         meta::set(&mut tx, APPROVAL_ABOVE, people.map(|people| people.to_string()).as_deref()).await?;
@@ -49,6 +51,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn approve_campaign(&self, campaign_id: i64, approval: &Approval) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query(
@@ -64,6 +67,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn approvals(&self, campaign_id: i64) -> Result<Vec<Approval>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(

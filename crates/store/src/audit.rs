@@ -1,7 +1,5 @@
 //! Who did what through the API, and every sign-in: rows that are added and never changed.
 
-use sqlx::FromRow;
-
 use crate::db::{Priority, Store, on};
 use crate::error::Result;
 
@@ -25,7 +23,7 @@ pub struct NewAudit<'a> {
 }
 
 /// A row of the audit log.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditRow {
     /// Ours; later ones are higher.
     pub id: i64,
@@ -45,6 +43,8 @@ pub struct AuditRow {
     pub request_id: String,
 }
 
+from_row!(AuditRow { id, at, actor, action, target, status, address, request_id });
+
 /// Which rows of the audit log.
 #[derive(Clone, Debug, Default)]
 pub struct AuditFilter<'a> {
@@ -63,6 +63,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn add_audit(&self, row: &NewAudit<'_>) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query(
@@ -77,6 +78,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn audit(&self, filter: &AuditFilter<'_>, limit: i64) -> Result<Vec<AuditRow>> {
         let mut link = self.read().await?;
         // Only what was asked for stands in the statement, so that the index of it is used.

@@ -1,13 +1,11 @@
 //! Batches: what is handed to Redis, as ranges of a campaign's sends for one lane. A row here is committed before its
 //! task is pushed, and deleted when nothing in it is left to claim; so Redis may lose or double what it likes.
 
-use sqlx::FromRow;
-
 use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
 
 /// An open batch.
-#[derive(Clone, Debug, Default, FromRow)]
+#[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// Names the task in Redis.
     pub id: i64,
@@ -25,6 +23,8 @@ pub struct Batch {
     /// When its task was last pushed.
     pub pushed_at: Option<i64>,
 }
+
+from_row!(Batch { id, campaign_id, number_id, kind, lo, hi, created_at, pushed_at });
 
 /// Which sends a batch takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Batch {
 }
 
 /// One running campaign on one number, as the feeder sees it.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug)]
 pub struct Feedable {
     /// The campaign.
     pub campaign_id: i64,
@@ -79,6 +79,22 @@ pub struct Feedable {
     /// …to so many people.
     pub spread_people: Option<i64>,
 }
+
+from_row!(Feedable {
+    campaign_id,
+    number_id,
+    fed_through,
+    planned,
+    planned_through,
+    fresh_open,
+    due_open,
+    next_due,
+    open,
+    held_back,
+    rate_cap,
+    spread,
+    spread_people
+});
 
 /// How far a campaign's number was fed, and its campaign planned. `None`: the campaign does not use the number.
 ///
@@ -115,6 +131,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn feedable(&self) -> Result<Vec<Feedable>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -139,6 +156,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn next_batch(&self, campaign_id: i64, number_id: i64, size: i64, now: i64) -> Result<Option<Batch>> {
         loop {
             // Looked up before the writer is taken: between two fresh sends may lie a million that are skipped.
@@ -182,6 +200,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn due_batch(&self, campaign_id: i64, number_id: i64, now: i64) -> Result<Option<Batch>> {
         let mut tx = self.write(Priority::Urgent).await?;
         if hold_feed(&mut tx, campaign_id, number_id).await?.is_none() {
@@ -201,6 +220,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn refeed(&self, campaign_id: i64, number_id: i64) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         set_fed(&mut tx, campaign_id, number_id, 0).await?;
@@ -211,6 +231,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn mark_pushed(&self, batch_ids: &[i64], now: i64) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         let sql = tx.pick(
@@ -227,6 +248,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn batch(&self, id: i64) -> Result<Option<Batch>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as("SELECT * FROM batches WHERE id = $1")
@@ -237,6 +259,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn lane_batches(&self, number_id: i64) -> Result<Vec<Batch>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -249,6 +272,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn queued(&self, campaign_id: i64) -> Result<i64> {
         let mut link = self.read().await?;
         // CROSS: SQLite takes the batches first, and of the campaign only what lies in them.
@@ -262,7 +286,7 @@ impl Store {
 }
 
 /// How much waits on one number.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug)]
 pub struct Depth {
     /// The number (our id).
     pub number_id: i64,
@@ -274,11 +298,14 @@ pub struct Depth {
     pub oldest: Option<i64>,
 }
 
+from_row!(Depth { number_id, planned, delayed, oldest });
+
 impl Store {
     /// How much waits on each number, for running campaigns.
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn depths(&self, now: i64) -> Result<Vec<Depth>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(

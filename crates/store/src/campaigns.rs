@@ -1,7 +1,6 @@
 //! Campaigns as rows: what was ordered, where it stands, and the guarded moves between its states.
 
 use domain::campaign::{CampaignEvent, CampaignState, CampaignStep, IllegalCampaignStep};
-use sqlx::FromRow;
 
 use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
@@ -11,7 +10,7 @@ use crate::tallies;
 use crate::terms::Terms;
 
 /// A campaign as it is stored.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug)]
 pub struct CampaignRow {
     /// Our id.
     pub id: i64,
@@ -69,9 +68,14 @@ pub struct CampaignRow {
     /// While everybody else is held back: the last one of the canary (a contact id), once that is known.
     pub canary_through: Option<i64>,
     /// When its messages may leave.
-    #[sqlx(flatten)]
     pub terms: Terms,
 }
+
+from_row!(CampaignRow {
+    id, name, state, reason, account_id, template_id, template, params, rate_cap, weight, filter, start_at,
+    created_by, created_at, launched_at, started_at, finished_at, frozen_at, audience, planned_through, planned,
+    spread_people, parent_id, occurrence, last_eligible, kind, canary_state, canary_through; terms
+});
 
 impl CampaignRow {
     /// Where it stands.
@@ -194,6 +198,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Conflict`] when the name is taken.
+    #[crate::boxed]
     pub async fn create_campaign(&self, new: &NewCampaign<'_>, now: i64) -> Result<i64> {
         let mut tx = self.write(Priority::Urgent).await?;
         let id = insert(&mut tx, new, now).await?;
@@ -207,6 +212,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Conflict`] when the child's name is taken, or it was made before.
+    #[crate::boxed]
     pub async fn occur(
         &self,
         parent: i64,
@@ -234,6 +240,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn keep_last_eligible(&self, id: i64, people: i64) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query("UPDATE campaigns SET last_eligible = $2 WHERE id = $1 AND cron IS NOT NULL")
@@ -245,6 +252,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn campaign_list_ids(&self, id: i64) -> Result<(Vec<i64>, Vec<i64>)> {
         let mut link = self.read().await?;
         let rows: Vec<(i64, bool)> = on!(&mut link, c => sqlx::query_as(
@@ -259,6 +267,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn campaign(&self, id: i64) -> Result<Option<CampaignRow>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE id = $1"));
@@ -269,6 +278,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn campaign_named(&self, name: &str) -> Result<Option<CampaignRow>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE name = $1"));
@@ -279,6 +289,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn campaigns(&self, before: i64, limit: i64) -> Result<Vec<CampaignRow>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE id < $1 AND kind = 0 ORDER BY id DESC LIMIT $2"));
@@ -289,6 +300,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn campaigns_alive(&self) -> Result<Vec<CampaignRow>> {
         let mut link = self.read().await?;
         // Each part has its index, so that campaigns which are over cost nothing.
@@ -306,6 +318,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn finished_with_open(&self) -> Result<Vec<i64>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_scalar(
@@ -318,6 +331,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn campaign_number_ids(&self, id: i64) -> Result<Vec<i64>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_scalar(
@@ -329,6 +343,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn campaign_list_names(&self, id: i64) -> Result<(Vec<String>, Vec<String>)> {
         let mut link = self.read().await?;
         let rows: Vec<(String, bool)> = on!(&mut link, c => sqlx::query_as(
@@ -344,6 +359,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn move_campaign(
         &self,
         id: i64,
@@ -401,6 +417,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn remove_draft(&self, id: i64) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         // A launch at the same moment waits for the row, or we for it.
@@ -427,6 +444,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn set_start(&self, id: i64, start_at: Option<i64>) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query("UPDATE campaigns SET start_at = $2 WHERE id = $1 AND state IN (0, 1)")
@@ -438,6 +456,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn keep_spread(&self, id: i64, people: i64) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query("UPDATE campaigns SET spread_people = $2 WHERE id = $1 AND spread IS NOT NULL")
@@ -450,6 +469,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn set_rate_cap(&self, id: i64, rate: Option<i64>) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         let changed = on!(&mut tx, c => sqlx::query(
@@ -464,6 +484,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn rate_caps(&self, number_id: i64) -> Result<Vec<(i64, Option<i64>, i64)>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -478,6 +499,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn keep_template(&self, id: i64, template: &str) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query("UPDATE campaigns SET template = $2, marketing = $3 WHERE id = $1")
@@ -489,6 +511,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn has_open_sends(&self, id: i64) -> Result<bool> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_scalar(

@@ -46,6 +46,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn bound_canary(&self, campaign: &CampaignRow, people: i64) -> Result<bool> {
         let mut link = self.read().await?;
         let last: Option<i64> = on!(&mut link, c => sqlx::query_scalar(
@@ -71,6 +72,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn canary_tally(&self, campaign_id: i64, through: i64) -> Result<Tally> {
         let mut link = self.read().await?;
         let row: (i64, i64, i64, i64, Option<i64>) = on!(&mut link, c => sqlx::query_as(
@@ -89,6 +91,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn end_canary(&self, campaign_id: i64, passed: bool) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         let ended = on!(&mut tx, c => sqlx::query(

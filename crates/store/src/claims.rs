@@ -5,7 +5,6 @@ use domain::campaign::CampaignState;
 use domain::frequency::FrequencyCap;
 use domain::optout::scope::Forbidding;
 use domain::send::SendState;
-use sqlx::FromRow;
 
 use crate::batches::{Batch, BatchKind};
 use crate::db::{Link, Priority, Store, on};
@@ -122,6 +121,7 @@ impl Store {
     /// # Errors
     /// As every write; then nothing was claimed, unless the answer to the commit itself was lost: such claims are
     /// found by the lane's next sweep.
+    #[crate::boxed]
     pub async fn claim(&self, order: &ClaimOrder<'_>) -> Result<Claim> {
         let mut tx = self.write(Priority::Urgent).await?.named("claim");
         let Permitted { people, hours, forbidding, caps } = match permitted(&mut tx, order).await? {
@@ -189,48 +189,12 @@ impl Store {
         Ok(Claim::Made { sends, skipped, exhausted, forbidding: Box::new(forbidding) })
     }
 
-    /// Removes the notes of a number's claims of which no send is submitting any more, up to so many. How many it
-    /// removed. Looked up before the writer is taken: such a note stays true for ever, since whoever is claimed again is
-    /// in a newer one.
-    ///
-    /// # Errors
-    /// As every write.
-    pub async fn forget_claims(&self, number_id: i64, limit: usize) -> Result<usize> {
-        let most = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut link = self.read().await?;
-        let sql = link.pick(
-            "SELECT c.id FROM claims c WHERE c.number_id = $1 AND NOT EXISTS (
-                 SELECT 1 FROM json_each(c.contact_ids) k CROSS JOIN sends s
-                 ON s.campaign_id = c.campaign_id AND s.contact_id = k.value WHERE s.state = 1)
-             ORDER BY c.id LIMIT $2",
-            "SELECT c.id FROM claims c WHERE c.number_id = $1 AND NOT EXISTS (
-                 SELECT 1 FROM sends s WHERE s.campaign_id = c.campaign_id
-                   AND s.contact_id = ANY (ARRAY(SELECT (jsonb_array_elements_text(c.contact_ids::jsonb))::bigint))
-                   AND s.state = 1 OFFSET 0)
-             ORDER BY c.id LIMIT $2",
-        );
-        let over: Vec<i64> = on!(&mut link, c => sqlx::query_scalar(sql)
-            .bind(number_id).bind(most).fetch_all(c).await)?;
-        drop(link);
-        if over.is_empty() {
-            return Ok(0);
-        }
-        let mut tx = self.write(Priority::Urgent).await?;
-        let sql = tx.pick(
-            "DELETE FROM claims WHERE id IN (SELECT value FROM json_each($1))",
-            "DELETE FROM claims WHERE id = ANY (ARRAY(SELECT (jsonb_array_elements_text($1::jsonb))::bigint))",
-        );
-        let json = serde_json::to_string(&over)?;
-        on!(&mut tx, c => sqlx::query(sql).bind(json).execute(c).await.map(drop))?;
-        tx.commit().await?;
-        Ok(over.len())
-    }
-
     /// Whom of these people a stop forbids to be sent what was claimed. Read after the claim is committed and before
     /// the POST: an opt-out that commits later finds the send submitting, and waits for it.
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn suppressed_among(&self, contact_ids: &[i64], forbidding: &Forbidding) -> Result<Vec<i64>> {
         let [all, marketing, number, brand] = forbidding.scopes();
         let mut link = self.read().await?;
@@ -271,6 +235,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn stopped_among(&self, contact_ids: &[i64]) -> Result<Vec<i64>> {
         let mut link = self.read().await?;
         let mut people: Vec<i64> = match &mut link {
@@ -295,7 +260,6 @@ impl Store {
     }
 }
 
-#[derive(FromRow)]
 struct Permission {
     fence: Option<i64>,
     all_paused: Option<String>,
@@ -313,6 +277,24 @@ struct Permission {
     frequency_cap: Option<String>,
     marketing: Option<bool>,
 }
+
+from_row!(Permission {
+    fence,
+    all_paused,
+    account_stopped,
+    number_paused,
+    campaign_state,
+    stop_at,
+    quiet_hours,
+    timezone,
+    people_limit,
+    phone_number_id,
+    brand,
+    category,
+    house_cap,
+    frequency_cap,
+    marketing
+});
 
 /// What a claim may take.
 #[derive(Debug, PartialEq)]

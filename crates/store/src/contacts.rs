@@ -1,12 +1,10 @@
 //! People as they are kept, and the evidence of their consent.
 
-use sqlx::FromRow;
-
 use crate::db::{Store, on};
 use crate::error::Result;
 
 /// A person as they are kept.
-#[derive(Clone, PartialEq, Eq, FromRow)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Contact {
     /// Ours.
     pub id: i64,
@@ -28,6 +26,8 @@ pub struct Contact {
     pub updated_at: i64,
 }
 
+from_row!(Contact { id, phone_key, phone, name, language, attributes, import_id, created_at, updated_at });
+
 impl std::fmt::Debug for Contact {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Contact").field("id", &self.id).finish_non_exhaustive()
@@ -35,7 +35,7 @@ impl std::fmt::Debug for Contact {
 }
 
 /// One piece of evidence of a person's consent.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptIn {
     /// When they consented, epoch ms.
     pub at: i64,
@@ -51,11 +51,14 @@ pub struct OptIn {
     pub salt: Option<Vec<u8>>,
 }
 
+from_row!(OptIn { at, source, wording, import_id, chunk, salt });
+
 impl Store {
     /// The person of our id.
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn contact(&self, id: i64) -> Result<Option<Contact>> {
         let mut link = self.read().await?;
         let row = on!(&mut link, c => sqlx::query_as("SELECT * FROM contacts WHERE id = $1")
@@ -67,6 +70,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn contact_of_phone(&self, phone_key: i64) -> Result<Option<Contact>> {
         let mut link = self.read().await?;
         let blind = self.blind_phone(Some(phone_key));
@@ -79,6 +83,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn opt_ins(&self, contact_id: i64) -> Result<Vec<OptIn>> {
         let mut link = self.read().await?;
         let rows = on!(&mut link, c => sqlx::query_as(

@@ -6,14 +6,14 @@
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, Instant};
 
-use sqlx::migrate::MigrateError;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection, PgPool, Postgres, SqlSafeStr, Sqlite, SqlitePool, Transaction};
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard, watch};
 
 use crate::blind::Blind;
@@ -236,8 +236,19 @@ impl Link {
     }
 }
 
-static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+/// Every change of the schema, in its order; a file that has been released is never edited. The name in the database is
+/// the file's, without its number and its ending.
+static SQLITE_MIGRATIONS: LazyLock<Migrator> =
+    LazyLock::new(|| migrations([(1, "first", include_str!("../migrations/sqlite/0001_first.sql"))]));
+static POSTGRES_MIGRATIONS: LazyLock<Migrator> =
+    LazyLock::new(|| migrations([(1, "first", include_str!("../migrations/postgres/0001_first.sql"))]));
+
+fn migrations<const N: usize>(files: [(i64, &'static str, &'static str); N]) -> Migrator {
+    let one = |(version, name, sql): (i64, &'static str, &'static str)| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(files.into_iter().map(one).collect())
+}
 
 fn migration_failed(error: MigrateError) -> Error {
     match error {
@@ -252,6 +263,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] when it cannot be reached; [`Error::Bug`] when the URL is neither, or the schema is
     /// newer than this version.
+    #[crate::boxed]
     pub async fn open(url: &str) -> Result<Self> {
         let store = if url.starts_with("sqlite:") {
             Self::open_sqlite(url).await?
@@ -283,6 +295,8 @@ impl Store {
             .pragma("temp_store", "MEMORY");
         let write = SqlitePoolOptions::new()
             .max_connections(1)
+            // A file does not hang up: asking whether it is still there only costs two changes of thread.
+            .test_before_acquire(false)
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
@@ -299,6 +313,7 @@ impl Store {
             .await?;
         let read = SqlitePoolOptions::new()
             .max_connections(4)
+            .test_before_acquire(false)
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
@@ -387,6 +402,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`] when it cannot.
+    #[crate::boxed]
     pub async fn ping(&self) -> Result<()> {
         let mut link = self.read().await?;
         on!(&mut link, c => sqlx::query("SELECT 1").execute(c).await.map(drop))?;
@@ -394,6 +410,7 @@ impl Store {
     }
 
     /// Closes every connection, after the statements under way.
+    #[crate::boxed]
     pub async fn close(&self) {
         match &self.db {
             Db::Sqlite { read, write, .. } => {

@@ -1,7 +1,5 @@
 //! Who looked at a person and who took data out: a record that only grows, with nobody's name in it.
 
-use sqlx::FromRow;
-
 use crate::db::{Priority, Store, on};
 use crate::error::Result;
 
@@ -21,7 +19,7 @@ pub struct NewDisclosure<'a> {
 }
 
 /// A disclosure as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DisclosureRow {
     /// Ours.
     pub id: i64,
@@ -37,11 +35,14 @@ pub struct DisclosureRow {
     pub detail: String,
 }
 
+from_row!(DisclosureRow { id, at, actor, what, contact_id, detail });
+
 impl Store {
     /// Notes a disclosure. Durable when it returns: nothing should leave before.
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn note_disclosure(&self, new: &NewDisclosure<'_>) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query(
@@ -55,6 +56,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn disclosures(&self, contact_id: Option<i64>, after: i64, limit: i64) -> Result<Vec<DisclosureRow>> {
         let mut link = self.read().await?;
         Ok(match contact_id {
@@ -71,6 +73,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn latest_disclosures(&self, before: Option<i64>, limit: i64) -> Result<Vec<DisclosureRow>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as("SELECT * FROM disclosures WHERE id < $1 ORDER BY id DESC LIMIT $2")

@@ -1,7 +1,5 @@
 //! Sends in doubt, as a person looks at them, and claims that outlived their owner.
 
-use sqlx::FromRow;
-
 use crate::db::{Priority, Store, on};
 use crate::error::Result;
 use crate::ledger::{self, NewEntry};
@@ -27,7 +25,7 @@ impl DoubtFilter {
 pub type DoubtPlace = (i64, i64, i64);
 
 /// A send in doubt.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug)]
 pub struct Doubt {
     /// The campaign.
     pub campaign_id: i64,
@@ -47,8 +45,10 @@ pub struct Doubt {
     pub reason: Option<String>,
 }
 
+from_row!(Doubt { campaign_id, campaign, contact_id, phone, phone_number_id, attempt, claimed_at, reason });
+
 /// A claim whose owner is gone.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug)]
 pub struct Orphan {
     /// The campaign.
     pub campaign_id: i64,
@@ -62,11 +62,14 @@ pub struct Orphan {
     pub claimed_at: Option<i64>,
 }
 
+from_row!(Orphan { campaign_id, contact_id, attempt, term, claimed_at });
+
 impl Store {
     /// A page of the sends in doubt, oldest first, after a place in that order.
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn doubts(&self, filter: &DoubtFilter, after: Option<DoubtPlace>, limit: i64) -> Result<Vec<Doubt>> {
         let (at, campaign, contact) = after.unwrap_or((i64::MIN, 0, 0));
         let mut link = self.read().await?;
@@ -88,6 +91,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn settle(&self, settled: Vec<(Happening, NewEntry)>) -> Result<Applied> {
         let (happenings, mut entries): (Vec<_>, Vec<_>) = settled.into_iter().unzip();
         let mut tx = self.write(Priority::Urgent).await?;
@@ -131,6 +135,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn doubt_count(&self) -> Result<i64> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_scalar(
@@ -141,6 +146,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn orphans(&self, number_id: i64, before_term: i64, limit: i64) -> Result<Vec<Orphan>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -153,6 +159,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn in_flight(&self) -> Result<Vec<(i64, i64, Option<i64>)>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(

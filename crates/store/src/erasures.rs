@@ -4,13 +4,12 @@
 //! Their row in `contacts` becomes a shell whose key is a keyed hash ([`crate::blind`]), with a block that nobody's word
 //! lifts. Entries of the ledger lose detail and salt, and keep the commitment that the chain holds.
 
-use sqlx::FromRow;
-
 use crate::db::{Db, Link, Priority, Store, on};
 use crate::error::{Error, Result};
 use crate::import_undo::EvidenceRow;
 use crate::ledger::{self, NewEntry};
 use crate::suppressions::one_at_a_time;
+use crate::wamids;
 
 /// `meta.key` of which key the hashes are made with.
 const KEY_ID: &str = "erasure_key_id";
@@ -55,18 +54,21 @@ pub struct Erased {
     pub consents: u64,
     /// Entries of the ledger that lost their detail.
     pub entries: u64,
-    /// Other rows: reviews, changes of imports, parked statuses, answers kept for repetitions, unreadable webhooks.
+    /// Other rows: values of single messages, reviews, changes of imports, parked statuses, answers kept for repetitions,
+    /// unreadable webhooks.
     pub others: u64,
 }
 
 /// An erasure as it is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErasureRow {
     /// The shell.
     pub contact_id: i64,
     /// When, epoch ms.
     pub at: i64,
 }
+
+from_row!(ErasureRow { contact_id, at });
 
 /// Whether the database's own file still holds what was erased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +86,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn erasure_key_id(&self) -> Result<Option<String>> {
         self.meta(KEY_ID).await
     }
@@ -159,6 +162,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn erasures_to_sweep(&self, before: i64, now: i64, limit: i64) -> Result<Vec<ErasureRow>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -172,6 +176,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn sweep_erased(&self, contact_id: i64, now: i64) -> Result<u64> {
         let mut tx = self.write(Priority::Bulk).await?;
         let mut erased = Erased::default();
@@ -206,6 +211,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn scrub(&self, needles: Vec<Vec<u8>>) -> Result<Scrubbed> {
         let Db::Sqlite { write, turns, .. } = &self.db else { return Ok(Scrubbed::NotOurs) };
         self.fill_free_pages().await?;
@@ -338,7 +344,7 @@ async fn sweep_within(tx: &mut Link, contact_id: i64, erased: &mut Erased) -> Re
     const MEMBERSHIPS: &str = "DELETE FROM list_members WHERE contact_id = $1 AND list_id IN (SELECT id FROM lists)
         AND NOT EXISTS (SELECT 1 FROM campaign_lists l JOIN campaigns k ON k.id = l.campaign_id
                         WHERE l.list_id = list_members.list_id AND k.frozen_at IS NOT NULL AND NOT k.planned)";
-    const SENDS: &str = "UPDATE sends SET wamid = NULL, wamid_hash = NULL
+    const SENDS: &str = "UPDATE sends SET wamid = NULL
         WHERE campaign_id IN (SELECT id FROM campaigns) AND contact_id = $1 AND wamid IS NOT NULL";
     const ATTEMPTS: &str = "UPDATE past_attempts SET wamid = NULL, wamid_hash = NULL
         WHERE campaign_id IN (SELECT id FROM campaigns) AND contact_id = $1 AND wamid IS NOT NULL";
@@ -347,7 +353,12 @@ async fn sweep_within(tx: &mut Link, contact_id: i64, erased: &mut Erased) -> Re
         "UPDATE ledger SET detail = '', salt = ''::bytea WHERE contact_id = $1 AND detail <> '' AND kind <> 'erasure'",
     ];
     erased.memberships += run(tx, MEMBERSHIPS, contact_id).await?;
+    wamids::erase(tx, contact_id).await?;
     erased.sends += run(tx, SENDS, contact_id).await? + run(tx, ATTEMPTS, contact_id).await?;
+    // A single message has its values in the row of its campaign, as they were asked for; a test's are the campaign's own.
+    const MESSAGES: &str = "UPDATE campaigns SET params = '{}' WHERE kind = 1 AND params <> '{}'
+        AND EXISTS (SELECT 1 FROM sends s WHERE s.campaign_id = campaigns.id AND s.contact_id = $1)";
+    erased.others += run(tx, MESSAGES, contact_id).await?;
     erased.replies += run(tx, "DELETE FROM inbound WHERE contact_id = $1", contact_id).await?;
     erased.others += run(tx, "DELETE FROM reviews WHERE contact_id = $1", contact_id).await?;
     erased.others += run(
@@ -438,6 +449,37 @@ mod tests {
             assert_eq!(db.store.people_named(Some(15_550_000_004), None).await.unwrap(), [4]);
         }
 
+        async fn the_values_of_their_single_messages_go_and_nobody_elses(db: Database) {
+            db.store.blind_with(&[7; 32]);
+            let shop = Shop::open(&db.store, 2).await;
+            let campaign = shop.campaign_to(2).await;
+            let mut messages = Vec::new();
+            for (name, person) in [("message a", 1), ("message b", 2)] {
+                let new = crate::NewMessage {
+                    name,
+                    kind: crate::MessageKind::Notice,
+                    account_id: shop.account,
+                    template_id: shop.template,
+                    template: r#"{"category":"UTILITY"}"#,
+                    params: r#"{"1":"Mona of the Bird Market"}"#,
+                    number_id: shop.numbers[0],
+                    contact_id: person,
+                    created_by: "key:shop",
+                    parent_id: None,
+                };
+                messages.push(db.store.queue_message(&new, NOW).await.unwrap());
+            }
+            let before = db.store.campaign(campaign).await.unwrap().unwrap().params;
+            db.store.stop(&crate::fixture::stop_of(1)).await.unwrap();
+            db.store.erase(&erasure(&[1], &["15550000001".to_owned()]), |_| None).await.unwrap();
+            let mut left = Vec::new();
+            for id in messages {
+                left.push(db.store.campaign(id).await.unwrap().unwrap().params);
+            }
+            assert_eq!(left, ["{}", r#"{"1":"Mona of the Bird Market"}"#]);
+            assert_eq!(db.store.campaign(campaign).await.unwrap().unwrap().params, before);
+        }
+
         async fn an_answer_that_comes_after_the_erasure_is_swept_away(db: Database) {
             db.store.blind_with(&[7; 32]);
             let shop = Shop::open(&db.store, 1).await;
@@ -445,7 +487,7 @@ mod tests {
             db.store.stop(&crate::fixture::stop_of(1)).await.unwrap();
             let names = ["15550000001".to_owned()];
             db.store.erase(&erasure(&[1], &names), |_| None).await.unwrap();
-            crate::fixture::exec(&db.store, format!("UPDATE sends SET wamid = 'w', wamid_hash = 1 WHERE campaign_id = {campaign}")).await;
+            crate::fixture::exec(&db.store, format!("UPDATE sends SET wamid = 'w' WHERE campaign_id = {campaign}")).await;
             assert!(db.store.erasures_to_sweep(NOW, NOW, 10).await.unwrap().is_empty(), "just erased");
             let due = db.store.erasures_to_sweep(NOW + 60_000, NOW + 120_000, 10).await.unwrap();
             assert_eq!(due.iter().map(|row| row.contact_id).collect::<Vec<_>>(), [1]);

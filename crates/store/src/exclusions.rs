@@ -2,14 +2,12 @@
 
 use std::sync::LazyLock;
 
-use sqlx::FromRow;
-
 use crate::db::{Store, on};
 use crate::error::Result;
 use crate::suppressions::FORBIDS;
 
 /// Somebody whom a campaign left out.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExclusionRow {
     /// The person.
     pub contact_id: i64,
@@ -25,8 +23,10 @@ pub struct ExclusionRow {
     pub scope: Option<String>,
 }
 
+from_row!(ExclusionRow { contact_id, phone, reason, claimed_at, evidence_id, scope });
+
 /// A message that Meta took after a stop of its person was recorded, and before any lift.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AfterStopRow {
     /// The person.
     pub contact_id: i64,
@@ -48,11 +48,24 @@ pub struct AfterStopRow {
     pub evidence_id: i64,
 }
 
+from_row!(AfterStopRow {
+    contact_id,
+    phone,
+    claimed_at,
+    accepted_at,
+    stopped_at,
+    detail,
+    phone_number_id,
+    brand,
+    evidence_id
+});
+
 impl Store {
     /// Whom a campaign left out, by person after a contact id: a page.
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn exclusions(&self, campaign_id: i64, after: i64, limit: i64) -> Result<Vec<ExclusionRow>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(sqlx::AssertSqlSafe(LEFT_OUT.as_str()))
@@ -65,6 +78,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn sent_after_stop(&self, campaign_id: i64, after: i64, limit: i64) -> Result<Vec<AfterStopRow>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(

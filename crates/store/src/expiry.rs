@@ -2,14 +2,12 @@
 //! that they were dropped follows from the clock. They keep their state, and are counted beside it; one that is delivered
 //! after all leaves the count by itself.
 
-use sqlx::FromRow;
-
 use crate::db::{Link, Priority, Store, on};
 use crate::error::Result;
 use crate::tallies::{Deltas, EXPIRED};
 
 /// A campaign that may have such messages by now.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expiring {
     /// Its id.
     pub id: i64,
@@ -21,11 +19,14 @@ pub struct Expiring {
     pub finished_at: Option<i64>,
 }
 
+from_row!(Expiring { id, template, started_at, finished_at });
+
 impl Store {
     /// Campaigns at which it is time to look, those first that have waited longest.
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn expiring(&self, now: i64, limit: i64) -> Result<Vec<Expiring>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -38,6 +39,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn expires_next(&self, campaign_id: i64, due: Option<i64>) -> Result<()> {
         let mut tx = self.write(Priority::Bulk).await?;
         on!(&mut tx, c => sqlx::query("UPDATE campaigns SET expiry_due = $2 WHERE id = $1")
@@ -50,6 +52,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn expire(&self, campaign_id: i64, after: i64, accepted_by: i64, limit: i64) -> Result<Option<i64>> {
         // Looked up before the writer is taken: between two of them may lie a million that were delivered.
         let mut link = self.read().await?;

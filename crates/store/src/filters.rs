@@ -410,6 +410,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn history_marks(&self) -> Result<Vec<(i64, i64)>> {
         let mut link = self.read().await?;
         let mut marks: Vec<(i64, i64)> = on!(&mut link, c => sqlx::query_as(

@@ -128,6 +128,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read; [`Error::Bug`] for a text that we did not write.
+    #[crate::boxed]
     pub async fn house_frequency_cap(&self) -> Result<Option<FrequencyCap>> {
         let text = self.meta(HOUSE_CAP).await?;
         Ok(caps(text.as_deref(), None)?.first().copied())
@@ -137,6 +138,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn set_house_frequency_cap(&self, cap: Option<FrequencyCap>) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         meta::set(&mut tx, HOUSE_CAP, cap.map(|cap| cap.to_string()).as_deref()).await?;
@@ -147,6 +149,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read; [`Error::Bug`] for a text that we did not write.
+    #[crate::boxed]
     pub async fn frequency_caps(&self, campaign_id: i64) -> Result<Vec<FrequencyCap>> {
         frequency_caps(&mut self.read().await?, campaign_id).await
     }

@@ -12,6 +12,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn remember_header_set(&self, fingerprint: &str, mapping: &str, now: i64) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query(
@@ -29,6 +30,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn header_sets(&self) -> Result<Vec<(String, String)>> {
         let mut link = self.read().await?;
         let sets = on!(&mut link, c => sqlx::query_as("SELECT fingerprint, mapping FROM header_sets")
@@ -40,6 +42,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn note_reading(&self, import_id: i64, reading: &str) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query("UPDATE imports SET reading = $2 WHERE id = $1")

@@ -40,6 +40,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn begin_keyed(&self, request: &KeyedRequest<'_>, stale_before: i64, now: i64) -> Result<Begun> {
         let mut tx = self.write(Priority::Urgent).await?;
         // One statement decides who does it, also between two processes on PostgreSQL.
@@ -70,6 +71,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn keep_answer(&self, principal: &str, key: &str, status: u16, answer: &[u8]) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query(
@@ -82,6 +84,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn forget_key(&self, principal: &str, key: &str) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query("DELETE FROM idempotency WHERE principal = $1 AND key = $2")
@@ -93,6 +96,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn drop_old_answers(&self, before: i64, limit: i64) -> Result<u64> {
         let mut tx = self.write(Priority::Bulk).await?;
         let removed = on!(&mut tx, c => sqlx::query(

@@ -323,6 +323,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn consent_text_ids(&self, texts: &[ConsentText]) -> Result<Vec<i64>> {
         if texts.is_empty() {
             return Ok(Vec::new());

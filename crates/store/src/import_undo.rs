@@ -4,8 +4,6 @@
 mod heirs;
 mod taking;
 
-use sqlx::FromRow;
-
 use crate::db::{Link, Priority, Store, on};
 use crate::error::Result;
 use crate::imports::{ImportRow, one_at_a_time};
@@ -82,7 +80,7 @@ pub struct HandedOver<'a> {
 }
 
 /// A piece of evidence, with what its leaf is made of.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug)]
 pub struct EvidenceRow {
     /// The person.
     pub contact_id: i64,
@@ -108,6 +106,8 @@ pub struct EvidenceRow {
     pub user_id: Option<String>,
 }
 
+from_row!(EvidenceRow { contact_id, at, text_id, import_id, chunk, source, wording, salt, leaf, phone_key, user_id });
+
 impl Store {
     /// The campaigns that have used an import since, for which it cannot be taken back, in the order in which they were
     /// launched. Of one that is `half_undone` only what could have been found before the first change is looked for.
@@ -118,6 +118,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn uses_of_import(&self, import: &ImportRow, half_undone: bool) -> Result<Vec<CampaignUse>> {
         let mut link = self.read().await?;
         // An audience is frozen as of its start or of a moment before.
@@ -160,6 +161,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn begin_undo(&self, id: i64) -> Result<UndoBegun> {
         let mut tx = self.write(Priority::Urgent).await?;
         one_at_a_time(&mut tx).await?;
@@ -187,6 +189,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn give_up_undo(&self, id: i64) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query(
@@ -200,6 +203,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn undo_under_way(&self, campaign_id: i64) -> Result<Option<i64>> {
         let mut link = self.read().await?;
         undoing(&mut link, campaign_id).await
@@ -228,6 +232,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn end_undo(&self, id: i64, entry: &NewEntry) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         let ended = on!(&mut tx, c => sqlx::query(
@@ -243,6 +248,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn evidence_after(&self, after: (i64, i64, i64), limit: i64) -> Result<Vec<EvidenceRow>> {
         let mut link = self.read().await?;
         let rows = on!(&mut link, c => sqlx::query_as(

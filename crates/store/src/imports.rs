@@ -1,7 +1,5 @@
 //! Imports as they ran: what was read, what came of it, where the rejects are.
 
-use sqlx::FromRow;
-
 use crate::db::{Link, Priority, Store, on};
 use crate::error::Result;
 use crate::leases::Owner;
@@ -108,7 +106,7 @@ pub struct ImportEnd<'a> {
 }
 
 /// An import as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportRow {
     /// Ours.
     pub id: i64,
@@ -172,6 +170,39 @@ pub struct ImportRow {
     pub contacts_before: i64,
 }
 
+from_row!(ImportRow {
+    id,
+    list_id,
+    list_name,
+    file_name,
+    sha256,
+    state,
+    actor,
+    opt_in_source,
+    opt_in_wording,
+    opt_in_at,
+    region,
+    line_count,
+    accepted,
+    created,
+    updated,
+    duplicates,
+    rejected,
+    suppressed,
+    unchanged,
+    rejects_file,
+    reading,
+    error,
+    started_at,
+    finished_at,
+    owner,
+    host,
+    boot,
+    beat,
+    chunks,
+    contacts_before
+});
+
 impl ImportRow {
     /// Its counts.
     #[must_use]
@@ -195,7 +226,8 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
-    pub async fn begin_import(&self, new: NewImport<'_>) -> Result<Option<i64>> {
+    #[crate::boxed]
+    pub async fn begin_import<'a>(&'a self, new: NewImport<'a>) -> Result<Option<i64>> {
         let mut tx = self.write(Priority::Urgent).await?;
         one_at_a_time(&mut tx).await?;
         let id = on!(&mut tx, c => sqlx::query_scalar(
@@ -216,6 +248,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn beat_import(&self, id: i64) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         let beaten = on!(&mut tx, c => sqlx::query("UPDATE imports SET beat = beat + 1 WHERE id = $1 AND state = 'running'")
@@ -229,6 +262,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn end_import(&self, id: i64, end: &ImportEnd<'_>) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         let state = if end.error.is_some() { "failed" } else { "done" };
@@ -254,6 +288,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn interrupt_import(&self, id: i64, beat: i64, error: &str, now: i64) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         let marked = on!(&mut tx, c => sqlx::query(
@@ -269,6 +304,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn interrupt_imports(&self, error: &str, now: i64) -> Result<u64> {
         let mut tx = self.write(Priority::Urgent).await?;
         let marked = on!(&mut tx, c => sqlx::query(
@@ -282,6 +318,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn unfinished_imports(&self) -> Result<Vec<ImportRow>> {
         let mut link = self.read().await?;
         let rows = on!(&mut link, c => sqlx::query_as(
@@ -293,6 +330,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn undone_imports(&self) -> Result<Vec<i64>> {
         let mut link = self.read().await?;
         let ids = on!(&mut link, c => sqlx::query_scalar(
@@ -304,6 +342,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn same_file(&self, sha256: &str, before: i64) -> Result<Option<(i64, i64)>> {
         let mut link = self.read().await?;
         let row = on!(&mut link, c => sqlx::query_as(
@@ -316,6 +355,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn imports(&self, before: i64, limit: i64) -> Result<Vec<ImportRow>> {
         let mut link = self.read().await?;
         let rows = on!(&mut link, c => sqlx::query_as(
@@ -328,6 +368,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn import(&self, id: i64) -> Result<Option<ImportRow>> {
         let mut link = self.read().await?;
         let row = on!(&mut link, c => sqlx::query_as("SELECT * FROM imports WHERE id = $1")

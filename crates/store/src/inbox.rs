@@ -3,8 +3,6 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use sqlx::FromRow;
-
 use crate::chunks::Chunks;
 use crate::db::{Link, Priority, Store, on};
 use crate::error::Result;
@@ -37,7 +35,7 @@ pub struct Kept {
 }
 
 /// A body that waits to be applied.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug)]
 pub struct Waiting {
     /// Its place in the inbox.
     pub id: i64,
@@ -51,8 +49,10 @@ pub struct Waiting {
     pub body: Vec<u8>,
 }
 
+from_row!(Waiting { id, account_id, received_at, signature, body });
+
 /// A body as the event log shows it.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug)]
 pub struct Logged {
     /// Its place in the inbox.
     pub id: i64,
@@ -68,11 +68,14 @@ pub struct Logged {
     pub body: Option<Vec<u8>>,
 }
 
+from_row!(Logged { id, account, received_at, applied_at, error, body });
+
 impl Store {
     /// Keeps bodies and lets their opt-outs take effect, in one transaction: durable when it returns.
     ///
     /// # Errors
     /// As every write; then nothing was kept and the sender must not be told otherwise.
+    #[crate::boxed]
     pub async fn keep_arrivals(&self, arrivals: &[Arrival]) -> Result<Vec<Kept>> {
         let mut tx = self.write(Priority::Urgent).await?;
         let mut kept = Vec::with_capacity(arrivals.len());
@@ -98,6 +101,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn waiting_bodies(&self, limit: i64, bytes: i64) -> Result<Vec<Waiting>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -113,6 +117,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn mark_applied(&self, ids: &[i64], errors: &[(i64, String)], now: i64) -> Result<()> {
         let mut tx = self.write(Priority::Soon).await?;
         let sql = tx.pick(
@@ -133,6 +138,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn forget_arrivals(&self, before: i64, limit: i64) -> Result<u64> {
         let mut tx = self.write(Priority::Bulk).await?;
         let gone = on!(&mut tx, c => sqlx::query(
@@ -147,6 +153,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn inbox_log(&self, before: Option<i64>, unread: bool, limit: i64) -> Result<Vec<Logged>> {
         let before = before.unwrap_or(i64::MAX);
         let mut link = self.read().await?;
@@ -170,6 +177,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn inbox_depth(&self) -> Result<(i64, Option<i64>)> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(

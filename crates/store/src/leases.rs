@@ -3,7 +3,7 @@
 //! Wall clocks of different hosts never meet here. A taker watches the beat on its own monotonic clock and passes
 //! what it saw; the take succeeds only if nothing moved since.
 
-use sqlx::{Connection, FromRow};
+use sqlx::Connection;
 
 use crate::db::{Db, PATIENCE, Priority, Store, on};
 use crate::error::Result;
@@ -20,7 +20,7 @@ pub struct Owner {
 }
 
 /// A lease as it stands in the database.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug)]
 pub struct Lease {
     /// `lane:<number id>` or `scheduler`.
     pub name: String,
@@ -40,8 +40,10 @@ pub struct Lease {
     pub beat_at: i64,
 }
 
+from_row!(Lease { name, owner, token, beat, host, boot, note, beat_at });
+
 /// An earlier owner of a lane.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug)]
 pub struct LaneTerm {
     /// The token of that time.
     pub term: i64,
@@ -53,12 +55,15 @@ pub struct LaneTerm {
     pub boot: String,
 }
 
+from_row!(LaneTerm { term, owner, host, boot });
+
 /// Holds the sign that this process lives, as a session lock of PostgreSQL. Dropping it, or dying, gives it up.
 #[derive(Debug)]
 pub struct Alive(Option<sqlx::PgConnection>);
 
 impl Alive {
     /// Whether the connection that carries the sign still stands.
+    #[crate::boxed]
     pub async fn check(&mut self) -> bool {
         match &mut self.0 {
             None => true,
@@ -74,6 +79,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn lease(&self, name: &str) -> Result<Option<Lease>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as("SELECT * FROM leases WHERE name = $1")
@@ -84,6 +90,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn leases(&self) -> Result<Vec<Lease>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as("SELECT * FROM leases ORDER BY name").fetch_all(c).await)?)
@@ -94,6 +101,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn take_lease(
         &self,
         name: &str,
@@ -131,6 +139,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn beat(&self, name: &str, token: i64, note: &str, now: i64) -> Result<Option<i64>> {
         let mut tx = self.write(Priority::Urgent).await?;
         let beat: Option<i64> = on!(&mut tx, c => sqlx::query_scalar(
@@ -146,6 +155,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn release_lease(&self, name: &str, token: i64) -> Result<Option<i64>> {
         let mut tx = self.write(Priority::Urgent).await?;
         let beat: Option<i64> = on!(&mut tx, c => sqlx::query_scalar(
@@ -159,6 +169,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn unsettled_terms(&self, number_id: i64, before: i64) -> Result<Vec<LaneTerm>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -173,6 +184,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`] when PostgreSQL cannot be reached.
+    #[crate::boxed]
     pub async fn show_alive(&self, instance: &str) -> Result<Alive> {
         match &self.db {
             Db::Sqlite { .. } => Ok(Alive(None)),
@@ -192,6 +204,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn is_gone(&self, instance: &str) -> Result<bool> {
         match &self.db {
             Db::Sqlite { .. } => Ok(true),

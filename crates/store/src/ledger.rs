@@ -4,7 +4,6 @@
 //! `meta`, so that rows cut off the end are missed.
 
 use serde::Serialize;
-use sqlx::FromRow;
 
 use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
@@ -76,7 +75,7 @@ pub(crate) async fn append_all(tx: &mut Link, entries: &[NewEntry]) -> Result<()
 }
 
 /// An entry as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryRow {
     /// Ours, in the order of appending (on PostgreSQL: of beginning to).
     pub id: i64,
@@ -104,6 +103,21 @@ pub struct EntryRow {
     pub hash: Option<Vec<u8>>,
 }
 
+from_row!(EntryRow {
+    id,
+    at,
+    kind,
+    actor,
+    contact_id,
+    campaign_id,
+    import_id,
+    detail,
+    salt,
+    commitment,
+    sealed_seq,
+    hash
+});
+
 /// The end of the sealed chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LedgerHead {
@@ -114,7 +128,7 @@ pub struct LedgerHead {
 }
 
 /// A head of the chain that was signed.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedHead {
     /// How many entries it covers.
     pub seq: i64,
@@ -127,6 +141,8 @@ pub struct SignedHead {
     /// The signature.
     pub signature: Vec<u8>,
 }
+
+from_row!(SignedHead { seq, hash, at, public_key, signature });
 
 /// An entry's place in the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,6 +171,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn append_entry(&self, entry: &NewEntry) -> Result<i64> {
         let mut tx = self.write(Priority::Urgent).await?;
         let id = append(&mut tx, entry).await?;
@@ -166,6 +183,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read; [`Error::Bug`] when it is not readable.
+    #[crate::boxed]
     pub async fn ledger_head(&self) -> Result<LedgerHead> {
         match self.meta(HEAD).await? {
             None => Ok(LedgerHead::default()),
@@ -177,6 +195,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn unsealed(&self, limit: i64) -> Result<Vec<EntryRow>> {
         let mut link = self.read().await?;
         let rows = on!(&mut link, c => sqlx::query_as(
@@ -189,6 +208,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn seal(&self, from: &LedgerHead, seals: &[Seal]) -> Result<bool> {
         let Some(last) = seals.last() else { return Ok(true) };
         let head = LedgerHead { seq: last.seq, hash: last.hash.clone() };
@@ -231,6 +251,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn sealed_entries(&self, after_seq: i64, limit: i64) -> Result<Vec<EntryRow>> {
         let mut link = self.read().await?;
         let rows = on!(&mut link, c => sqlx::query_as(
@@ -243,6 +264,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn keep_signed_head(&self, head: &SignedHead) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query(
@@ -257,6 +279,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn signed_head(&self, seq: i64) -> Result<Option<SignedHead>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -268,6 +291,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn signed_heads(&self) -> Result<Vec<SignedHead>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -278,6 +302,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn latest_signed_heads(&self, before: Option<i64>, limit: i64) -> Result<Vec<SignedHead>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -289,6 +314,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn ledger_size(&self) -> Result<i64> {
         let mut link = self.read().await?;
         let size = on!(&mut link, c => sqlx::query_scalar("SELECT count(*) FROM ledger").fetch_one(c).await)?;
@@ -299,6 +325,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn unsealed_size(&self) -> Result<i64> {
         let mut link = self.read().await?;
         let size = on!(&mut link, c => sqlx::query_scalar("SELECT count(*) FROM ledger WHERE sealed_seq IS NULL")

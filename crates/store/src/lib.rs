@@ -6,6 +6,9 @@
 //! Must not know: Redis, HTTP, Meta's codes, clocks (times are arguments, epoch milliseconds UTC). Only how long its own
 //! writes take it measures by itself (`db`), for the metrics and for the size of a next chunk.
 
+#[macro_use]
+mod rows;
+
 mod accepted;
 mod accounts;
 mod api_keys;
@@ -64,7 +67,12 @@ mod terms;
 pub mod testing;
 mod users;
 mod wal;
+mod wamids;
 mod words;
+
+/// For each public `async fn`: its future is boxed, and so compiled here, once. The compiler makes a plain `async fn`'s
+/// body where it is polled, which would be every executable and every test.
+use async_recursion::async_recursion as boxed;
 
 pub use accounts::{Account, NewAccount, RotatedSecret};
 pub use api_keys::ApiKey;
@@ -103,7 +111,7 @@ pub use planning::{
 };
 pub use reaches::ReachRow;
 pub use reviews::{Decision, NewReview, ReviewRow};
-pub use sends::{Applied, ExportRow, Happening, SETTLED_BY_HAND, SendKey, SendRow, wamid_hash};
+pub use sends::{Applied, ExportRow, Happening, SETTLED_BY_HAND, SendKey, SendRow};
 pub use sessions::{Alive as SessionsAlive, Session};
 pub use statuses::{NewInbound, Parked, WamidMatch};
 pub use suppressions::{Identity, Stop, Stopped, Submitting, Suppression};

@@ -1,13 +1,11 @@
 //! Lifts of a block that somebody of ours asks for: they wait until a second person decides.
 
-use sqlx::FromRow;
-
 use crate::db::{Priority, Store, on};
 use crate::error::Result;
 use crate::ledger::{self, NewEntry};
 
 /// A lift that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiftRequestRow {
     /// Ours.
     pub id: i64,
@@ -27,11 +25,14 @@ pub struct LiftRequestRow {
     pub decided_at: Option<i64>,
 }
 
+from_row!(LiftRequestRow { id, contact_id, requested_by, reason, at, decided, decided_by, decided_at });
+
 impl Store {
     /// Asks for a lift. The one that waits already, if there is one.
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn request_lift(&self, contact_id: i64, by: &str, reason: &str, now: i64) -> Result<LiftRequestRow> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query(
@@ -49,6 +50,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn lift_request(&self, id: i64) -> Result<Option<LiftRequestRow>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as("SELECT * FROM lift_requests WHERE id = $1")
@@ -59,6 +61,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn open_lift_requests(&self, after: i64, limit: i64) -> Result<Vec<LiftRequestRow>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -72,6 +75,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn decide_lift(&self, id: i64, by: &str, evidence: Option<&NewEntry>, now: i64) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         let decided = if evidence.is_some() { "approved" } else { "refused" };

@@ -63,6 +63,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn lift(&self, lift: &Lift) -> Result<Lifted> {
         let mut tx = self.write(Priority::Urgent).await?;
         one_at_a_time(&mut tx).await?;
@@ -106,6 +107,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn carry_over(&self, change: &Move) -> Result<Vec<i64>> {
         let mut tx = self.write(Priority::Urgent).await?;
         one_at_a_time(&mut tx).await?;

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, HashSet};
 
 use domain::send::{SendEvent, SendState, Status};
 use serde::Serialize;
-use sqlx::FromRow;
 
 use crate::claims::{ClaimOrder, ClaimedSend, Halt};
 use crate::db::{Link, Priority, Store, on};
@@ -297,13 +296,14 @@ pub(crate) async fn follow(tx: &mut Link, account_id: i64) -> Result<()> {
 }
 
 /// A send as the count looks at it.
-#[derive(FromRow)]
 struct Seen {
     contact_id: i64,
     state: i16,
     claimed_at: Option<i64>,
     delivered_at: Option<i64>,
 }
+
+from_row!(Seen { contact_id, state, claimed_at, delivered_at });
 
 impl Seen {
     /// When its person was written to, if they may have been.
@@ -323,6 +323,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write; then the portfolio stays uncounted.
+    #[crate::boxed]
     pub async fn count_reached(&self, account_id: i64, now: i64) -> Result<()> {
         let mut link = self.read().await?;
         let name: Option<String> = on!(&mut link, c => sqlx::query_scalar(
@@ -376,6 +377,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn limit_of(&self, number_id: i64, now: i64) -> Result<Option<Limit>> {
         let mut link = self.read().await?;
         let row: Option<(i64, i64, bool, i64, Option<i64>)> = on!(&mut link, c => sqlx::query_as(
@@ -398,6 +400,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn places_coming_free(&self, number_id: i64, now: i64) -> Result<Vec<(i64, i64)>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(

@@ -1,7 +1,6 @@
 //! Lists of people.
 
 use domain::send::SendState;
-use sqlx::FromRow;
 
 use crate::db::{Priority, Store, on};
 use crate::error::Result;
@@ -10,7 +9,7 @@ use crate::error::Result;
 const CHUNK: i64 = 2_000;
 
 /// A list as people see it.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List {
     /// Ours.
     pub id: i64,
@@ -24,6 +23,8 @@ pub struct List {
     pub suppressed: i64,
 }
 
+from_row!(List { id, name, created_at, members, suppressed });
+
 const SELECT: &str = "SELECT l.id, l.name, l.created_at,
     (SELECT count(*) FROM list_members m WHERE m.list_id = l.id) AS members,
     (SELECT count(DISTINCT s.contact_id) FROM suppressions s JOIN list_members m ON m.contact_id = s.contact_id AND m.list_id = l.id)
@@ -35,6 +36,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn ensure_list(&self, name: &str, now: i64) -> Result<i64> {
         if let Some(id) = self.list_id(name).await? {
             return Ok(id);
@@ -54,6 +56,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write; what was put on it until then stays.
+    #[crate::boxed]
     pub async fn list_failed(&self, campaign_id: i64, code: Option<&str>, list_id: i64, now: i64) -> Result<i64> {
         let (mut after, mut people) = (0, 0);
         loop {
@@ -85,6 +88,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn list_id(&self, name: &str) -> Result<Option<i64>> {
         let mut link = self.read().await?;
         let id = on!(&mut link, c => sqlx::query_scalar("SELECT id FROM lists WHERE name = $1")
@@ -97,6 +101,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn people_stamp(&self) -> Result<String> {
         let mut link = self.read().await?;
         let (imports, undone, last, lists, newest, campaign): (i64, i64, i64, i64, i64, i64) = on!(&mut link, c => {
@@ -115,6 +120,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn lists(&self) -> Result<Vec<List>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} ORDER BY l.name"));
@@ -126,6 +132,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn list_named(&self, name: &str) -> Result<Option<List>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE l.name = $1"));
@@ -137,6 +144,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn campaigns_needing(&self, list_id: i64) -> Result<Vec<String>> {
         let mut link = self.read().await?;
         let names = on!(&mut link, c => sqlx::query_scalar(
@@ -150,6 +158,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write; what is gone by then stays gone, and the same call removes the rest.
+    #[crate::boxed]
     pub async fn remove_list(&self, list_id: i64) -> Result<bool> {
         loop {
             let mut tx = self.write(Priority::Bulk).await?;

@@ -54,6 +54,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::Error::Conflict`] when the name is taken.
+    #[crate::boxed]
     pub async fn queue_message(&self, new: &NewMessage<'_>, now: i64) -> Result<i64> {
         let campaign = NewCampaign {
             name: new.name,
@@ -92,6 +93,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn recipient_of_message(&self, id: i64) -> Result<Option<i64>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_scalar(
@@ -103,6 +105,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn test_people(&self) -> Result<Vec<Contact>> {
         let kept = self.meta(TEST_PEOPLE).await?.unwrap_or_else(|| "[]".to_owned());
         let mut link = self.read().await?;
@@ -118,6 +121,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn set_test_people(&self, contact_ids: &[i64]) -> Result<()> {
         let kept = serde_json::to_string(contact_ids)?;
         self.set_meta(TEST_PEOPLE, (!contact_ids.is_empty()).then_some(kept.as_str())).await
@@ -127,6 +131,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn ensure_person(&self, phone_key: i64, phone: i64, now: i64) -> Result<Option<i64>> {
         let blind = self.blind_phone(Some(phone_key));
         let mut tx = self.write(Priority::Urgent).await?;

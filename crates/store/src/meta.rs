@@ -27,6 +27,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn install_id(&self) -> Result<String> {
         self.meta(INSTALL).await?.ok_or_else(|| Error::bug("meta.install is missing"))
     }
@@ -35,6 +36,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn paused_all(&self) -> Result<Option<String>> {
         self.meta(PAUSED_ALL).await
     }
@@ -44,6 +46,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn set_paused_all(&self, reason: Option<&str>) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         set(&mut tx, PAUSED_ALL, reason).await?;
@@ -57,6 +60,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn held(&self) -> Result<Option<String>> {
         self.meta(HELD).await
     }
@@ -66,6 +70,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn hold(&self, install: &str, reason: &str) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         let fresh = fresh_install_id();
@@ -84,6 +89,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn meta(&self, key: &str) -> Result<Option<String>> {
         let mut link = self.read().await?;
         let value = on!(&mut link, c => sqlx::query_scalar("SELECT value FROM meta WHERE key = $1")
@@ -95,6 +101,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn set_meta(&self, key: &str, value: Option<&str>) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         set(&mut tx, key, value).await?;

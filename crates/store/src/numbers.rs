@@ -10,7 +10,7 @@ use crate::limits;
 pub const REMOVED: &str = "REMOVED";
 
 /// A business number as it is kept. Words in capitals are Meta's own.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BusinessNumber {
     /// Ours; names the lane.
     pub id: i64,
@@ -46,6 +46,25 @@ pub struct BusinessNumber {
     pub synced_at: i64,
 }
 
+from_row!(BusinessNumber {
+    id,
+    account_id,
+    account,
+    phone_number_id,
+    display,
+    verified_name,
+    quality,
+    throughput,
+    messaging_limit,
+    status,
+    on_biz_app,
+    brand,
+    set_rate,
+    paused_reason,
+    paused_at,
+    synced_at
+});
+
 /// What Meta says of a business number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SyncedNumber {
@@ -74,6 +93,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn numbers(&self) -> Result<Vec<BusinessNumber>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} ORDER BY a.name, n.phone_number_id"));
@@ -85,6 +105,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn number(&self, id: i64) -> Result<Option<BusinessNumber>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE n.id = $1"));
@@ -96,6 +117,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn number_of_meta(&self, phone_number_id: &str) -> Result<Option<BusinessNumber>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE n.phone_number_id = $1"));
@@ -108,6 +130,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn sync_numbers(&self, account_id: i64, numbers: &[SyncedNumber], now: i64) -> Result<()> {
         let json = serde_json::to_string(numbers)?;
         let mut tx = self.write(Priority::Urgent).await?;
@@ -154,6 +177,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn set_messaging_limit(&self, account_id: i64, words: &str) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query(
@@ -169,6 +193,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn set_throughput(&self, number_id: i64, level: &str) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query("UPDATE numbers SET throughput = $2 WHERE id = $1")
@@ -181,6 +206,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn set_number_rate(&self, phone_number_id: &str, rate: Option<i64>) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         let changed = on!(&mut tx, c => sqlx::query("UPDATE numbers SET set_rate = $2 WHERE phone_number_id = $1")
@@ -194,6 +220,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn set_number_paused(&self, phone_number_id: &str, reason: Option<&str>, now: i64) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         let changed = on!(&mut tx, c => sqlx::query(

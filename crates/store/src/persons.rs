@@ -5,15 +5,13 @@
 
 use std::collections::HashMap;
 
-use sqlx::FromRow;
-
 use crate::blind::is_blind;
 use crate::db::{Store, on};
 use crate::error::Result;
 use crate::ledger::EntryRow;
 
 /// A send to a person, or that there was none, with what it takes to tell it to somebody.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageRow {
     /// The campaign.
     pub campaign_id: i64,
@@ -57,8 +55,31 @@ pub struct MessageRow {
     pub frozen_at: Option<i64>,
 }
 
+from_row!(MessageRow {
+    campaign_id,
+    campaign,
+    template,
+    phone_number_id,
+    display,
+    brand,
+    contact_id,
+    state,
+    attempt,
+    claimed_at,
+    code,
+    reason,
+    wamid,
+    accepted_at,
+    sent_at,
+    delivered_at,
+    read_at,
+    failed_at,
+    launched_at,
+    frozen_at
+});
+
 /// A message that a person sent to us.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplyRow {
     /// Meta's id of it.
     pub wamid: String,
@@ -74,8 +95,10 @@ pub struct ReplyRow {
     pub received_at: i64,
 }
 
+from_row!(ReplyRow { wamid, campaign_id, kind, detail, at, received_at });
+
 /// A list that a person is on.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MembershipRow {
     /// The list.
     pub list: String,
@@ -85,8 +108,10 @@ pub struct MembershipRow {
     pub added_at: i64,
 }
 
+from_row!(MembershipRow { list, import_id, added_at });
+
 /// An earlier attempt of a send, which a later one replaced.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptRow {
     /// The campaign.
     pub campaign_id: i64,
@@ -102,8 +127,10 @@ pub struct AttemptRow {
     pub at: i64,
 }
 
+from_row!(AttemptRow { campaign_id, attempt, code, reason, wamid, at });
+
 /// What somebody was before an import changed them.
-#[derive(Clone, PartialEq, Eq, FromRow)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ChangeRow {
     /// The import.
     pub import_id: i64,
@@ -116,6 +143,8 @@ pub struct ChangeRow {
     /// The other columns before, JSON.
     pub attributes: String,
 }
+
+from_row!(ChangeRow { import_id, phone, name, language, attributes });
 
 impl std::fmt::Debug for ChangeRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -136,6 +165,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn people_named(&self, phone_key: Option<i64>, user_id: Option<&str>) -> Result<Vec<i64>> {
         let mut link = self.read().await?;
         let (blind, [own, parent]) = (self.blind_phone(phone_key), self.blind_names(user_id));
@@ -149,6 +179,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn names_of(&self, contact_id: i64) -> Result<Vec<(i16, String)>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -161,6 +192,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn names_among(&self, contact_ids: &[i64]) -> Result<HashMap<i64, String>> {
         if contact_ids.is_empty() {
             return Ok(HashMap::new());
@@ -182,6 +214,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn memberships_of(&self, contact_id: i64) -> Result<Vec<MembershipRow>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -193,6 +226,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn messages_of(&self, contact_id: i64) -> Result<Vec<MessageRow>> {
         let mut link = self.read().await?;
         // Sends lie by campaign: each is looked up by its key.
@@ -209,6 +243,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn past_attempts_of(&self, contact_id: i64) -> Result<Vec<AttemptRow>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -221,6 +256,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn replies_of(&self, contact_id: i64) -> Result<Vec<ReplyRow>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -232,6 +268,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn changes_of(&self, contact_id: i64) -> Result<Vec<ChangeRow>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -244,6 +281,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn reviews_of(&self, contact_id: i64) -> Result<Vec<crate::ReviewRow>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as("SELECT * FROM reviews WHERE contact_id = $1 ORDER BY id")
@@ -254,6 +292,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn entries_about(&self, contact_id: i64) -> Result<Vec<EntryRow>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as("SELECT * FROM ledger WHERE contact_id = $1 ORDER BY id")
@@ -264,6 +303,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn entries_of_import(&self, import_id: i64) -> Result<Vec<EntryRow>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as("SELECT * FROM ledger WHERE import_id = $1 ORDER BY id")
@@ -274,6 +314,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn hash_at(&self, seq: i64) -> Result<Option<Vec<u8>>> {
         let mut link = self.read().await?;
         let hash: Option<Option<Vec<u8>>> = on!(&mut link, c => sqlx::query_scalar(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::filter::Filter;
 use domain::optout::scope::Forbidding;
 use domain::send::SendState;
-use sqlx::{FromRow, Row};
+use sqlx::Row;
 
 use crate::claims::OPTED_OUT;
 use crate::db::{Db, Link, Priority, Store, on};
@@ -127,7 +127,7 @@ pub struct PlanChunk<'a> {
 
 /// How often what an audience rests on has changed: people, their lists, what forbids messages to them. Two that are
 /// equal were read with the same audience in between.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AudienceMarks {
     /// Entries of the ledger: every stop, every lift, every consent that an import brought makes one.
     pub entries: i64,
@@ -141,6 +141,8 @@ pub struct AudienceMarks {
     #[serde(default)]
     pub undone: i64,
 }
+
+from_row!(AudienceMarks { entries, imports, rows, carried, undone });
 
 /// `meta.key` of [`AudienceMarks::carried`].
 const CARRIED: &str = "blocks_carried";
@@ -163,6 +165,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn audience(&self, campaign_id: i64, frozen_at: i64) -> Result<Audience> {
         let mut link = self.read().await?;
         let filter: Option<Option<String>> = on!(&mut link, c => sqlx::query_scalar(
@@ -195,6 +198,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn audience_of(
         &self,
         lists: &[i64],
@@ -215,6 +219,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn audience_size(&self, audience: &Audience) -> Result<i64> {
         let members: Vec<String> = audience
             .included
@@ -235,6 +240,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn audience_page(
         &self,
         audience: &Audience,
@@ -314,6 +320,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn audience_marks(&self) -> Result<AudienceMarks> {
         let mut link = self.read().await?;
         // Entries are sealed one after the other without a gap, so the last number and those to come make all of them.
@@ -331,6 +338,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn kept_check(&self, campaign_id: i64) -> Result<Option<String>> {
         let mut link = self.read().await?;
         let kept: Option<Option<String>> = on!(&mut link, c => sqlx::query_scalar(
@@ -342,6 +350,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn keep_check(&self, campaign_id: i64, found: &str) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query("UPDATE campaigns SET checked = $2 WHERE id = $1")
@@ -356,6 +365,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn plan_chunk(&self, chunk: &PlanChunk<'_>) -> Result<Option<Duration>> {
         let mut tx = self.write(Priority::Bulk).await?.named("plan");
         let planned = on!(&mut tx, c => sqlx::query(
@@ -412,6 +422,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn skip_planned(&self, campaign_id: i64, reason: &str, limit: i64) -> Result<u64> {
         // Looked up before the writer is taken: what left before the campaign was cancelled may be millions of rows.
         let (people, through) = self.left_to_skip(campaign_id, limit).await?;

@@ -16,14 +16,16 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::db::on;
 use crate::fixture::{Lane, NOW, Shop, exec, owner, plan, stop, verdicts};
 use crate::testing::{Database, entry};
+use crate::wamids::wamid_hash;
 use crate::{
     Arrival, Claim, Detail, Doubt, DoubtFilter, Happening, Identity, ImportRow, NewImport, NewInbound, Parked,
-    PlanChunk, Priority, SETTLED_BY_HAND, Stop, Store, UndoBegun, wamid_hash,
+    PlanChunk, Priority, SETTLED_BY_HAND, Stop, Store, UndoBegun,
 };
 
 /// Tables that grow with every campaign, person or webhook. Nothing on the send path may read one through.
-const GROWING: [&str; 13] = [
+const GROWING: [&str; 14] = [
     "sends",
+    "wamids",
     "past_attempts",
     "campaigns",
     "tallies",
@@ -361,14 +363,15 @@ async fn with_history(store: &Store) -> (Shop, i64, Vec<i64>) {
     for old in 0..6 {
         shop.campaign(&format!("old {old}"), &lists[..1]).await;
     }
-    exec(store, "UPDATE sends SET state = 6, attempt = 1, wamid = 'old.' || campaign_id || '.' || contact_id, wamid_hash = contact_id * 1000 + campaign_id").await;
-    exec(store, format!("UPDATE sends SET wamid_hash = {} WHERE wamid = 'old.1.5'", wamid_hash("old.1.5"))).await;
+    exec(store, "UPDATE sends SET state = 6, attempt = 1, wamid = 'old.' || campaign_id || '.' || contact_id").await;
+    exec(store, "INSERT INTO wamids SELECT contact_id * 1000 + campaign_id, campaign_id, contact_id FROM sends").await;
+    exec(store, format!("INSERT INTO wamids VALUES ({}, 1, 5)", wamid_hash("old.1.5"))).await;
     exec(store, "UPDATE campaigns SET state = 5").await;
     exec(store, "DELETE FROM tallies WHERE state = 0").await;
     exec(
         store,
         "INSERT INTO past_attempts (campaign_id, contact_id, attempt, wamid, wamid_hash, at)
-         SELECT campaign_id, contact_id, 0, 'past', wamid_hash, 1 FROM sends WHERE contact_id % 3 = 0",
+         SELECT campaign_id, contact_id, 0, 'past', contact_id * 1000 + campaign_id, 1 FROM sends WHERE contact_id % 3 = 0",
     )
     .await;
     exec(

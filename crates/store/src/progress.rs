@@ -94,6 +94,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn apply_progress(&self, priority: Priority, happenings: &[Happening]) -> Result<Vec<usize>> {
         let mut campaigns: BTreeMap<i64, Vec<Told>> = BTreeMap::new();
         for ((campaign_id, _), told) in gathered(happenings) {

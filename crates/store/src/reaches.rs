@@ -1,7 +1,6 @@
 //! How far stops reach: what an operator set for each way they come, and which business number is of which brand.
 
 use domain::optout::scope::{Reach, Scope, Way};
-use sqlx::FromRow;
 
 use crate::db::{Priority, Store, on};
 use crate::error::Result;
@@ -11,7 +10,7 @@ use crate::ledger::{self, NewEntry};
 const CARRIED_AT_ONCE: i64 = 500;
 
 /// How far stops of one way reach, as somebody set it.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReachRow {
     /// The way's name.
     pub way: String,
@@ -23,11 +22,14 @@ pub struct ReachRow {
     pub at: i64,
 }
 
+from_row!(ReachRow { way, reach, actor, at });
+
 impl Store {
     /// What was set, by way.
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn reaches(&self) -> Result<Vec<ReachRow>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as("SELECT way, reach, actor, at FROM stop_reaches ORDER BY way")
@@ -38,6 +40,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn set_reach(&self, way: Way, reach: Reach, actor: &str, at: i64, evidence: &NewEntry) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query(
@@ -53,6 +56,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read and write; what was carried until then stays.
+    #[crate::boxed]
     pub async fn stop_number_for_brand(&self, phone_number_id: &str, brand: &str) -> Result<u64> {
         let (number, brand) = (Scope::Number(phone_number_id.to_owned()), Scope::Brand(brand.to_owned()));
         let (number, brand) = (number.to_string(), brand.to_string());
@@ -92,6 +96,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn set_number_brand(
         &self,
         phone_number_id: &str,

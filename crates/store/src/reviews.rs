@@ -1,7 +1,5 @@
 //! What people said that a person must read: kept until somebody decides.
 
-use sqlx::FromRow;
-
 use crate::db::{Priority, Store, on};
 use crate::error::Result;
 use crate::ledger::{self, NewEntry};
@@ -29,7 +27,7 @@ pub struct NewReview {
 }
 
 /// Something that was said, and what was decided of it.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReviewRow {
     /// Ours.
     pub id: i64,
@@ -59,6 +57,22 @@ pub struct ReviewRow {
     pub decided_at: Option<i64>,
 }
 
+from_row!(ReviewRow {
+    id,
+    wamid,
+    asks,
+    said,
+    stop,
+    account_id,
+    contact_id,
+    campaign_id,
+    at,
+    decided,
+    decided_by,
+    decided_reason,
+    decided_at
+});
+
 /// What somebody decides of a review.
 #[derive(Debug)]
 pub struct Decision<'a> {
@@ -84,6 +98,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn keep_reviews(&self, reviews: &[NewReview]) -> Result<()> {
         if reviews.is_empty() {
             return Ok(());
@@ -104,6 +119,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn open_reviews(&self, after: i64, limit: i64) -> Result<Vec<ReviewRow>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE decided IS NULL AND id > $1 ORDER BY id LIMIT $2"));
@@ -114,6 +130,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn review(&self, id: i64) -> Result<Option<ReviewRow>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE id = $1"));
@@ -125,6 +142,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn decide_review(&self, decision: &Decision<'_>) -> Result<Option<Stopped>> {
         let mut tx = self.write(Priority::Urgent).await?;
         one_at_a_time(&mut tx).await?;

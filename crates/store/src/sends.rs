@@ -6,7 +6,6 @@ use std::sync::LazyLock;
 
 use domain::send::{Current, IllegalStep, SendEvent, SendState, Status, Step};
 use serde::{Deserialize, Serialize};
-use sqlx::FromRow;
 
 use crate::accepted;
 use crate::chunks::Chunks;
@@ -14,6 +13,7 @@ use crate::db::{Link, Priority, Store, on};
 use crate::error::{Error, Result};
 use crate::limits::{self, Unreached};
 use crate::tallies::{Deltas, marks};
+use crate::wamids::{self, Entry, wamid_hash};
 
 /// Our word for why a send stands where it does after a person settled its doubt.
 pub const SETTLED_BY_HAND: &str = "settled-by-hand";
@@ -84,7 +84,7 @@ pub struct Applied {
 }
 
 /// A send as it is stored.
-#[derive(Clone, Debug, FromRow, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SendRow {
     /// The campaign.
     pub campaign_id: i64,
@@ -114,8 +114,6 @@ pub struct SendRow {
     pub expired: bool,
     /// The message's id at Meta.
     pub wamid: Option<String>,
-    /// [`wamid_hash`] of it.
-    pub wamid_hash: Option<i64>,
     /// When Meta accepted it.
     pub accepted_at: Option<i64>,
     /// When it was sent.
@@ -128,15 +126,27 @@ pub struct SendRow {
     pub failed_at: Option<i64>,
 }
 
-/// A 64-bit key for a message id (FNV-1a), so that its index stays a quarter of the text's size. Always compare the
-/// text too.
-#[must_use]
-pub fn wamid_hash(wamid: &str) -> i64 {
-    let hash = wamid
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    i64::from_ne_bytes(hash.to_ne_bytes())
-}
+from_row!(SendRow {
+    campaign_id,
+    contact_id,
+    number_id,
+    state,
+    attempt,
+    tries,
+    not_before,
+    claimed_at,
+    term,
+    code,
+    reason,
+    held,
+    expired,
+    wamid,
+    accepted_at,
+    sent_at,
+    delivered_at,
+    read_at,
+    failed_at
+});
 
 /// An attempt that a newer one will replace.
 #[derive(Serialize)]
@@ -187,7 +197,6 @@ impl SendRow {
         let mut new = false;
         if self.wamid.is_none() && happening.wamid.is_some() {
             self.wamid.clone_from(&happening.wamid);
-            self.wamid_hash = happening.wamid.as_deref().map(wamid_hash);
             new = true;
         }
         // Whatever became of it, it was accepted before: that webhook, or our own answer, may come later or never. The
@@ -234,7 +243,6 @@ impl SendRow {
                 self.tries += i64::from(past.is_some());
                 (self.held, self.expired) = (false, false);
                 self.wamid = None;
-                self.wamid_hash = None;
                 (self.accepted_at, self.sent_at) = (None, None);
                 self.failed_at = matches!(happening.event, SendEvent::Status(..)).then_some(happening.at);
                 (self.code, self.reason) = (happening.code, happening.reason.clone());
@@ -297,7 +305,6 @@ async fn write_rows(tx: &mut Link, rows: &[&SendRow]) -> Result<()> {
                         .bind(row.held)
                         .bind(row.expired)
                         .bind(row.wamid.as_deref())
-                        .bind(row.wamid_hash)
                         .bind(row.accepted_at)
                         .bind(row.sent_at)
                         .bind(row.delivered_at)
@@ -317,15 +324,15 @@ async fn write_rows(tx: &mut Link, rows: &[&SendRow]) -> Result<()> {
 
 /// An upsert of rows that are there: see [`crate::accepted`].
 static WRITE_SQLITE: LazyLock<Chunks> = LazyLock::new(|| {
-    Chunks::new(18, |values| {
+    Chunks::new(17, |values| {
         format!(
             "INSERT INTO sends (campaign_id, contact_id, number_id, state, attempt, tries, not_before, code, reason,
-                 held, expired, wamid, wamid_hash, accepted_at, sent_at, delivered_at, read_at, failed_at)
+                 held, expired, wamid, accepted_at, sent_at, delivered_at, read_at, failed_at)
              VALUES {values}
              ON CONFLICT (campaign_id, contact_id) DO UPDATE SET state = excluded.state, attempt = excluded.attempt,
                  tries = excluded.tries, not_before = excluded.not_before, code = excluded.code,
                  reason = excluded.reason, held = excluded.held, expired = excluded.expired, wamid = excluded.wamid,
-                 wamid_hash = excluded.wamid_hash, accepted_at = excluded.accepted_at, sent_at = excluded.sent_at,
+                 accepted_at = excluded.accepted_at, sent_at = excluded.sent_at,
                  delivered_at = excluded.delivered_at, read_at = excluded.read_at, failed_at = excluded.failed_at"
         )
     })
@@ -333,11 +340,11 @@ static WRITE_SQLITE: LazyLock<Chunks> = LazyLock::new(|| {
 
 const WRITE_POSTGRES: &str = "UPDATE sends s SET state = n.state, attempt = n.attempt, tries = n.tries,
          not_before = n.not_before, code = n.code, reason = n.reason, held = n.held, expired = n.expired,
-         wamid = n.wamid, wamid_hash = n.wamid_hash, accepted_at = n.accepted_at, sent_at = n.sent_at,
+         wamid = n.wamid, accepted_at = n.accepted_at, sent_at = n.sent_at,
          delivered_at = n.delivered_at, read_at = n.read_at, failed_at = n.failed_at
      FROM jsonb_to_recordset($1::jsonb) AS n(campaign_id bigint, contact_id bigint, state smallint, attempt bigint,
          tries bigint, not_before bigint, code bigint, reason text, held boolean, expired boolean, wamid text,
-         wamid_hash bigint, accepted_at bigint, sent_at bigint, delivered_at bigint, read_at bigint, failed_at bigint)
+         accepted_at bigint, sent_at bigint, delivered_at bigint, read_at bigint, failed_at bigint)
      WHERE s.campaign_id = n.campaign_id AND s.contact_id = n.contact_id";
 
 async fn write_past(tx: &mut Link, past: &[PastAttempt]) -> Result<()> {
@@ -446,17 +453,21 @@ pub(crate) async fn apply_within(tx: &mut Link, happenings: &[Happening]) -> Res
     let (foldings, past, applied) = fold(rows, happenings)?;
     let touched: Vec<&Folding> = foldings.values().filter(|folding| folding.touched).collect();
     let mut deltas = Deltas::default();
-    let mut unreached = Vec::new();
+    let (mut unreached, mut named) = (Vec::new(), Vec::new());
     for folding in &touched {
         folding.before.count(&mut deltas, -1)?;
         folding.row.count(&mut deltas, 1)?;
         let (before, row) = (&folding.before, &folding.row);
+        if let Some(wamid) = row.wamid.as_deref().filter(|_| row.wamid != before.wamid) {
+            named.push(Entry::of((row.campaign_id, row.contact_id), wamid));
+        }
         if limits::is_unreached(before.state, row.state, row.is_settled_by_hand()) {
             unreached.push(Unreached(row.contact_id, row.campaign_id, before.attempt));
         }
     }
     write_past(tx, &past).await?;
     write_rows(tx, &touched.iter().map(|folding| &folding.row).collect::<Vec<_>>()).await?;
+    wamids::add(tx, named).await?;
     deltas.write(tx).await?;
     limits::give_back(tx, &unreached).await?;
     Ok(applied)
@@ -467,6 +478,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write. An event that the state machine forbids is no error: see [`Applied::illegal`].
+    #[crate::boxed]
     pub async fn apply(&self, priority: Priority, happenings: &[Happening]) -> Result<Applied> {
         if happenings.is_empty() {
             return Ok(Applied::default());
@@ -494,6 +506,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn send(&self, (campaign_id, contact_id): SendKey) -> Result<Option<SendRow>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as("SELECT * FROM sends WHERE campaign_id = $1 AND contact_id = $2")
@@ -504,6 +517,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn refusals_with(&self, (campaign_id, contact_id): SendKey, code: i64) -> Result<i64> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_scalar(
@@ -515,6 +529,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn export_page(&self, campaign_id: i64, after: i64, limit: i64) -> Result<Vec<ExportRow>> {
         let mut link = self.read().await?;
         // Not joined: PostgreSQL would merge the two tables, from the first person of all, for every page.
@@ -527,16 +542,17 @@ impl Store {
 }
 
 /// A send with its person, for an export.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug)]
 pub struct ExportRow {
     /// The send.
-    #[sqlx(flatten)]
     pub send: SendRow,
     /// The person's number, digits.
     pub phone: Option<i64>,
     /// The person's name.
     pub name: Option<String>,
 }
+
+from_row!(ExportRow { phone, name; send });
 
 #[cfg(test)]
 mod tests;

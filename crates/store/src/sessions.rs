@@ -1,12 +1,10 @@
 //! Sessions of people who signed in, and how often signing in failed.
 
-use sqlx::FromRow;
-
 use crate::db::{Priority, Store, on};
 use crate::error::Result;
 
 /// A session, with whose it is.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// SHA-256 of its token.
     pub hash: Vec<u8>,
@@ -28,6 +26,8 @@ pub struct Session {
     pub agent: String,
 }
 
+from_row!(Session { hash, user_id, email, name, role, created_at, seen_at, address, agent });
+
 /// How long sessions live: those that were last seen, or made, before these times (epoch ms) are over.
 #[derive(Clone, Copy, Debug)]
 pub struct Alive {
@@ -47,6 +47,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn open_session(&self, hash: &[u8], user: i64, from: (&str, &str), over: Alive, now: i64) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query(
@@ -64,6 +65,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn session(&self, hash: &[u8], alive: Alive) -> Result<Option<Session>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE s.hash = $1 AND s.seen_at > $2 AND s.created_at > $3"));
@@ -75,6 +77,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn sessions_of(&self, user: i64, alive: Alive) -> Result<Vec<Session>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!(
@@ -88,6 +91,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn note_session_use(&self, session: &Session, now: i64) -> Result<()> {
         if now - session.seen_at < SEEN_GRAIN {
             return Ok(());
@@ -102,6 +106,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn end_session(&self, hash: &[u8]) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query("DELETE FROM sessions WHERE hash = $1").bind(hash).execute(c).await.map(drop))?;
@@ -112,6 +117,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn end_sessions_of(&self, user: i64) -> Result<u64> {
         let mut tx = self.write(Priority::Urgent).await?;
         let ended = on!(&mut tx, c => sqlx::query("DELETE FROM sessions WHERE user_id = $1").bind(user).execute(c)
@@ -128,6 +134,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn begin_sign_in(
         &self,
         who: &[u8],
@@ -160,6 +167,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn forgive(&self, who: &[u8], address: &str) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query("DELETE FROM failed_sign_ins WHERE who = $1 AND address = $2")

@@ -1,14 +1,14 @@
 //! Finding the send that a webhook speaks of, and keeping those that cannot be matched yet.
 
 use serde::Serialize;
-use sqlx::FromRow;
 
 use crate::db::{Priority, Store, on};
 use crate::error::Result;
-use crate::sends::{SendKey, wamid_hash};
+use crate::sends::SendKey;
+use crate::wamids;
 
 /// A message id's send and attempt.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug)]
 pub struct WamidMatch {
     /// The message's id.
     pub wamid: String,
@@ -20,8 +20,10 @@ pub struct WamidMatch {
     pub attempt: i64,
 }
 
+from_row!(WamidMatch { wamid, campaign_id, contact_id, attempt });
+
 /// A status that nothing matches yet.
-#[derive(Clone, Debug, FromRow, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Parked {
     /// The message's id.
     pub wamid: String,
@@ -40,6 +42,8 @@ pub struct Parked {
     /// When it was parked.
     pub parked_at: i64,
 }
+
+from_row!(Parked { wamid, status, account_id, phone_number_id, recipient, event, at, parked_at });
 
 /// A message that a person sent to us.
 #[derive(Clone, Debug, Serialize)]
@@ -64,17 +68,12 @@ pub struct NewInbound {
     pub received_at: i64,
 }
 
-#[derive(Serialize)]
-struct Key<'a> {
-    wamid: &'a str,
-    hash: i64,
-}
-
 impl Store {
     /// How many messages people have sent to a number since a time: they count against what it may do in a second.
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn inbound_since(&self, number_id: i64, since: i64) -> Result<i64> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_scalar(
@@ -86,35 +85,19 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn sends_of_wamids(&self, wamids: &[&str]) -> Result<Vec<WamidMatch>> {
         if wamids.is_empty() {
             return Ok(Vec::new());
         }
-        let keys: Vec<Key<'_>> = wamids.iter().map(|wamid| Key { wamid, hash: wamid_hash(wamid) }).collect();
-        let json = serde_json::to_string(&keys)?;
-        let mut link = self.read().await?;
-        let sql = link.pick(
-            "SELECT s.wamid, s.campaign_id, s.contact_id, s.attempt FROM json_each($1) k CROSS JOIN sends s
-               ON s.wamid_hash = k.value ->> 'hash' AND s.wamid = k.value ->> 'wamid'
-             UNION ALL
-             SELECT a.wamid, a.campaign_id, a.contact_id, a.attempt FROM json_each($1) k CROSS JOIN past_attempts a
-               ON a.wamid_hash = k.value ->> 'hash' AND a.wamid = k.value ->> 'wamid'",
-            // From an array: see `unpark`.
-            "WITH k AS (SELECT v ->> 'wamid' AS wamid, (v ->> 'hash')::bigint AS hash
-                        FROM unnest(ARRAY(SELECT jsonb_array_elements($1::jsonb))) AS e(v))
-             SELECT s.wamid, s.campaign_id, s.contact_id, s.attempt FROM k
-               JOIN sends s ON s.wamid_hash = k.hash AND s.wamid = k.wamid
-             UNION ALL
-             SELECT a.wamid, a.campaign_id, a.contact_id, a.attempt FROM k
-               JOIN past_attempts a ON a.wamid_hash = k.hash AND a.wamid = k.wamid",
-        );
-        Ok(on!(&mut link, c => sqlx::query_as(sql).bind(json).fetch_all(c).await)?)
+        wamids::find(&mut self.read().await?, wamids).await
     }
 
     /// Keeps statuses that nothing matches, each once.
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn park(&self, parked: &[Parked]) -> Result<()> {
         if parked.is_empty() {
             return Ok(());
@@ -139,6 +122,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn parked(&self, since: i64, limit: i64) -> Result<Vec<Parked>> {
         self.parked_after((since, "", ""), limit).await
     }
@@ -147,6 +131,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn parked_after(&self, (at, wamid, status): (i64, &str, &str), limit: i64) -> Result<Vec<Parked>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -159,6 +144,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn forget_parked(&self, before: i64, limit: i64) -> Result<u64> {
         let mut tx = self.write(Priority::Bulk).await?;
         let gone = on!(&mut tx, c => sqlx::query(
@@ -173,6 +159,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn unpark(&self, keys: &[(String, String)]) -> Result<()> {
         if keys.is_empty() {
             return Ok(());
@@ -195,6 +182,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn doubts_to(&self, phone_number_id: &str, phone_key: i64, before: i64) -> Result<Vec<(SendKey, i64)>> {
         let mut link = self.read().await?;
         let rows: Vec<(i64, i64, i64)> = on!(&mut link, c => sqlx::query_as(
@@ -210,6 +198,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn keep_inbound(&self, messages: &[NewInbound]) -> Result<u64> {
         if messages.is_empty() {
             return Ok(0);

@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
 
 use domain::optout::scope::Scope;
-use sqlx::FromRow;
 
 use crate::chunks::Chunks;
 use crate::db::{Link, Priority, Store, on};
 use crate::error::Result;
 use crate::ledger::{self, NewEntry};
-use crate::sends::{SendKey, wamid_hash};
+use crate::sends::SendKey;
+use crate::wamids;
 
 /// [`Stop::user_id`] in `identities`.
 pub(crate) const USER_ID: i16 = 2;
@@ -55,7 +55,7 @@ pub struct Stopped {
 }
 
 /// A standing block.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug)]
 pub struct Suppression {
     /// The person.
     pub contact_id: i64,
@@ -73,8 +73,10 @@ pub struct Suppression {
     pub evidence_id: Option<i64>,
 }
 
+from_row!(Suppression { contact_id, phone, scope, since, source, campaign_id, evidence_id });
+
 /// A send that is claimed and has no outcome yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Submitting {
     /// Of which campaign.
     pub campaign_id: i64,
@@ -87,6 +89,8 @@ pub struct Submitting {
     /// The fence of the lane's term under which it was claimed.
     pub term: i64,
 }
+
+from_row!(Submitting { campaign_id, contact_id, attempt, number_id, term });
 
 /// Whether a block `p` forbids a send from the number `n` of a campaign whose template is `t`: as
 /// [`domain::optout::scope::Forbidding`].
@@ -116,10 +120,8 @@ async fn people_of(store: &Store, tx: &mut Link, stop: &Stop) -> Result<(Vec<i64
             .bind(kind).bind(value).bind(blind).fetch_all(c).await)?);
     }
     if let Some(wamid) = &stop.quoted_wamid {
-        let recipients: Vec<i64> = on!(tx, c => sqlx::query_scalar(
-            "SELECT contact_id FROM sends WHERE wamid_hash = $1 AND wamid = $2
-             UNION SELECT contact_id FROM past_attempts WHERE wamid_hash = $1 AND wamid = $2")
-            .bind(wamid_hash(wamid)).bind(wamid).fetch_all(c).await)?;
+        let mut recipients: Vec<i64> = wamids::find(tx, &[wamid]).await?.iter().map(|found| found.contact_id).collect();
+        recipients.sort_unstable();
         bearer = bearer.or(recipients.first().copied());
         people.extend(recipients);
     }
@@ -224,6 +226,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn stop(&self, stop: &Stop) -> Result<Stopped> {
         let mut tx = self.write(Priority::Urgent).await?;
         one_at_a_time(&mut tx).await?;
@@ -236,6 +239,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn stop_all(&self, stops: &[Stop]) -> Result<Vec<Stopped>> {
         let mut tx = self.write(Priority::Soon).await?;
         one_at_a_time(&mut tx).await?;
@@ -251,6 +255,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn submitting_to(&self, contact_ids: &[i64]) -> Result<Vec<Submitting>> {
         let mut link = self.read().await?;
         let sql = link.pick(
@@ -273,6 +278,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn claimed_after_stop(&self, sends: &[SendKey], slack: i64) -> Result<i64> {
         let people: Vec<i64> = sends.iter().map(|(_, contact_id)| *contact_id).collect();
         if self.stopped_among(&people).await?.is_empty() {
@@ -304,6 +310,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn suppression(&self, phone_key: Option<i64>, user_id: Option<&str>) -> Result<Option<Suppression>> {
         Ok(self.blocks_of(phone_key, user_id).await?.into_iter().next())
     }
@@ -312,6 +319,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn blocks_of(&self, phone_key: Option<i64>, user_id: Option<&str>) -> Result<Vec<Suppression>> {
         let mut link = self.read().await?;
         let (blind, [own, parent]) = (self.blind_phone(phone_key), self.blind_names(user_id));
@@ -332,6 +340,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn suppressions(&self, since: i64, after: i64, limit: i64) -> Result<Vec<Suppression>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -349,6 +358,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn learn_identities(&self, identities: &[Identity]) -> Result<Vec<i64>> {
         // Several statuses of a message name the same person; and names in order are looked up quicker.
         let identities: Vec<&Identity> = identities.iter().collect::<BTreeSet<_>>().into_iter().collect();

@@ -163,6 +163,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn tally(&self, campaign_id: i64) -> Result<Tally> {
         let mut link = self.read().await?;
         let sql =
@@ -180,6 +181,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn count_anew(&self, campaign_id: i64) -> Result<Tally> {
         let mut link = self.read().await?;
         let rows: Vec<Counted> = on!(&mut link, c => sqlx::query_as(
@@ -202,6 +204,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn heal_tallies(&self, campaign_id: i64) -> Result<()> {
         let mut tx = self.write(Priority::Bulk).await?;
         if let Link::Postgres(held) = &mut tx {

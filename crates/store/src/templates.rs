@@ -11,7 +11,7 @@ pub const DELETED: &str = "DELETED";
 const CHUNK: usize = 200;
 
 /// A template as it is kept. Words in capitals are Meta's own.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateRow {
     /// Ours.
     pub id: i64,
@@ -40,6 +40,22 @@ pub struct TemplateRow {
     /// When Meta was last asked, epoch ms.
     pub synced_at: i64,
 }
+
+from_row!(TemplateRow {
+    id,
+    account_id,
+    account,
+    meta_id,
+    name,
+    language,
+    status,
+    category,
+    parameter_format,
+    quality,
+    components,
+    ttl_seconds,
+    synced_at
+});
 
 /// What Meta says of a template.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -71,6 +87,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn templates(&self) -> Result<Vec<TemplateRow>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} ORDER BY a.name, t.name, t.language"));
@@ -82,6 +99,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn template(&self, id: i64) -> Result<Option<TemplateRow>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE t.id = $1"));
@@ -93,6 +111,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn templates_named(&self, name: &str, language: Option<&str>) -> Result<Vec<TemplateRow>> {
         let mut link = self.read().await?;
         // The cast tells PostgreSQL the type of a parameter that may be NULL.
@@ -109,6 +128,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write. The chunks before the failed one are kept; the next sync does the rest.
+    #[crate::boxed]
     pub async fn sync_templates(&self, account_id: i64, templates: &[SyncedTemplate], now: i64) -> Result<u64> {
         for chunk in templates.chunks(CHUNK) {
             self.upsert_templates(account_id, chunk, now).await?;
@@ -164,6 +184,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn set_template_status(&self, account_id: i64, name: &str, language: &str, status: &str) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         let changed = on!(&mut tx, c => sqlx::query(

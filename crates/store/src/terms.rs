@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, HashMap};
 use domain::optout::scope::Forbidding;
 use domain::phone::{PhoneNumber, Region};
 use domain::schedule::{CronLine, QuietHours, Tz, parse_zone, zone_of_person};
-use sqlx::FromRow;
 
 use crate::claims::{ClaimOrder, ClaimedSend, candidates};
 
@@ -26,7 +25,7 @@ const PUT_OFF: usize = 1_000;
 const COUNTED: i64 = 100_000;
 
 /// When a campaign's messages may leave.
-#[derive(Clone, Debug, Default, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
     /// Evenly over so long, ms.
     pub spread: Option<i64>,
@@ -47,6 +46,8 @@ pub struct Terms {
     /// Who goes first, and what that must not come to: [`domain::canary::Canary`] as JSON.
     pub canary: Option<String>,
 }
+
+from_row!(Terms { spread, quiet_hours, timezone, stop_at, latest_start, cron, size_guard, frequency_cap, canary });
 
 impl Terms {
     /// The quiet hours, and the zone of people whose own is not known.
@@ -202,6 +203,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn asleep(&self, campaign_id: i64, now: i64) -> Result<Vec<Asleep>> {
         let mut link = self.read().await?;
         // CROSS: SQLite takes the numbers first, and of the campaign only what waits on them.
@@ -220,6 +222,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn next_of_spread(&self, campaign_id: i64, number_id: i64) -> Result<Option<i64>> {
         let mut link = self.read().await?;
         let found: Option<Option<i64>> = on!(&mut link, c => sqlx::query_scalar(
@@ -233,6 +236,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn keep_next_of_spread(&self, campaign_id: i64, number_id: i64, at: i64) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query(

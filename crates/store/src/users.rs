@@ -1,12 +1,10 @@
 //! People who sign in, and the links that open once.
 
-use sqlx::FromRow;
-
 use crate::db::{Link, Priority, Store, on};
 use crate::error::Result;
 
 /// A user, without what they prove themself by.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// Ours; never given again.
     pub id: i64,
@@ -26,8 +24,10 @@ pub struct User {
     pub signed_in_at: Option<i64>,
 }
 
+from_row!(User { id, email, name, role, has_password, created_by, created_at, signed_in_at });
+
 /// What a user proves themself by.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug)]
 pub struct Proofs {
     /// The user.
     pub id: i64,
@@ -37,8 +37,10 @@ pub struct Proofs {
     pub totp: Option<Vec<u8>>,
 }
 
+from_row!(Proofs { id, password, totp });
+
 /// A link that opens once, by its hash.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OneTimeLink {
     /// SHA-256 of its token.
     pub hash: Vec<u8>,
@@ -55,6 +57,8 @@ pub struct OneTimeLink {
     /// Epoch ms; it opens nothing from then on.
     pub expires_at: i64,
 }
+
+from_row!(OneTimeLink { hash, purpose, user_id, totp, created_by, created_at, expires_at });
 
 /// What somebody sets as they follow their link.
 #[derive(Clone, Debug)]
@@ -141,6 +145,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Conflict`](crate::Error::Conflict) when the address is taken; else as every write.
+    #[crate::boxed]
     pub async fn add_user(&self, email: &str, role: &str, created_by: &str, now: i64) -> Result<i64> {
         let mut tx = self.write(Priority::Urgent).await?;
         let id = on!(&mut tx, c => sqlx::query_scalar(
@@ -154,6 +159,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn users(&self, after: i64, limit: i64) -> Result<Vec<User>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE id > $1 ORDER BY id LIMIT $2"));
@@ -164,6 +170,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn user(&self, id: i64) -> Result<Option<User>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE id = $1"));
@@ -174,6 +181,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn user_of_email(&self, email: &str) -> Result<Option<User>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE email = $1"));
@@ -184,6 +192,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn has_users(&self) -> Result<bool> {
         let mut link = self.read().await?;
         let found: Option<i64> = on!(&mut link, c => sqlx::query_scalar(
@@ -195,6 +204,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn proofs(&self, email: &str) -> Result<Option<Proofs>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as("SELECT id, password, totp FROM users WHERE email = $1")
@@ -205,6 +215,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn take_totp_step(&self, id: i64, step: i64) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         let taken = on!(&mut tx, c => sqlx::query("UPDATE users SET totp_step = $2 WHERE id = $1 AND totp_step < $2")
@@ -217,6 +228,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn use_recovery_code(&self, id: i64, hash: &[u8; 32]) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         let used = on!(&mut tx, c => sqlx::query("DELETE FROM recovery_codes WHERE user_id = $1 AND hash = $2")
@@ -229,6 +241,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn recovery_codes_left(&self, id: i64) -> Result<i64> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_scalar("SELECT count(*) FROM recovery_codes WHERE user_id = $1")
@@ -239,6 +252,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn renew_recovery_codes(&self, id: i64, hashes: &[[u8; 32]]) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         renew_codes(&mut tx, id, hashes).await?;
@@ -249,6 +263,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn change_password(&self, id: i64, password: &str, but: &[u8]) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query("UPDATE users SET password = $2 WHERE id = $1").bind(id).bind(password)
@@ -263,6 +278,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn set_user_role(&self, id: i64, role: &str) -> Result<UserChange> {
         let mut tx = self.write(Priority::Urgent).await?;
         one_change_at_a_time(&mut tx).await?;
@@ -280,6 +296,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn remove_user(&self, id: i64) -> Result<UserChange> {
         let mut tx = self.write(Priority::Urgent).await?;
         one_change_at_a_time(&mut tx).await?;
@@ -296,6 +313,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn put_link(&self, link: &OneTimeLink) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query(
@@ -313,6 +331,7 @@ impl Store {
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn link(&self, hash: &[u8], now: i64) -> Result<Option<OneTimeLink>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
@@ -324,6 +343,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn use_link(&self, hash: &[u8], now: i64) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         let used = take_link(&mut tx, hash, now).await?;
@@ -336,6 +356,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn enrol(&self, link: &OneTimeLink, user: i64, enrolment: &Enrolment<'_>) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         if !take_link(&mut tx, &link.hash, enrolment.now).await? {
@@ -351,6 +372,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn enrol_first(&self, link: &OneTimeLink, email: &str, enrolment: &Enrolment<'_>) -> Result<Option<i64>> {
         let mut tx = self.write(Priority::Urgent).await?;
         one_change_at_a_time(&mut tx).await?;

@@ -1,13 +1,11 @@
 //! What an operator says that phrases mean.
 
-use sqlx::FromRow;
-
 use crate::db::{Priority, Store, on};
 use crate::error::Result;
 use crate::ledger::{self, NewEntry};
 
 /// A phrase and its verdict.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WordRow {
     /// How it is compared.
     pub key: String,
@@ -21,11 +19,14 @@ pub struct WordRow {
     pub at: i64,
 }
 
+from_row!(WordRow { key, phrase, verdict, actor, at });
+
 impl Store {
     /// Every phrase, by its key.
     ///
     /// # Errors
     /// As every read.
+    #[crate::boxed]
     pub async fn words(&self) -> Result<Vec<WordRow>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as("SELECT key, phrase, verdict, actor, at FROM words ORDER BY key")
@@ -36,6 +37,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn put_word(&self, word: &WordRow, evidence: &NewEntry) -> Result<()> {
         let mut tx = self.write(Priority::Urgent).await?;
         on!(&mut tx, c => sqlx::query(
@@ -52,6 +54,7 @@ impl Store {
     ///
     /// # Errors
     /// As every write.
+    #[crate::boxed]
     pub async fn remove_word(&self, key: &str, evidence: &NewEntry) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         let gone = on!(&mut tx, c => sqlx::query("DELETE FROM words WHERE key = $1").bind(key).execute(c).await

@@ -6,7 +6,7 @@ impl World {
     /// Waits until the simulator has taken in so many messages.
     pub async fn taken_in(&self, at_least: u64) {
         let what = format!("{at_least} messages at the simulator");
-        until(&what, Duration::from_secs(60), async || (self.simulator.taken_in().await >= at_least).then_some(()))
+        until(&what, Duration::from_secs(180), async || (self.simulator.taken_in().await >= at_least).then_some(()))
             .await;
     }
 
@@ -37,7 +37,7 @@ impl World {
     /// Waits until the campaign is over and every webhook has come, and asserts that our books equal the simulator's
     /// ledger: nobody twice, nobody missing, nothing open, no status lost, no rate exceeded, none after an opt-out.
     pub async fn settle(&self, campaign: &Campaign) -> Value {
-        self.settle_within(campaign, Duration::from_secs(60)).await
+        self.settle_within(campaign, Duration::from_secs(180)).await
     }
 
     /// [`World::settle`], with another bound on how long the campaign may take.
@@ -73,7 +73,7 @@ impl World {
     /// # Panics
     /// As [`World::settle`], and when there were more.
     pub async fn settle_by_hand(&self, campaign: &Campaign, most: usize) -> usize {
-        until("nothing left but what is in doubt", Duration::from_secs(120), async || {
+        until("nothing left but what is in doubt", Duration::from_secs(240), async || {
             let counts = self.shown(campaign).await?["counts"].clone();
             ["planned", "queued", "submitting"].iter().all(|state| counts[*state] == 0).then_some(())
         })

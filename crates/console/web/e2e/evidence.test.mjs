@@ -19,7 +19,7 @@ before(async () => {
   await until('its end', async () => (await hudhud.request('GET', `/api/v1/campaigns/${id}`)).counts.read > 0);
   await hudhud.simulated('POST', '/_sim/inbound', { from: PERSON.replaceAll(' ', ''), act: 'text', text: 'STOP' });
   await until('the stop', async () => (await hudhud.request('POST', '/api/v1/optouts/check', { person: PERSON })).suppressed);
-}, { timeout: 120_000 });
+}, { timeout: 300_000 });
 
 after(async () => {
   await browser?.close();
@@ -32,7 +32,7 @@ async function lookUp(page, person) {
   await page.locator('.notice .strong').first().waitFor();
 }
 
-test('a person’s evidence begins with the verdict, tells what happened in its order, and leaves as documents', { timeout: 180_000 }, async () => {
+test('a person’s evidence begins with the verdict, tells what happened in its order, and leaves as documents', { timeout: 300_000 }, async () => {
   const page = await openPage(browser, hudhud.url, { key: hudhud.key('compliance') });
   await page.getByRole('navigation').getByRole('link', { name: 'Evidence' }).click();
   await lookUp(page, '0020 (100) 000-0007');
@@ -64,7 +64,7 @@ test('a person’s evidence begins with the verdict, tells what happened in its 
   await done(page);
 });
 
-test('a block is lifted by two people, and whoever asked does not decide', { timeout: 180_000 }, async () => {
+test('a block is lifted by two people, and whoever asked does not decide', { timeout: 300_000 }, async () => {
   const [one, two] = await Promise.all([hudhud.key('compliance', 'nour'), hudhud.key('compliance', 'salma')].map((key) => openPage(browser, hudhud.url, { key })));
   await visit(one, '/opt-outs');
   await lookUp(one, PERSON);
@@ -92,7 +92,7 @@ test('a block is lifted by two people, and whoever asked does not decide', { tim
   await done(two);
 });
 
-test('nobody is erased by a slip: a reason and the number itself are typed, and a certificate is left', { timeout: 180_000 }, async () => {
+test('nobody is erased by a slip: a reason and the number itself are typed, and a certificate is left', { timeout: 300_000 }, async () => {
   const page = await openPage(browser, hudhud.url, { key: hudhud.adminKey });
   await visit(page, '/person');
   await lookUp(page, '+20 100 000 0009');
@@ -118,7 +118,7 @@ test('nobody is erased by a slip: a reason and the number itself are typed, and 
   await done(page);
 });
 
-test('the ledger says how its last check ended, what was signed, what left after a stop, and who looked', { timeout: 180_000 }, async () => {
+test('the ledger says how its last check ended, what was signed, what left after a stop, and who looked', { timeout: 300_000 }, async () => {
   const page = await openPage(browser, hudhud.url, { key: hudhud.key('compliance', 'auditor') });
   await visit(page, '/ledger');
   await button(page, 'Verify now').click();

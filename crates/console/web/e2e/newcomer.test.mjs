@@ -12,7 +12,7 @@ let browser;
 
 before(async () => {
   [hudhud, browser] = await Promise.all([startHudhud(), startBrowser()]);
-}, { timeout: 120_000 });
+}, { timeout: 300_000 });
 
 after(async () => {
   await browser?.close();

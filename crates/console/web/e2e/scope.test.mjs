@@ -11,14 +11,14 @@ before(async () => {
   [hudhud, browser] = await Promise.all([startHudhud(), startBrowser()]);
   await hudhud.connect();
   await hudhud.people('Spring fair', 3);
-}, { timeout: 120_000 });
+}, { timeout: 300_000 });
 
 after(async () => {
   await browser?.close();
   await hudhud?.stop();
 });
 
-test('a stop is for the brand that compliance chooses, and the verdict says no more than that', { timeout: 180_000 }, async () => {
+test('a stop is for the brand that compliance chooses, and the verdict says no more than that', { timeout: 300_000 }, async () => {
   const page = await openPage(browser, hudhud.url, { key: hudhud.key('compliance') });
   await visit(page, '/accounts');
   await button(page, 'Set brand: Hoopoe Cairo').click();
@@ -47,7 +47,7 @@ test('a stop is for the brand that compliance chooses, and the verdict says no m
   await done(page);
 });
 
-test('whoever may not answer for consent sees a number’s brand and cannot set it', { timeout: 60_000 }, async () => {
+test('whoever may not answer for consent sees a number’s brand and cannot set it', { timeout: 300_000 }, async () => {
   const page = await signedIn(browser, hudhud, { key: hudhud.key('operator') });
   await visit(page, '/accounts');
   await page.getByText('Hoopoe Cairo').waitFor();

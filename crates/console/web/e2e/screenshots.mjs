@@ -22,17 +22,33 @@ const hudhud = await startHudhud(PEOPLE);
 const browser = await startBrowser();
 try {
   if (!widths.includes('narrow')) for (const look of LOOKS) await walk(look, { width: 1280, height: 800 }, '', (page, shoot) => shoot('first-run', '/'), 'first-run');
-  const { finished, running, paused, draft, recurring } = await setTheStage(hudhud);
+  const { finished, running, paused, draft, recurring, pilot, harmed, large } = await setTheStage(hudhud);
   tapped = (await hudhud.request('GET', '/api/v1/optouts')).items.find(({ source }) => source === 'button')?.phone ?? tapped;
   const pages = [
-    ['home', '/'], ['campaigns', '/campaigns'], ['campaign-running', `/campaigns/${running}`, 6_500], ['campaign-finished', `/campaigns/${finished}`], ['campaign-paused', `/campaigns/${paused}`], ['campaign-draft', `/campaigns/${draft}`], ['campaign-recurring', `/campaigns/${recurring}`],
-    ['lists', '/lists'], ['templates', '/templates'], ['board', '/queue', 6_500], ['in-doubt', '/in-doubt'], ['failed', '/failed'], ['webhooks', '/webhooks'], ['reviews', '/reviews'], ['words', '/words'], ['ledger', '/ledger'], ['opt-outs', '/opt-outs'], ['lifts', '/lifts'],
+    ['home', '/'], ['campaigns', '/campaigns'], ['campaign-running', `/campaigns/${running}`, 6_500], ['campaign-finished', `/campaigns/${finished}`], ['campaign-paused', `/campaigns/${paused}`], ['campaign-draft', `/campaigns/${draft}`], ['campaign-recurring', `/campaigns/${recurring}`], ['campaign-pilot', `/campaigns/${pilot}`], ['campaign-harmed', `/campaigns/${harmed}`], ['campaign-two', `/campaigns/${large}`],
+    ['lists', '/lists'], ['templates', '/templates'], ['board', '/queue', 6_500], ['in-doubt', '/in-doubt'], ['failed', '/failed'], ['webhooks', '/webhooks'], ['reviews', '/reviews'], ['words', '/words'], ['ledger', '/ledger'], ['opt-outs', '/opt-outs'], ['opt-out-file', '/opt-outs/import'], ['lifts', '/lifts'], ['messages', '/messages'], ['rules', '/rules'], ['left-out', `/campaigns/${finished}/left-out`],
     ['accounts', '/accounts'], ['keys', '/keys'], ['users', '/users'], ['audit', '/audit'], ['missing', '/nowhere'],
   ];
   const all = async (page, shoot) => {
     for (const [name, path, wait] of pages) await shoot(name, path, wait);
     if (wanted('import')) await importing(page, shoot);
     if (wanted('wizard')) await wizard(page, shoot);
+    if (wanted('opt-outs-taken')) await taken(page, shoot);
+    if (wanted('trial-dialog')) {
+      await visit(page, `/campaigns/${running}`);
+      await page.locator('.pagehead .acts button', { has: page.locator('svg path[d^="M6.5 4.5"]') }).click();
+      await page.getByRole('dialog').locator('button[type=submit]').click();
+      await page.getByRole('dialog').locator('dl').waitFor();
+      await shoot('trial-dialog', undefined, 1_500);
+      await page.keyboard.press('Escape');
+    }
+    if (wanted('messages-new')) {
+      await visit(page, '/messages');
+      await page.locator('.pagehead .acts button').click();
+      await page.locator('input.mantine-Select-input').first().click();
+      await page.getByRole('option').first().click();
+      await shoot('messages-new');
+    }
     if (wanted('verdict')) {
       await visit(page, '/opt-outs');
       await page.locator('[data-search]').fill('+20 100 123 4567');
@@ -59,7 +75,7 @@ try {
   };
   if (!widths.includes('narrow')) for (const look of LOOKS) await walk(look, { width: 1280, height: 800 }, '', all);
   const narrow = async (page, shoot) => {
-    for (const [name, path] of pages.filter(([each]) => ['home', 'campaigns', 'campaign-running', 'lists', 'board', 'reviews', 'opt-outs', 'lifts', 'ledger', 'accounts'].includes(each))) await shoot(name, path);
+    for (const [name, path] of pages.filter(([each]) => ['home', 'campaigns', 'rules', 'messages', 'opt-out-file', 'campaign-pilot', 'campaign-running', 'lists', 'board', 'reviews', 'opt-outs', 'lifts', 'ledger', 'accounts'].includes(each))) await shoot(name, path);
     if (wanted('wizard')) await wizard(page, shoot);
     if (wanted('import')) await importing(page, shoot);
     if (wanted('person')) await person(page, shoot);
@@ -128,6 +144,15 @@ async function importing(page, shoot) {
   await shoot('import-2-spreadsheet');
 }
 
+async function taken(page, shoot) {
+  await visit(page, '/opt-outs/import');
+  await page.locator('input[type=file]').setInputFiles({ name: 'twilio.csv', mimeType: 'text/csv', buffer: Buffer.from('contact_id,status,date_of_consent,sender_id\n+201000001234,opt_out,2026-01-05,shop\n+201000001235,opt_in,2026-01-05,shop\nmona@example.com,opt_out,2026-01-05,shop\n12,opt_out,2026-01-05,shop\n') });
+  await page.locator('.footacts button').last().click();
+  await page.getByRole('dialog').locator('button[type=submit]').click();
+  await page.locator('.facts').waitFor();
+  await shoot('opt-outs-taken');
+}
+
 async function wizard(page, shoot) {
   await visit(page, '/campaigns/new?template=eid_offer&language=en&list=Spring%20fair');
   const next = () => page.locator('.footacts button').last().click();
@@ -140,7 +165,8 @@ async function wizard(page, shoot) {
   await next();
   await shoot('wizard-3-schedule');
   await page.locator('input[type=radio][value=again]').check();
-  await page.locator('input[type=checkbox][role=switch]').check();
+  await page.locator('input[type=checkbox][role=switch]').first().check();
+  for (const field of await page.locator('.columns.even').last().locator('input[role=switch]').all()) await field.check();
   await shoot('wizard-3-again');
   await next();
   await page.locator('.facts').waitFor();

@@ -51,6 +51,13 @@ export async function setTheStage(hudhud) {
   await hudhud.request('POST', `/api/v1/campaigns/${paused}/pause`, { reason: 'Wrong discount in the text' });
   const draft = await campaign(hudhud, 'Autumn preview', { launch: false, lists: ['Loyalty club', 'Spring fair'], quiet_hours: '21:00-09:00', timezone: 'Africa/Cairo', spread: '6h' });
   const recurring = await campaign(hudhud, 'Monday offer', { cron: '0 10 * * 1', timezone: 'Africa/Cairo', audience_guard: 30, latest_start: '2h' });
+  const first = { size: '25', wait: '1s', most_failed: 0, most_opted_out: 0 };
+  const harmed = await campaign(hudhud, 'Flash sale', { canary: first, rate: 40, frequency_cap: '3/7d' });
+  await until('the pilot group took it badly', async () => (await hudhud.request('GET', `/api/v1/campaigns/${harmed}`)).state !== 'running').catch(() => {});
+  const pilot = await campaign(hudhud, 'Summer preview', { canary: { size: '10%', wait: '2h' }, rate: 40 });
+  await hudhud.request('POST', '/api/v1/rules', { frequency_cap: '4/7d', approval_above: 200, test_numbers: ['+201005550042', '+201005550043'] });
+  const large = await campaign(hudhud, 'Everybody in Cairo', { launch: false, lists: ['معرض القاهرة'] });
+  await hudhud.as('sara').request('POST', `/api/v1/campaigns/${large}/approve`);
   await hudhud.request('POST', '/api/v1/numbers/200100000000003/pause', { reason: 'New name is being approved' });
-  return { finished, running, paused, draft, recurring };
+  return { finished, running, paused, draft, recurring, harmed, pilot, large };
 }

@@ -5,6 +5,7 @@
 import { performance } from 'node:perf_hooks';
 
 import { NUMBER, openPage, startBrowser, startHudhud, visit } from './harness.mjs';
+import { everyPage } from './pages.mjs';
 import { campaign, until } from './stage.mjs';
 
 const [people = 1_000_000, rounds = 21] = process.argv.slice(2).map(Number);
@@ -42,7 +43,7 @@ function say(words) {
 }
 
 async function measure(id, when) {
-  const pages = ['/', '/campaigns', `/campaigns/${id}`, '/campaigns/new?list=Everybody&template=eid_offer&language=en', '/lists', '/lists/import', '/templates', '/queue', '/in-doubt', '/failed', '/webhooks', '/opt-outs', '/lifts', '/reviews', '/words', '/ledger', '/accounts', '/users', '/keys', '/audit'];
+  const pages = everyPage({ campaign: id }).map((path) => path.replace('Spring%20fair', 'Everybody'));
   const page = await openPage(browser, hudhud.url, { key: hudhud.adminKey });
   const asked = new Map();
   page.on('request', (request) => {

@@ -9,6 +9,7 @@ export const format = {
   time: (at: string | number, options?: Intl.DateTimeFormatOptions) => locale.time(preferences(), at, options),
   clock: (at: string | number) => locale.time(preferences(), at, { dateStyle: undefined, timeStyle: 'medium' }),
   span: (seconds: number) => locale.span(preferences(), seconds),
+  days: (count: number) => locale.number(preferences(), count, { style: 'unit', unit: 'day', unitDisplay: 'long' }),
   relative: (at: string | number) => locale.relative(preferences(), at, Date.now()),
   bytes: (value: number) => locale.bytes(preferences(), value),
 };

@@ -21,6 +21,8 @@ const wizard = createRoute({
   component: lazyRouteComponent(() => withWords(import('./pages/wizard.tsx')), 'Wizard'),
 });
 const campaign = createRoute({ ...page('/campaigns/$campaign'), component: lazyRouteComponent(() => withWords(import('./pages/campaign.tsx')), 'CampaignPage') });
+const leftOut = createRoute({ ...page('/campaigns/$campaign/left-out'), component: lazyRouteComponent(() => withWords(import('./pages/leftout.tsx')), 'LeftOut') });
+const messages = createRoute({ ...page('/messages'), component: lazyRouteComponent(() => withWords(import('./pages/messages.tsx')), 'Messages') });
 const lists = createRoute({ ...page('/lists'), component: lazyRouteComponent(() => withWords(import('./pages/lists.tsx')), 'Lists') });
 const importing = createRoute({
   ...page('/lists/import'),
@@ -39,6 +41,7 @@ const doubt = createRoute({
   component: lazyRouteComponent(() => withWords(import('./pages/doubt.tsx')), 'InDoubt'),
 });
 const optouts = createRoute({ ...page('/opt-outs'), component: lazyRouteComponent(() => withWords(import('./pages/optouts.tsx')), 'OptOuts') });
+const optoutFile = createRoute({ ...page('/opt-outs/import'), component: lazyRouteComponent(() => withWords(import('./pages/optoutfile.tsx')), 'OptOutFile') });
 const person = createRoute({ ...page('/person'), component: lazyRouteComponent(() => withWords(import('./pages/person.tsx')), 'Person') });
 const lifts = createRoute({ ...page('/lifts'), component: lazyRouteComponent(() => withWords(import('./pages/lifts.tsx')), 'Lifts') });
 const reviews = createRoute({ ...page('/reviews'), component: lazyRouteComponent(() => withWords(import('./pages/reviews.tsx')), 'Reviews') });
@@ -50,6 +53,7 @@ const webhooks = createRoute({
   validateSearch: (search: Record<string, unknown>): { unread?: boolean } => (search.unread === true || search.unread === 'true' ? { unread: true } : {}),
   component: lazyRouteComponent(() => withWords(import('./pages/webhooks.tsx')), 'Webhooks'),
 });
+const rules = createRoute({ ...page('/rules'), component: lazyRouteComponent(() => withWords(import('./pages/rules.tsx')), 'RulesPage') });
 const accounts = createRoute({ ...page('/accounts'), component: lazyRouteComponent(() => withWords(import('./pages/accounts.tsx')), 'Accounts') });
 const users = createRoute({ ...page('/users'), component: lazyRouteComponent(() => withWords(import('./pages/users.tsx')), 'Users') });
 const audit = createRoute({ ...page('/audit'), component: lazyRouteComponent(() => withWords(import('./pages/audit.tsx')), 'Audit') });
@@ -57,7 +61,7 @@ const you = createRoute({ ...page('/you'), component: lazyRouteComponent(() => w
 const keys = createRoute({ ...page('/keys'), component: lazyRouteComponent(() => withWords(import('./pages/keys.tsx')), 'Keys') });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, campaigns, wizard, campaign, lists, importing, templates, queue, doubt, failed, webhooks, person, optouts, lifts, reviews, phrases, ledger, accounts, keys, users, audit, you]),
+  routeTree: root.addChildren([home, campaigns, wizard, campaign, leftOut, messages, lists, importing, templates, queue, doubt, failed, webhooks, person, optouts, optoutFile, lifts, reviews, phrases, ledger, rules, accounts, keys, users, audit, you]),
   defaultPreload: 'intent',
   scrollRestoration: true,
 });

@@ -134,10 +134,21 @@ fn the_labels_of_opt_out_buttons_are_known() {
 }
 
 #[test]
+fn a_word_spelt_letter_by_letter_is_one_word_however_politely() {
+    let words = Words::default();
+    for text in ["s t o p", "please, s t o p 🛑", "S T O P!!! thank you", "من فضلك s t o p"] {
+        assert_eq!(words.read(text), Verdict::Stop, "{text}");
+    }
+    assert_eq!(words.read("p l e a s e"), Verdict::Nothing);
+}
+
+#[test]
 fn a_sign_alone_is_left_to_a_person_and_a_long_story_too() {
     let words = Words::default();
     assert_eq!(words.read("🛑"), Verdict::Doubtful);
     assert_eq!(words.read("👎👎"), Verdict::Doubtful);
+    assert_eq!(words.read("por favor, 🛑 🛑"), Verdict::Doubtful);
+    assert_eq!(words.read("🛑!!! thank you"), Verdict::Doubtful);
     assert_eq!(words.read("❤️"), Verdict::Nothing);
     assert_ne!(words.read(&"stop ".repeat(1_000)), Verdict::Nothing);
     let story = format!("{} please remove me from your list", "the blue lamp came and it looks well ".repeat(8));
@@ -194,7 +205,10 @@ proptest! {
         // An uppercase ı or ß is another letter to whoever reads no Turkish or German.
         let words = Words::default();
         let dressed = decorated(text, polite, way);
-        prop_assert_eq!(words.read(text), words.read(&dressed), "{} and {}", text, dressed);
+        // With a sign, a greeting is as doubtful as the sign alone.
+        let is_greeting = words.read(text) == Verdict::Nothing && super::said(text).is_empty();
+        let expected = if is_greeting && dressed.contains('🛑') { Verdict::Doubtful } else { words.read(text) };
+        prop_assert_eq!(words.read(&dressed), expected, "{} and {}", text, dressed);
     }
 
     #[test]

@@ -16,6 +16,9 @@ const DAY: f64 = 24.0 * 3_600_000.0;
 const AT_ONCE: f64 = 1e12;
 /// What is left of a person or of a place by the sums' own inaccuracy.
 const NOTHING: f64 = 1e-6;
+/// People come whole: so little of one is nobody. More than [`NOTHING`], or else the last crumb of a campaign would wait a
+/// day for the crumb of a place.
+const NOBODY: f64 = 1e-3;
 
 /// What is known of a campaign before it runs.
 #[derive(Clone, Debug)]
@@ -125,7 +128,7 @@ impl<'a> Course<'a> {
     }
 
     fn is_over(&self) -> bool {
-        self.left() <= NOTHING || self.campaign.stop_at.is_some_and(|stop| self.at() >= stop)
+        self.left() <= NOBODY || self.campaign.stop_at.is_some_and(|stop| self.at() >= stop)
     }
 
     /// Goes to the next change. `None`: there is none, and nothing goes on.
@@ -326,6 +329,19 @@ mod tests {
             ..campaign(&[(Cairo, 400)])
         });
         assert_eq!(outlook.finish, at("2026-06-02T20:01:40+03:00"), "{outlook:?}");
+    }
+
+    #[test]
+    fn years_of_days_with_a_few_places_lose_none_by_the_sums() {
+        for (people, limit, rate) in [(11_500, 5, 26.0), (9_999, 3, 199.0), (12_000, 1, 0.5)] {
+            let (zones, paces) = ([(Cairo, people)], [rate]);
+            let base = campaign(&zones);
+            let places = Some(Places { free: limit, coming: Vec::new() });
+            let outlook = forecast(&Forecast { paces: &paces, places, ..base.clone() });
+            let days = (people - 1) / limit;
+            assert_eq!((outlook.finish - base.from) / (24 * HOUR), days, "{outlook:?}");
+            assert_eq!(outlook.left_over, 0);
+        }
     }
 
     #[test]

@@ -42,6 +42,7 @@ impl From<AuditRow> for AuditView {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn ls(app: &App, filter: &AuditFilter<'_>, limit: u32) -> Result<Vec<AuditView>> {
     let rows = app.store.audit(filter, i64::from(limit)).await?;
     Ok(rows.into_iter().map(AuditView::from).collect())

@@ -80,6 +80,7 @@ fn secret_of(app: &App, sealed: &[u8]) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// When it opens nothing, or the database is away.
+#[crate::boxed]
 pub async fn look(app: &App, token: &str) -> Result<LinkView> {
     let link = link_of(app, token).await?;
     let user = match link.user_id {

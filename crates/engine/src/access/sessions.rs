@@ -160,6 +160,7 @@ pub(super) async fn open(app: &App, user: i64, email: &str, from: Origin<'_>) ->
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn find(app: &App, token: &str) -> Result<Option<Session>> {
     let Some(hash) = token_hash(token) else { return Ok(None) };
     let Some(session) = app.store.session(&hash, alive(app)).await? else { return Ok(None) };
@@ -173,6 +174,7 @@ pub async fn find(app: &App, token: &str) -> Result<Option<Session>> {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn ls(app: &App, asking: &Session) -> Result<Vec<SessionView>> {
     let sessions = app.store.sessions_of(asking.user_id, alive(app)).await?;
     let view = |session: Session| SessionView {
@@ -190,6 +192,7 @@ pub async fn ls(app: &App, asking: &Session) -> Result<Vec<SessionView>> {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn end(app: &App, session: &Session, everywhere: bool) -> Result<()> {
     if everywhere {
         app.store.end_sessions_of(session.user_id).await?;

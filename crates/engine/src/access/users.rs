@@ -76,6 +76,7 @@ pub struct FreshLink {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn ls(app: &App, after: Option<i64>, limit: u32) -> Result<Vec<UserView>> {
     let users = app.store.users(after.unwrap_or(0), i64::from(limit)).await?;
     Ok(users.into_iter().map(UserView::from).collect())
@@ -89,6 +90,7 @@ async fn known(app: &App, id: i64) -> Result<User> {
 ///
 /// # Errors
 /// When the address is none or taken, or the database is away.
+#[crate::boxed]
 pub async fn invite(app: &App, actor: &Actor, address: &str, role: &str) -> Result<(UserView, FreshLink)> {
     let address = email(address)?;
     let id = match app.store.add_user(&address, role, actor.as_str(), app.clock.now_ms()).await {
@@ -109,6 +111,7 @@ pub async fn invite(app: &App, actor: &Actor, address: &str, role: &str) -> Resu
 ///
 /// # Errors
 /// When there is no such user, or the database is away.
+#[crate::boxed]
 pub async fn relink(app: &App, actor: &Actor, id: i64) -> Result<(UserView, FreshLink)> {
     let user = known(app, id).await?;
     let link = link_for(app, actor, WELCOME, Some(id), WELCOME_LASTS).await?;
@@ -120,6 +123,7 @@ pub async fn relink(app: &App, actor: &Actor, id: i64) -> Result<(UserView, Fres
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn first_link(app: &App, actor: &Actor) -> Result<Option<FreshLink>> {
     if app.store.has_users().await? {
         return Ok(None);
@@ -132,6 +136,7 @@ pub async fn first_link(app: &App, actor: &Actor) -> Result<Option<FreshLink>> {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn demo_link(app: &App, address: &str, role: &str) -> Result<FreshLink> {
     let actor = Actor::system();
     let id = match app.store.user_of_email(address).await? {
@@ -166,6 +171,7 @@ pub(super) const SECOND_FACTOR: &str = "users/totp";
 ///
 /// # Errors
 /// When there is no such user, nobody would be left who administers, or the database is away.
+#[crate::boxed]
 pub async fn set_role(app: &App, actor: &Actor, id: i64, role: &str) -> Result<UserView> {
     changed(app.store.set_user_role(id, role).await?)?;
     tracing::info!(%actor, user = id, role, "user's role changed");
@@ -176,6 +182,7 @@ pub async fn set_role(app: &App, actor: &Actor, id: i64, role: &str) -> Result<U
 ///
 /// # Errors
 /// When there is no such user, nobody would be left who administers, or the database is away.
+#[crate::boxed]
 pub async fn remove(app: &App, actor: &Actor, id: i64) -> Result<()> {
     changed(app.store.remove_user(id).await?)?;
     tracing::info!(%actor, user = id, "user removed");

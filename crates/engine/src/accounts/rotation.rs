@@ -28,6 +28,7 @@ pub(crate) fn app_secrets(app: &App, account: &Account) -> Result<Vec<SecretStri
 ///
 /// # Errors
 /// `NotFound`; `Invalid` for a secret that cannot be one or is the old one; `WrongState` while a rotation is under way.
+#[crate::boxed]
 pub async fn begin_rotation(app: &App, name: &str, new: &SecretString) -> Result<AccountView> {
     let account = find(app, name).await?;
     let new = Secret::App.checked(new)?;
@@ -51,6 +52,7 @@ pub async fn begin_rotation(app: &App, name: &str, new: &SecretString) -> Result
 ///
 /// # Errors
 /// `NotFound`; `WrongState` where no rotation is under way.
+#[crate::boxed]
 pub async fn end_rotation(app: &App, name: &str) -> Result<AccountView> {
     let account = find(app, name).await?;
     if account.old_app_secret.is_none() {

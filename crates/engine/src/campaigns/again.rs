@@ -27,6 +27,7 @@ pub struct CloneOrder {
 ///
 /// # Errors
 /// As for making a campaign: what it names may be gone.
+#[crate::boxed]
 pub async fn clone(app: &App, actor: &Actor, id: i64, order: &CloneOrder) -> Result<CampaignView> {
     let copy = NewCampaign { name: order.name.clone(), ..as_ordered(app, id).await? };
     let made = create(app, actor, &copy).await?;
@@ -40,6 +41,7 @@ pub async fn clone(app: &App, actor: &Actor, id: i64, order: &CloneOrder) -> Res
 ///
 /// # Errors
 /// `WrongState` when nobody's message failed (for that reason), or the offer has ended.
+#[crate::boxed]
 pub async fn retry_failed(app: &App, actor: &Actor, id: i64, code: Option<&str>) -> Result<CampaignView> {
     let parent = row(app, id).await?;
     let now = app.clock.now_ms();

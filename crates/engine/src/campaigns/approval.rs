@@ -137,6 +137,7 @@ pub(super) async fn why_not_by_itself(
 ///
 /// # Errors
 /// When there is none of that id, it is no draft any more, or something other than the approval blocks it.
+#[crate::boxed]
 pub async fn approve(app: &Arc<App>, actor: &Actor, id: i64) -> Result<ApprovalView> {
     let checks: Checks = checks(app, id).await?;
     let campaign = &checks.campaign;

@@ -99,6 +99,7 @@ pub(super) fn view(row: &CampaignRow) -> Result<Option<CanaryView>> {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn mind_canary(app: &Arc<App>, row: &CampaignRow) -> Result<()> {
     let Some(canary) = row.canary()?.filter(|_| row.is_held_back()) else { return Ok(()) };
     let Some(through) = row.canary_through else {

@@ -87,6 +87,7 @@ pub struct NewCampaign {
 ///
 /// # Errors
 /// Names whatever does not exist or does not fit.
+#[crate::boxed]
 pub async fn create(app: &App, actor: &Actor, new: &NewCampaign) -> Result<CampaignView> {
     make(app, actor, new, None).await
 }
@@ -227,6 +228,7 @@ async fn zone_of_numbers(app: &App, numbers: &[i64]) -> Result<Tz> {
 ///
 /// # Errors
 /// `WrongState` for a campaign that is no draft any more: what was launched stays for the record.
+#[crate::boxed]
 pub async fn discard(app: &App, id: i64) -> Result<()> {
     if app.store.remove_draft(id).await? {
         return Ok(());

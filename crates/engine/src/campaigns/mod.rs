@@ -138,6 +138,7 @@ pub struct CampaignView {
 ///
 /// # Errors
 /// When there is none.
+#[crate::boxed]
 pub async fn find(app: &App, name_or_id: &str) -> Result<i64> {
     let text = name_or_id.trim();
     if let Some(campaign) = app.store.campaign_named(text).await? {
@@ -155,6 +156,7 @@ pub async fn find(app: &App, name_or_id: &str) -> Result<i64> {
 ///
 /// # Errors
 /// When there is none of that id.
+#[crate::boxed]
 pub async fn show(app: &App, id: i64) -> Result<CampaignView> {
     let row = row(app, id).await?;
     view(app, row).await
@@ -164,6 +166,7 @@ pub async fn show(app: &App, id: i64) -> Result<CampaignView> {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn ls(app: &App, before: Option<i64>, limit: u32) -> Result<Vec<CampaignView>> {
     let mut views = Vec::new();
     for row in app.store.campaigns(before.unwrap_or(i64::MAX), i64::from(limit)).await? {

@@ -100,6 +100,7 @@ struct Paces {
 ///
 /// # Errors
 /// When there is none of that id, or the database is away. What speaks against launching is data, not an error.
+#[crate::boxed]
 pub async fn preflight(app: &App, id: i64) -> Result<Preflight> {
     let checks = checks(app, id).await?;
     let weighing = match weighing::kept(app, &checks.campaign).await? {

@@ -77,6 +77,7 @@ fn due_run(line: &CronLine, zone: Tz, due: Millis, now: Millis) -> (Millis, usiz
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn recur(app: &Arc<App>, parent: &CampaignRow) -> Result<()> {
     let (Some((line, zone)), Some(due)) = (parent.terms.recurrence()?, parent.start_at) else { return Ok(()) };
     let now = app.clock.now_ms();

@@ -83,6 +83,7 @@ pub(super) fn name_of(key: &str) -> String {
 /// # Errors
 /// Names whatever does not exist or does not fit; `Conflict` for a key that stands for another message; `WrongState` for
 /// a person who opted out or never consented to marketing, and for a template, account or number that cannot send.
+#[crate::boxed]
 pub async fn send_message(app: &Arc<App>, actor: &Actor, order: &MessageOrder) -> Result<MessageView> {
     let key = order.key.trim();
     if key.is_empty() || key.len() > LONGEST_KEY || key.chars().any(char::is_control) {
@@ -150,6 +151,7 @@ async fn same(app: &App, key: &str, made: &CampaignRow, order: &MessageOrder, to
 ///
 /// # Errors
 /// When there is none.
+#[crate::boxed]
 pub async fn message(app: &App, key: &str) -> Result<MessageView> {
     let none = || Fault::not_found(format!("There is no message with the key {key:?}."));
     let made = app.store.campaign_named(&name_of(key.trim())).await?.ok_or_else(none)?;

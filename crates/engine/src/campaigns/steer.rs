@@ -41,6 +41,7 @@ pub struct LaunchOrder {
 /// [`FaultKind::PreflightRefused`] with the preflight's document when it has blockers, warnings without yes, another
 /// number of recipients than expected, or than was last shown without yes; [`FaultKind::WrongState`] when it was launched
 /// before; [`FaultKind::Conflict`] when the audience changes faster than it can be counted.
+#[crate::boxed]
 pub async fn launch(app: &Arc<App>, actor: &Actor, id: i64, order: &LaunchOrder) -> Result<CampaignView> {
     let campaign = row(app, id).await?;
     if !matches!(campaign.state()?, CampaignState::Draft | CampaignState::Scheduled) {
@@ -184,6 +185,7 @@ async fn freeze(app: &App, campaign: &CampaignRow, weighing: Option<&Weighing>) 
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn start(app: &Arc<App>, campaign: &CampaignRow) -> Result<()> {
     let now = app.clock.now_ms();
     let late = campaign.start_at.map_or(0, |at| now.saturating_sub(at));
@@ -243,6 +245,7 @@ fn rests_on_a_count(campaign: &CampaignRow) -> bool {
 ///
 /// # Errors
 /// When it is not running.
+#[crate::boxed]
 pub async fn pause(app: &App, actor: &Actor, id: i64, reason: Option<&str>) -> Result<CampaignView> {
     let words = reason.map_or_else(|| format!("paused by {actor}"), str::to_owned);
     steer(app, actor, id, CampaignEvent::Paused, Some(&words)).await
@@ -252,6 +255,7 @@ pub async fn pause(app: &App, actor: &Actor, id: i64, reason: Option<&str>) -> R
 ///
 /// # Errors
 /// When it is not paused, or its template cannot be sent.
+#[crate::boxed]
 pub async fn resume(app: &App, actor: &Actor, id: i64) -> Result<CampaignView> {
     // A campaign with nobody left to send to may be resumed: it is about to finish.
     let checks = checks(app, id).await?;
@@ -267,6 +271,7 @@ pub async fn resume(app: &App, actor: &Actor, id: i64) -> Result<CampaignView> {
 ///
 /// # Errors
 /// When it is finished.
+#[crate::boxed]
 pub async fn cancel(app: &App, actor: &Actor, id: i64) -> Result<CampaignView> {
     steer(app, actor, id, CampaignEvent::Cancelled, Some(&format!("cancelled by {actor}"))).await
 }
@@ -308,6 +313,7 @@ fn what_has_gone(view: &CampaignView, event: CampaignEvent) -> String {
 ///
 /// # Errors
 /// When it is over, or the rate is less than one message a second for each of its numbers.
+#[crate::boxed]
 pub async fn set_rate(app: &App, actor: &Actor, id: i64, rate: Option<u32>) -> Result<CampaignView> {
     let campaign = row(app, id).await?;
     let numbers = app.store.campaign_number_ids(id).await?.len();

@@ -29,6 +29,7 @@ pub struct TestOrder {
 ///
 /// # Errors
 /// `WrongState` for a number that is not one of the house, and as [`crate::campaigns::send_message`].
+#[crate::boxed]
 pub async fn try_out(app: &Arc<App>, actor: &Actor, id: i64, order: &TestOrder) -> Result<MessageView> {
     let campaign = row(app, id).await?;
     let to = read_number(&order.to)?;

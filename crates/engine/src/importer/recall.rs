@@ -11,6 +11,7 @@ use crate::fault::Result;
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn recalled(app: &App, header: &[String]) -> Result<Vec<(Field, String)>> {
     let wanted = fingerprint(header);
     let sets = app.store.header_sets().await?;

@@ -25,7 +25,7 @@ const LOST_AFTER: Micros = 90 * SECOND;
 const AT_ONCE: i64 = 5_000;
 /// How often the notes of claims that are over are removed, and how many in one transaction.
 const FORGET: Duration = Duration::from_secs(1);
-const FORGOTTEN: usize = 200;
+const FORGOTTEN: usize = 32;
 
 /// Settles claims of terms before `before`: planned again where a journal of this boot proves that they never left, in
 /// doubt otherwise.
@@ -121,7 +121,8 @@ pub(super) async fn sweep(app: Arc<App>, number_id: i64, token: i64, lost: Cance
     }
 }
 
-/// Removes the notes of claims that are over, so that what is looked for among them stays as little as what is open.
+/// Removes the notes of claims that are over, so that what is looked for among them stays as little as what is open. The
+/// message ids that they stood for are looked up elsewhere from then on.
 pub(super) async fn forget(app: Arc<App>, number_id: i64, lost: CancellationToken) {
     while pause(&app, FORGET, &lost).await {
         // What is not removed now is found again the next time.

@@ -286,6 +286,7 @@ impl Pace {
     }
 
     /// Wakes when a turn was given back unused or the rate changed.
+    #[crate::boxed]
     pub async fn freed(&self) {
         self.inner.freed.notified().await;
     }

@@ -40,6 +40,7 @@ impl Recorder {
     }
 
     /// Hands an outcome in; it will be written unless the process dies.
+    #[crate::boxed]
     pub async fn record(&self, outcome: Outcome) {
         if self.outcomes.send(outcome).await.is_err() {
             tracing::error!("the recorder is gone: an outcome was not written and its send will be in doubt");

@@ -59,6 +59,7 @@ pub struct Term {
 
 /// Runs a term until the process stops or somebody else owns the lane, and gives the lease back. `false`: something
 /// failed, so that the lane is better left alone for a moment.
+#[crate::boxed]
 pub async fn run(term: Term, shutdown: CancellationToken) -> bool {
     let number = term.number.id;
     tracing::info!(number, token = term.token, "took the lane");

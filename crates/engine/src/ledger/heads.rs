@@ -76,6 +76,7 @@ impl From<SignedHead> for HeadView {
 ///
 /// # Errors
 /// When the database is away, or the key cannot be read or made.
+#[crate::boxed]
 pub async fn sign(app: &App) -> Result<Option<HeadView>> {
     let head = app.store.ledger_head().await?;
     if head.seq == 0 {
@@ -102,6 +103,7 @@ pub async fn sign(app: &App) -> Result<Option<HeadView>> {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn ls(app: &App, before: Option<i64>, limit: u32) -> Result<Vec<HeadView>> {
     let rows = app.store.latest_signed_heads(before, i64::from(limit)).await?;
     Ok(rows.into_iter().map(HeadView::from).collect())

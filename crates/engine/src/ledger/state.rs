@@ -25,6 +25,7 @@ pub struct LedgerState {
 ///
 /// # Errors
 /// When the database is away.
+#[crate::boxed]
 pub async fn show(app: &App) -> Result<LedgerState> {
     let head = app.store.ledger_head().await?;
     let check = last_ledger_check(app).await.map_err(Fault::internal)?;

@@ -25,6 +25,7 @@ const CLAIM_VALID_MS: i64 = 250;
 ///
 /// # Errors
 /// When the text is no person, or the database is away.
+#[crate::boxed]
 pub async fn prove(app: &App, actor: &Actor, person: &str) -> Result<Proof> {
     let parsed = Person::parse(person)?;
     let people = app.store.people_named(parsed.key(), parsed.user_id()).await?;

@@ -36,9 +36,9 @@ store::on_both_databases! {
         assert_eq!(report.accepted, 500);
         // Slack for an unoptimised build on a busy machine. A pace by the wall would burst, or stand still.
         assert!(report.max_in_sliding_second.values().all(|most| *most <= 110), "{report:?}");
-        // Five seconds at its rate; an hour, if anything waited by the wall.
+        // Five seconds at its rate on a machine that is free; an hour, if anything waited by the wall.
         let took = Duration::from_micros(app.clock.boot_us() - began);
-        assert!(took < Duration::from_secs(40), "it stood still for {took:?}");
+        assert!(took < Duration::from_secs(300), "it stood still for {took:?}");
         worker.stop().await;
         scheduler.stop().await;
     }

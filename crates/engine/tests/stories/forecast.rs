@@ -1,5 +1,6 @@
 //! What the preflight foretells, held against what happens: twenty campaigns of all kinds, their ends and their costs. All
-//! twenty with `HUDHUD_LONG`, optimised and on a machine that does nothing else, for theirs are three dozen lanes; else six.
+//! twenty with `HUDHUD_LONG`, optimised and on a machine that does nothing else, for theirs are three dozen lanes; else six,
+//! three on each database.
 //!
 //! All of them run at once, on one clock, from the same moment: until the last one is launched everything is paused, and the
 //! clock is set back. While anybody can be written to it goes as every clock does; when whoever is left waits for a
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::world::{APP_SECRET, PARAMS, World, hook};
+use crate::world::{APP_SECRET, PARAMS, Pauses, World, hook};
 use domain::schedule::{QuietHours, Tz, parse_at};
 use engine::accounts::{self, NewAccount};
 use engine::campaigns::{self, LaunchOrder, NewCampaign, Preflight};
@@ -98,19 +99,17 @@ const CASES: [Case; 20] = [
     Case { name: "places that come free at night", people: &[(Egypt, 300)], rates: &[20], quiet: Some((-120, 900)), limited: true, ..PLAIN },
 ];
 
-/// Those that are told every time.
-const SHORT: [&str; 6] = [
-    "four countries",
-    "two numbers of which one is slow",
-    "a cap",
-    "an evening that comes",
-    "an offer that ends",
-    "more people than places",
+/// Those that are told every time, on SQLite and on PostgreSQL: when a campaign ends is not for the database to decide.
+const SHORT: [[&str; 3]; 2] = [
+    ["four countries", "two numbers of which one is slow", "an offer that ends"],
+    ["a cap", "an evening that comes", "more people than places"],
 ];
 
-fn is_told(case: &Case) -> bool {
+/// The cases that are told, with their places among all.
+fn told(db: &Database) -> Vec<(usize, Case)> {
     let all = !cfg!(debug_assertions) && std::env::var_os("HUDHUD_LONG").is_some();
-    all || SHORT.contains(&case.name)
+    let short = SHORT[usize::from(!db.url.starts_with("sqlite:"))];
+    CASES.into_iter().enumerate().filter(|(_, case)| all || short.contains(&case.name)).collect()
 }
 
 /// A campaign that was launched.
@@ -131,13 +130,13 @@ fn waba(case: usize) -> String {
 }
 
 /// Gives every case its numbers: on the shop's account, or on one of its own where the messaging limit counts.
-async fn numbers_of_all(world: &World, app: &Arc<App>) {
+async fn numbers_of_all(world: &World, app: &Arc<App>, told: &[(usize, Case)]) {
     world
         .simulator
         .update(|settings| {
             settings.default_rate = 0;
             let shop = settings.accounts[0].clone();
-            for (at, case) in CASES.iter().enumerate().filter(|(_, case)| is_told(case)) {
+            for &(at, case) in told {
                 let made = (0..case.rates.len()).map(|place| simulator::Number {
                     id: number(at, place),
                     display_phone_number: format!("+20 2 5551 {at:02}{place:02}"),
@@ -153,7 +152,7 @@ async fn numbers_of_all(world: &World, app: &Arc<App>) {
             }
         })
         .unwrap();
-    for (at, case) in CASES.iter().enumerate().filter(|(_, case)| is_told(case) && case.limited) {
+    for &(at, case) in told.iter().filter(|(_, case)| case.limited) {
         let new = NewAccount {
             name: case.name.into(),
             waba_id: waba(at),
@@ -165,7 +164,7 @@ async fn numbers_of_all(world: &World, app: &Arc<App>) {
         accounts::add(app, new).await.unwrap();
     }
     accounts::sync(app, None).await.unwrap();
-    for (at, case) in CASES.iter().enumerate().filter(|(_, case)| is_told(case)) {
+    for &(at, case) in told {
         for (place, rate) in case.rates.iter().enumerate() {
             numbers::set_rate(app, &number(at, place), Rate::PerSecond(*rate)).await.unwrap();
         }
@@ -227,7 +226,7 @@ async fn waits_until(app: &App, campaign: i64) -> Option<i64> {
 /// Runs all to their ends, and passes over the time in which nothing can be sent.
 async fn run(app: &App, clock: &Clock, running: &mut [Running]) {
     let mut idle = 0;
-    for _ in 0..6_000 {
+    for _ in 0..15_000 {
         let mut wake = Some(i64::MAX);
         for one in running.iter_mut().filter(|one| !one.is_over) {
             let row = app.store.campaign(one.id).await.unwrap().unwrap();
@@ -315,40 +314,45 @@ store::on_both_databases! {
         let dir = world.dir.path().to_owned();
         let app = crate::world::open_with(&world.db, &world.simulator, &world.redis.url, dir, clock.clone()).await;
         let hook = hook(&app, &world.simulator).await;
-        numbers_of_all(&world, &app).await;
+        let told = told(&world.db);
+        numbers_of_all(&world, &app, &told).await;
         let roles = [world.scheduler(&app), world.worker(&app)];
         // The launches come so long before a whole minute that it is the evening.
         let launches = (clock.now_ms() / MINUTE + 6) * MINUTE - EVENING;
         let mut ids = Vec::new();
-        let told = || CASES.into_iter().enumerate().filter(|(_, case)| is_told(case));
-        for (at, _) in told() {
-            ids.push(draft(&world, at, launches + EVENING, launches).await);
+        for (at, _) in &told {
+            ids.push(draft(&world, *at, launches + EVENING, launches).await);
         }
         numbers::pause_all(&app, "until all are launched").await.unwrap();
         let mut running = Vec::new();
-        for (id, (_, case)) in ids.into_iter().zip(told()) {
+        for (id, (_, case)) in ids.into_iter().zip(told) {
             clock.step_wall(launches - clock.now_ms());
             let foretold = campaigns::preflight(&app, id).await.unwrap();
             let order = LaunchOrder { yes: true, ..LaunchOrder::default() };
             campaigns::launch(&app, &Actor::system(), id, &order).await.expect(case.name);
             running.push(Running { case, id, foretold, is_over: false });
         }
-        let (began, waited) = (clock.boot_us(), waited_us(&clock));
+        let (began, waited, pauses) = (clock.boot_us(), waited_us(&clock), Pauses::from_now());
         clock.step_wall(launches - clock.now_ms());
         numbers::resume_all(&app).await.unwrap();
         run(&app, &clock, &mut running).await;
-        let busy = (waited_us(&clock) - waited) * 10 > clock.boot_us() - began;
+        let lost = pauses.lost();
+        let waited = waited_us(&clock) - waited + u64::try_from(lost.as_micros()).unwrap();
+        let busy = waited * 10 > clock.boot_us() - began;
+        let lost = i64::try_from(lost.as_millis()).unwrap();
         all_arrived(&world).await;
 
         // A machine on which others want the processors for more than a tenth of the time keeps no pace to the second:
-        // there nothing may end too early, and how late it ends says nothing.
+        // there nothing may end too early, and how late it ends says nothing. Only an offer's end cuts off what such a machine
+        // holds up just then, and its last message is one before that.
         let last = last_claims(&app, &world).await;
         let mut wrong: BTreeMap<&str, String> = BTreeMap::new();
         for Running { case, id, foretold, .. } in &running {
             let foretold_end = parse_at(foretold.estimated_finish.as_deref().expect("an end")).unwrap();
             let (took, expected) = (last[id] - launches, foretold_end - launches);
             let told = format!("took {took} ms, foretold {expected} ms by {:?}", foretold.binding_limit);
-            let off = if busy { expected - took } else { (took - expected).abs() };
+            let held_up = if case.ends.is_some() { lost } else { 0 };
+            let off = if busy { expected - took - held_up } else { (took - expected).abs() };
             if off * 20 > took.max(expected) {
                 wrong.insert(case.name, told);
             }

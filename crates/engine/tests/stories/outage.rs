@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::world::World;
+use crate::world::{Pauses, World};
 use engine::{accounts, queue_view};
 use secrecy::SecretString;
 use simulator::Outage;
@@ -115,14 +115,15 @@ async fn a_worker_stops_in_time_though_no_post_is_answered() {
     // Not before the launch, which asks Meta and would ask for a yes.
     let id = world.launched(100).await;
     world.simulator.update(|settings| settings.outage = Outage::Hanging).unwrap();
-    world.until(id, |view| view.counts.submitting > 20).await;
-    let began = world.app.clock.boot_us();
+    // Posts are given up after ten seconds and the number then tries one at a time: on a slow machine no more are open.
+    world.until(id, |view| view.counts.submitting > 10).await;
+    let (pauses, began) = (Pauses::from_now(), world.app.clock.boot_us());
     worker.stop().await;
-    let took = Duration::from_micros(world.app.clock.boot_us() - began);
+    let took = Duration::from_micros(world.app.clock.boot_us() - began).saturating_sub(pauses.lost());
     assert!(took < Duration::from_secs(24), "{took:?}");
     let view = world.view(id).await;
     assert_eq!((view.counts.submitting, view.counts.failed), (0, 0), "{view:?}");
     // What was claimed and never handed over is planned again; the rest may have arrived.
-    assert!(view.counts.in_doubt >= 10, "{view:?}");
+    assert!(view.counts.in_doubt >= 5, "{view:?}");
     scheduler.stop().await;
 }

@@ -16,6 +16,7 @@ store::on_both_databases! {
         world.pause(id).await;
         // What was claimed in the last quarter of a second may still leave.
         tokio::time::sleep(Duration::from_millis(400)).await;
+        world.until(id, |view| view.counts.submitting == 0).await;
         let left = world.simulator.report().accepted;
         tokio::time::sleep(Duration::from_millis(1_200)).await;
         assert_eq!(world.simulator.report().accepted, left, "POSTs claimed after the pause");
@@ -73,24 +74,33 @@ store::on_both_databases! {
         let mut world = World::new(db).await;
         world.rate(200, 0).await;
         world.people("few", 60, |_| true).await;
-        world.people("all", 300, |_| true).await;
+        world.people("all", 200, |_| true).await;
+        world.simulator.update(|settings| settings.pair_rate.enabled = false).unwrap();
+        world.start();
+        // How long it takes on this machine when nothing stands beside it.
+        let sent = async |name: &str| {
+            let id = world.campaign(name, "all", PARAMS).await;
+            world.launch(id).await;
+            let began = world.app.clock.boot_us();
+            world.settle(id).await;
+            Duration::from_micros(world.app.clock.boot_us() - began)
+        };
+        let alone = sent("alone").await;
+        let slow_since = world.app.clock.boot_us();
         let mut slow = Vec::new();
         for n in 0..6 {
             let id = world.capped_campaign(&format!("slow {n}"), "few", PARAMS, Some(2)).await;
             world.launch(id).await;
             slow.push(id);
         }
-        world.simulator.update(|settings| settings.pair_rate.enabled = false).unwrap();
-        world.start();
         tokio::time::sleep(Duration::from_secs(3)).await;
-        let quick = world.campaign("quick", "all", PARAMS).await;
-        world.launch(quick).await;
-        let began = world.app.clock.boot_us();
-        world.settle(quick).await;
-        let took = Duration::from_micros(world.app.clock.boot_us() - began);
-        assert!(took < Duration::from_secs(8), "300 people at 200 a second took {took:?}");
+        let beside = sent("beside six slow ones").await;
+        // Held up by them it would keep the pace of the slow: a hundred seconds. That it is not slowed down at all is for
+        // the benchmarks; here the machine's own mood is allowed for.
+        let most = alone * 3 + Duration::from_secs(5);
+        assert!(beside < most.min(Duration::from_secs(80)), "alone {alone:?}, beside six slow ones {beside:?}");
         for id in slow {
-            let seconds = (world.app.clock.boot_us() - began) / 1_000_000 + 4;
+            let seconds = (world.app.clock.boot_us() - slow_since) / 1_000_000 + 1;
             let accepted = u64::try_from(world.view(id).await.counts.accepted).unwrap();
             assert!((1..=seconds * 2 + 2).contains(&accepted), "{accepted} in {seconds} s");
             // One that was claimed before its turn could come was claimed in vain.

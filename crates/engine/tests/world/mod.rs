@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use engine::accounts::{self, NewAccount};
@@ -17,6 +18,10 @@ use simulator::{Settings, Simulator};
 use store::testing::Database;
 use store::{Arriving, Chunk, ConsentText, ImportCounts, ImportTarget, NewEntry, NewImport};
 use tokio_util::sync::CancellationToken;
+
+/// How long a story waits for what must come. Long, since it may run beside much else on a slow machine; it bounds only how
+/// long a failure takes.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 pub const NUMBER: &str = "200100000000001";
 pub const APP_SECRET: &str = "simulated-app-secret";
@@ -294,7 +299,8 @@ impl World {
         campaign: i64,
         holds: impl Fn(&campaigns::CampaignView) -> bool,
     ) -> campaigns::CampaignView {
-        for _ in 0..600 {
+        let waited = Stopwatch::start();
+        while waited.so_far() < PATIENCE {
             let view = self.view(campaign).await;
             if holds(&view) {
                 return view;
@@ -307,7 +313,8 @@ impl World {
 
     /// Waits until the campaign is finished, and holds our books against the simulator's.
     pub async fn settle(&self, campaign: i64) -> campaigns::CampaignView {
-        for _ in 0..600 {
+        let waited = Stopwatch::start();
+        while waited.so_far() < PATIENCE {
             let view = campaigns::show(&self.app, campaign).await.unwrap();
             let counts = &view.counts;
             let sum = counts.planned
@@ -354,6 +361,59 @@ pub async fn open_with(db: &Database, simulator: &Simulator, redis: &str, data_d
         install,
         store,
     })
+}
+
+/// Time as it passes, whatever clock an app is on.
+struct Stopwatch(Clock, u64);
+
+impl Stopwatch {
+    fn start() -> Self {
+        let clock = Clock::system();
+        let since = clock.boot_us();
+        Self(clock, since)
+    }
+
+    fn so_far(&self) -> Duration {
+        Duration::from_micros(self.0.boot_us() - self.1)
+    }
+}
+
+/// How long nothing of this machine ran at all, or ran late, from now on until dropped: a share of no pace.
+///
+/// A thread sleeps for a hundredth of a second, again and again, and adds up how much longer it took. The kernel counts such
+/// waiting only where it is its own and not its host's.
+pub struct Pauses {
+    lost_us: Arc<AtomicU64>,
+    ends: Arc<AtomicBool>,
+}
+
+impl Pauses {
+    pub fn from_now() -> Self {
+        let pauses = Self { lost_us: Arc::default(), ends: Arc::default() };
+        let (lost_us, ends) = (Arc::clone(&pauses.lost_us), Arc::clone(&pauses.ends));
+        // Nobody wakes to the microsecond: two thousandths more are usual.
+        let (nap, usual) = (Duration::from_millis(10), Duration::from_millis(2));
+        std::thread::spawn(move || {
+            while !ends.load(Ordering::Relaxed) {
+                let slept = Stopwatch::start();
+                std::thread::sleep(nap);
+                let lost = slept.so_far().saturating_sub(nap + usual);
+                lost_us.fetch_add(u64::try_from(lost.as_micros()).unwrap_or(0), Ordering::Relaxed);
+            }
+        });
+        pauses
+    }
+
+    /// All of it so far.
+    pub fn lost(&self) -> Duration {
+        Duration::from_micros(self.lost_us.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Pauses {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What the simulator's webhooks come to, until it is dropped.

@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use axum::Router;
+use axum::extract::ConnectInfo;
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
+use super::doorman::Doorman;
 use crate::http::Peer;
 use crate::{lock, sockets};
 
@@ -57,12 +59,9 @@ impl ControlSocket {
         stop: CancellationToken,
     ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + Send + use<>> {
         let listener = UnixListener::from_std(self.listener.try_clone()?)?;
-        let service = router.into_make_service_with_connect_info::<Peer>();
         Ok(async move {
-            axum::serve(listener, service)
-                .with_graceful_shutdown(stop.cancelled_owned())
-                .await
-                .context("the control socket")
+            Doorman::default().serve(listener, router, |stream, _| ConnectInfo(Peer::of(stream)), stop).await;
+            Ok(())
         })
     }
 }

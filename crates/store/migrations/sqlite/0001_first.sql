@@ -383,7 +383,6 @@ CREATE TABLE sends (
     held         BOOLEAN  NOT NULL DEFAULT FALSE,
     expired      BOOLEAN  NOT NULL DEFAULT FALSE,
     wamid        TEXT,
-    wamid_hash   BIGINT,
     accepted_at  BIGINT,
     sent_at      BIGINT,
     delivered_at BIGINT,
@@ -396,7 +395,6 @@ CREATE TABLE sends (
 CREATE INDEX sends_doubt ON sends (number_id, doubt_since) WHERE doubt_since IS NOT NULL;
 -- only what is planned has not_before set
 CREATE INDEX sends_later ON sends (campaign_id, number_id, not_before) WHERE not_before IS NOT NULL;
-CREATE INDEX sends_wamid ON sends (wamid_hash) WHERE wamid_hash IS NOT NULL;
 
 -- Where sends may be submitting: the contacts (a JSON array) that one claim took of a campaign, on one number.
 -- Written with the claim, never changed, and removed by the number's lane once none of them is submitting any more. A
@@ -415,6 +413,15 @@ SELECT DISTINCT c.number_id, s.campaign_id, s.contact_id, s.attempt, s.term, s.c
 FROM claims c CROSS JOIN json_each(c.contact_ids) k
 CROSS JOIN sends s ON s.campaign_id = c.campaign_id AND s.contact_id = k.value
 WHERE s.state = 1;
+
+-- Which send a message id is of, by a hash of it: every send with a wamid is here, or in a note of `claims`, from where
+-- many come together and in the order of their hashes. One by one each would write a page of its own.
+CREATE TABLE wamids (
+    hash        BIGINT NOT NULL,
+    campaign_id BIGINT NOT NULL,
+    contact_id  BIGINT NOT NULL,
+    PRIMARY KEY (hash, campaign_id, contact_id)
+) WITHOUT ROWID;
 
 -- Attempts that a newer one replaced: the exception, so the common path writes none.
 CREATE TABLE past_attempts (

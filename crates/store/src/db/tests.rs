@@ -204,3 +204,16 @@ async fn a_database_that_is_not_there_is_unavailable_and_a_strange_url_is_refuse
     assert!(Store::open(&nobody).await.unwrap_err().is_unavailable());
     assert!(matches!(Store::open("mysql://x").await, Err(Error::Bug { .. })));
 }
+
+#[test]
+fn every_file_of_a_migration_is_listed() {
+    for (dialect, listed) in [("sqlite", &SQLITE_MIGRATIONS), ("postgres", &POSTGRES_MIGRATIONS)] {
+        let dir = format!("{}/migrations/{dialect}", env!("CARGO_MANIFEST_DIR"));
+        let mut files: Vec<String> =
+            std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        files.sort();
+        let named: Vec<String> =
+            listed.iter().map(|one| format!("{:04}_{}.sql", one.version, one.description)).collect();
+        assert_eq!(named, files, "{dialect}");
+    }
+}

@@ -1,8 +1,8 @@
 use domain::send::{Current, SendEvent, SendState, Status};
 
 use crate::fixture::{Lane, NOW, Shop, assert_tallied, exec, number_of, send};
-use crate::sends::wamid_hash;
 use crate::testing::{Database, entry, on_both_databases};
+use crate::wamids::wamid_hash;
 use crate::{DoubtFilter, Happening, NewEntry, NewInbound, Priority, SETTLED_BY_HAND, SendKey};
 
 /// A person's verdict, and its entry.
@@ -175,9 +175,11 @@ on_both_databases! {
     async fn a_message_id_of_the_same_hash_is_not_taken_for_another(db: Database) {
         let shop = Shop::open(&db.store, 1).await;
         shop.campaign_to(1).await;
-        exec(&db.store, format!("UPDATE sends SET state = 3, attempt = 1, wamid = 'ours', wamid_hash = {}", wamid_hash("theirs"))).await;
+        exec(&db.store, "UPDATE sends SET state = 3, attempt = 1, wamid = 'ours'").await;
+        let named = |wamid| format!("INSERT INTO wamids SELECT {}, campaign_id, contact_id FROM sends", wamid_hash(wamid));
+        exec(&db.store, named("theirs")).await;
         assert!(db.store.sends_of_wamids(&["theirs", "ours"]).await.unwrap().is_empty());
-        exec(&db.store, format!("UPDATE sends SET wamid_hash = {}", wamid_hash("ours"))).await;
+        exec(&db.store, named("ours")).await;
         assert_eq!(db.store.sends_of_wamids(&["theirs", "ours", "ours"]).await.unwrap()[0].attempt, 1);
     }
 }

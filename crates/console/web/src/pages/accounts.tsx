@@ -13,6 +13,7 @@ import { Brand } from '../ui/brand.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { LinkButton } from '../ui/link.tsx';
 import { Awaited, Card, Empty, Ident, Name, Notice, Page, Phone, ProblemNotice, Scroll, State, Time } from '../ui/parts.tsx';
+import { NewSecret, Rotating } from '../ui/secret.tsx';
 import { Quality, Reason } from '../ui/words.tsx';
 import { NumberActs } from './board.tsx';
 
@@ -80,6 +81,7 @@ function One({ account, numbers }: { account: Account; numbers: BusinessNumber[]
     <Card flush title={<Name>{account.name}</Name>} aside={
       <Group gap="xs">
         {administers && <Button size="xs" variant="default" onClick={() => setRotating(true)}>{t('accounts.rotate')}</Button>}
+        {administers && <NewSecret account={account} />}
         {operates && <Button size="xs" variant={account.synced_at ? 'default' : 'filled'} loading={sync.busy} onClick={() => void sync.act()} leftSection={<Icon name="refresh" size={16} />}>{t('accounts.sync')}</Button>}
       </Group>
     }>
@@ -90,6 +92,7 @@ function One({ account, numbers }: { account: Account; numbers: BusinessNumber[]
           <dt>{t('accounts.read')}</dt><dd>{account.synced_at ? <Time at={account.synced_at} /> : t('accounts.never')}</dd>
         </dl>
         {account.stopped_reason && <div style={{ marginBlockStart: 12 }}><Notice tone="bad"><p className="strong">{t('accounts.stopped')} <Time at={account.stopped_at} /></p><p><Reason words={account.stopped_reason} /></p></Notice></div>}
+        <Rotating account={account} may={administers} />
         {sync.error !== null && <div style={{ marginBlockStart: 12 }}><ProblemNotice error={sync.error} /></div>}
       </div>
       {numbers.length === 0 ? <div style={{ padding: '0 var(--pad) 18px' }}><Notice><p>{t('accounts.noNumbers')}</p></Notice></div> : (

@@ -12,12 +12,16 @@ import { doneShare, finish, funnel, gone, paces, type Point, type Sample, waitin
 import { useCampaign, useCampaigns, useMay, useNumbers, useQueue, useWatched } from '../queries.ts';
 import { examplesOf } from '../template.ts';
 import { Confirm, said, useAct } from '../ui/act.tsx';
+import { ApprovalOf } from '../ui/approval.tsx';
 import { Bubble } from '../ui/bubble.tsx';
+import { FirstOnes, isHarmed } from '../ui/care.tsx';
 import { Icon } from '../ui/icons.tsx';
+import { LinkButton } from '../ui/link.tsx';
 import { AsOf, Awaited, Card, Fact, Ident, Meter, Name, Notice, Num, Page, Phone, ProblemNotice, Scroll, Time } from '../ui/parts.tsx';
 import { PaceWithTable } from '../ui/pace.tsx';
 import { CheckAndLaunch } from '../ui/preflight.tsx';
 import { TermRows } from '../ui/terms.tsx';
+import { TrialDialog } from '../ui/trial.tsx';
 import { CampaignState, Reason, useFailureReason, useSkipReason } from '../ui/words.tsx';
 
 export function CampaignPage() {
@@ -43,6 +47,7 @@ function Acts({ campaign }: { campaign: Campaign }) {
   const [cloning, clone] = useDisclosure(false);
   const [pacing, setPace] = useDisclosure(false);
   const [retrying, retry] = useDisclosure(false);
+  const [trying, tryOut] = useDisclosure(false);
   const open = (id: number) => navigate({ to: '/campaigns/$campaign', params: { campaign: String(id) } });
   const [stop, run, drafts, sees] = [useMay('stop_campaigns'), useMay('run_campaigns'), useMay('draft_campaigns'), useMay('look_at_persons')];
   const path = { params: { path: { campaign: String(campaign.id) } } };
@@ -57,13 +62,15 @@ function Acts({ campaign }: { campaign: Campaign }) {
       {drafts && <Button variant="default" onClick={clone.open} leftSection={<Icon name="copy" size={17} />}>{t('campaign.clone')}</Button>}
       {drafts && campaign.counts.failed > 0 && ['finished', 'cancelled', 'running', 'paused'].includes(state) && <Button variant="default" onClick={retry.open} leftSection={<Icon name="refresh" size={17} />}>{t('campaign.retry')}</Button>}
       {run && ['running', 'paused', 'scheduled'].includes(state) && <Button variant="default" onClick={setPace.open} leftSection={<Icon name="gauge" size={17} />}>{t('campaign.setRate')}</Button>}
+      {run && ['running', 'paused', 'scheduled'].includes(state) && <Button variant="default" onClick={tryOut.open} leftSection={<Icon name="call" size={17} />}>{t('trial.act')}</Button>}
       {state === 'running' && stop && <Button variant="default" onClick={pause.open} leftSection={<Icon name="pause" size={17} />}>{t('campaign.pause')}</Button>}
-      {state === 'paused' && run && <Button loading={resume.busy} onClick={() => void resume.act()} leftSection={<Icon name="play" size={17} />}>{t('campaign.resume')}</Button>}
+      {state === 'paused' && run && !isHarmed(campaign) && <Button loading={resume.busy} onClick={() => void resume.act()} leftSection={<Icon name="play" size={17} />}>{t('campaign.resume')}</Button>}
       {['running', 'paused', 'scheduled'].includes(state) && run && <Button variant="outline" color="red.8" c="var(--bad)" onClick={cancel.open}>{t('campaign.stop')}</Button>}
       {state === 'draft' && drafts && <Button variant="default" onClick={remove.open} leftSection={<Icon name="trash" size={17} />}>{t('campaign.remove')}</Button>}
       {(resume.error ?? save.error) !== null && <div style={{ flexBasis: '100%' }}><ProblemNotice error={resume.error ?? save.error} /></div>}
       {cloning && <Clone campaign={campaign} close={clone.close} made={open} />}
       {pacing && <Rate campaign={campaign} close={setPace.close} />}
+      {trying && <TrialDialog campaign={campaign} close={tryOut.close} />}
       {retrying && <Retry campaign={campaign} close={retry.close} made={open} />}
       <Confirm opened={pausing} close={pause.close} title={t('campaign.pauseTitle')} yes={t('campaign.pause')} no={t('campaign.keep')} ask={{ label: t('reason.label'), hint: t('reason.optional') }}
         does={(reason) => answer(api.POST('/api/v1/campaigns/{campaign}/pause', { ...path, body: { reason: reason || null } })).then(() => said(t('campaign.paused')))}>
@@ -181,6 +188,7 @@ function Coming({ campaign }: { campaign: Campaign }) {
   return (
     <div className="stack">
       {next && campaign.state === 'scheduled' && <Notice tone="calm"><p className="strong">{t('campaign.next')} <time dateTime={next}>{format.time(next, { dateStyle: 'full', timeStyle: 'short', ...(campaign.cron && campaign.timezone ? { timeZone: campaign.timezone } : {}) })}</time> · {format.relative(next)}</p><p>{t('campaign.nextWhat')}</p></Notice>}
+      <ApprovalOf campaign={campaign} />
       {campaign.cron && (
         <Card flush title={t('campaign.runs')}>
           {runs.length === 0 ? <p className="dim" style={{ margin: 0, padding: '0 var(--pad) 18px' }}>{t('campaign.noRuns')}</p> : (
@@ -250,6 +258,8 @@ function Standing({ campaign, at }: { campaign: Campaign; at: number }) {
           <Spoken share={doneShare(campaign)} />
         </section>
       )}
+      {campaign.state === 'paused' && campaign.total === 0 && <ApprovalOf campaign={campaign} />}
+      <FirstOnes campaign={campaign} />
       {campaign.state === 'running' && left > 0 && <WhyNot campaign={campaign} lanes={lanes} still={points.length > 1 && pace === 0} />}
       {counts.in_doubt > 0 && (
         <Notice tone="warn"><p className="strong">{t('campaign.doubt', { count: counts.in_doubt })}</p><p>{t('campaign.doubtWhat')} <Link to="/in-doubt" search={{ campaign: String(campaign.id) }}>{t('nav.doubt')}</Link></p></Notice>
@@ -342,18 +352,12 @@ function Pace({ points, bound }: { points: Point[]; bound: ReturnType<typeof bin
   );
 }
 
-/** Who was left out and why, as a file, for whoever answers for consent. */
+/** Who was left out and why, one by one, for whoever answers for consent. */
 function Skipped({ campaign }: { campaign: Campaign }) {
   const { t } = useTranslation();
   const audits = useMay('audit');
-  const save = useAct(() => download(`/api/v1/ledger/exclusions/${campaign.id}/export`, `exclusions-${campaign.id}.csv`));
   if (!audits || campaign.counts.skipped === 0) return null;
-  return (
-    <>
-      <Button size="xs" variant="default" loading={save.busy} onClick={() => void save.act()} leftSection={<Icon name="download" size={15} />}>{t('campaign.whoSkipped')}</Button>
-      {save.error !== null && <div style={{ flexBasis: '100%' }}><ProblemNotice error={save.error} /></div>}
-    </>
-  );
+  return <LinkButton size="xs" variant="default" to="/campaigns/$campaign/left-out" params={{ campaign: String(campaign.id) }}>{t('campaign.whoSkipped')}</LinkButton>;
 }
 
 function Reasons({ title, none, by, useWords, codes, aside }: {

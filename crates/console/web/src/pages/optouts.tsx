@@ -5,12 +5,13 @@ import { Link, useNavigate } from '@tanstack/react-router';
 import { type FormEvent, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { answer, api, type Verdict } from '../api/client.ts';
+import { answer, api, download, type Verdict } from '../api/client.ts';
 import { askAbout } from '../asked.ts';
 import { format } from '../format.ts';
 import { useCampaigns, useMay, useReviewCount } from '../queries.ts';
 import { said, useAct } from '../ui/act.tsx';
 import { Icon } from '../ui/icons.tsx';
+import { LinkButton } from '../ui/link.tsx';
 import { LongTable } from '../ui/long.tsx';
 import { ScopeChoice, useForbidden, useScope, useUsualScope } from '../ui/scope.tsx';
 import { Awaited, Card, Empty, Ident, Name, Notice, Page, Phone, ProblemNotice, Time } from '../ui/parts.tsx';
@@ -24,8 +25,16 @@ export function OptOuts() {
   const adds = useMay('opt_out');
   const waiting = useReviewCount().data ?? 0;
   const [adding, setAdding] = useState<string | null>(null);
+  const save = useAct(() => download('/api/v1/optouts/export', 'opt-outs.csv'));
   return (
-    <Page title={t('nav.optouts')} sub={t('optouts.sub')} acts={adds && <Button variant="default" onClick={() => setAdding('')} leftSection={<Icon name="plus" size={18} />}>{t('optouts.add')}</Button>}>
+    <Page title={t('nav.optouts')} sub={t('optouts.sub')} acts={
+      <>
+        {sees && <Button variant="default" loading={save.busy} onClick={() => void save.act()} leftSection={<Icon name="download" size={17} />}>{t('campaign.export')}</Button>}
+        {adds && <LinkButton variant="default" to="/opt-outs/import" leftSection={<Icon name="upload" size={17} />}>{t('optouts.file')}</LinkButton>}
+        {adds && <Button variant="default" onClick={() => setAdding('')} leftSection={<Icon name="plus" size={18} />}>{t('optouts.add')}</Button>}
+        {save.error !== null && <div style={{ flexBasis: '100%' }}><ProblemNotice error={save.error} /></div>}
+      </>
+    }>
       {!sees ? <Notice tone="warn"><p>{t('doubt.notYours')}</p></Notice> : (
         <>
           {waiting > 0 && <div style={{ marginBlockEnd: 16 }}><Notice tone="warn"><p>{t('reviews.wait', { count: waiting })} <Link to="/reviews">{t('nav.reviews')}</Link></p></Notice></div>}

@@ -8,11 +8,13 @@ import { useTranslation } from 'react-i18next';
 import { answer, api, type BusinessNumber, type Campaign, type List, type NewCampaign, type Template } from '../api/client.ts';
 import { languageName } from '../format.ts';
 import { useLists, useNumbers, useTemplates } from '../queries.ts';
+import { askedCare, type Care, careFlaws, USUAL_CARE } from '../care.ts';
 import { columnsOf, examplesOf, offersAWayOut } from '../template.ts';
 import { asked as askedTerms, type Choice, flaws, USUAL_RHYTHM } from '../terms.ts';
 import { useAct } from '../ui/act.tsx';
 import { Audience, filterOf, type Some } from '../ui/audience.tsx';
 import { Bubble } from '../ui/bubble.tsx';
+import { CareFields } from '../ui/care.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { Awaited, Card, Empty, Ident, Notice, Page, ProblemNotice } from '../ui/parts.tsx';
 import { LinkButton } from '../ui/link.tsx';
@@ -30,6 +32,7 @@ interface Plan {
   numbers: string[];
   terms: Choice;
   pace: Pace;
+  care: Care;
 }
 
 export const keyOf = (template: Template): string => `${template.account}\n${template.name}\n${template.language}`;
@@ -69,7 +72,7 @@ function Steps({ templates, lists, numbers }: { templates: Template[]; lists: Li
     const wanted = templates.find(({ name, language }) => name === asked.template && language === asked.language);
     return {
       name: '', template: wanted ? keyOf(wanted) : null, params: wanted ? suggested(wanted) : {}, lists: asked.list ? [asked.list] : [], excluded: [], some: { rested: '', never: false, text: '' },
-      numbers: [], pace: { rate: '', weight: '10' },
+      numbers: [], pace: { rate: '', weight: '10' }, care: USUAL_CARE,
       terms: { when: 'now', at: '', rhythm: USUAL_RHYTHM, zone: OWN_ZONE, guard: '', latest: '', quiet: false, from: '21:00', to: '09:00', over: '', unit: 'h', until: '' },
     };
   });
@@ -91,7 +94,7 @@ function Steps({ templates, lists, numbers }: { templates: Template[]; lists: Li
       name: plan.name.trim(), template: template?.name ?? '', language: template?.language ?? '', lists: plan.lists, excluded_lists: plan.excluded,
       numbers: chosen, params: plan.params, weight: Number(plan.pace.weight), ...(filter !== null && { filter }),
       ...(plan.pace.rate !== '' && { rate: Number(plan.pace.rate) }),
-      ...askedTerms(plan.terms),
+      ...askedTerms(plan.terms), ...askedCare(plan.care),
     };
     setDraft(await answer(api.POST('/api/v1/campaigns', { body })));
     go(3);
@@ -101,7 +104,7 @@ function Steps({ templates, lists, numbers }: { templates: Template[]; lists: Li
   const ready = [
     plan.name.trim() !== '' && template !== undefined && missing.length === 0 && template.unsupported.length === 0,
     plan.lists.length > 0 && chosen.length > 0,
-    flaws(plan.terms, Date.now()).length === 0,
+    flaws(plan.terms, Date.now()).length === 0 && careFlaws(plan.care).length === 0,
   ];
   return (
     <>
@@ -112,6 +115,7 @@ function Steps({ templates, lists, numbers }: { templates: Template[]; lists: Li
         {step === 0 && <What plan={plan} change={change} templates={templates} template={template} />}
         {step === 1 && <Audience plan={plan} change={change} lists={lists} numbers={own} chosen={chosen} />}
         {step === 2 && <Schedule choice={plan.terms} pace={plan.pace} change={(part) => setPlan((before) => ({ ...before, terms: { ...before.terms, ...part } }))} setPace={(part) => setPlan((before) => ({ ...before, pace: { ...before.pace, ...part } }))} numbers={own.filter(({ phone_number_id }) => chosen.includes(phone_number_id))} />}
+        {step === 2 && <CareFields care={plan.care} change={(part) => setPlan((before) => ({ ...before, care: { ...before.care, ...part } }))} />}
         {step === 3 && draft && <CheckAndLaunch campaign={draft} launched={() => void navigate({ to: '/campaigns/$campaign', params: { campaign: String(draft.id) } })} />}
       </div>
       <div style={{ marginBlockStart: 14 }}><ProblemNotice error={error} /></div>

@@ -3,6 +3,7 @@ import { Autocomplete, Button, Group, Select, Table, TextInput } from '@mantine/
 import { useTranslation } from 'react-i18next';
 
 import { type Delimiter, DELIMITERS, delimiterOf, type Encoding, ENCODINGS, type Field, FIELDS, isNational } from '../csv.ts';
+import { COUNTRIES } from '../countries.ts';
 import { countryName, useFormat } from '../format.ts';
 import { bookOf, type Choice, encodingIn, isReady, textOf } from '../importing.ts';
 import { usePreferences } from '../prefs.ts';
@@ -11,7 +12,6 @@ import { dayOf } from '../workbook.ts';
 import { Icon } from './icons.tsx';
 import { Card, Cell, FileName, Name, Notice, Scroll } from './parts.tsx';
 
-const COUNTRIES = ['EG', 'SA', 'AE', 'KW', 'QA', 'BH', 'OM', 'JO', 'LB', 'IQ', 'MA', 'DZ', 'TN', 'LY', 'SD', 'YE', 'PS', 'SY', 'ES', 'MX', 'AR', 'CO', 'CL', 'PE', 'EC', 'UY', 'BR', 'PT', 'US', 'CA', 'GB', 'IE', 'FR', 'DE', 'IT', 'NL', 'TR', 'IN', 'ID', 'PK', 'NG', 'KE', 'ZA'];
 const SIGNS: Record<Delimiter, string> = { ',': 'comma', ';': 'semicolon', '\t': 'tab', '|': 'pipe' };
 
 export function Matching({ choice, set, back, next }: { choice: Choice; set: (choice: Choice) => void; back: () => void; next: () => void }) {

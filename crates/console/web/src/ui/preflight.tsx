@@ -9,11 +9,13 @@ import { answer, api, type Campaign, type Preflight } from '../api/client.ts';
 import { useFormat } from '../format.ts';
 import { client, useMay, useNumbers } from '../queries.ts';
 import { Confirm, said } from './act.tsx';
+import { ApprovalCard, ApproveOnly, isApproval, useApprovedByAnother } from './approval.tsx';
 import { Icon } from './icons.tsx';
 import { AsOf, Awaited, Card, Fact, Name, Notice, Num, Scroll, Time } from './parts.tsx';
 import { RemedyFor } from './remedy.tsx';
 import { Said } from './said.tsx';
 import { NextRuns } from './terms.tsx';
+import { TrialCard } from './trial.tsx';
 import { useSkipReason } from './words.tsx';
 
 /** Above this many people the number itself must be typed. */
@@ -21,15 +23,21 @@ const TYPED_ABOVE = 1_000;
 
 export function CheckAndLaunch({ campaign, launched }: { campaign: Campaign; launched: () => void }) {
   const { t } = useTranslation();
+  const drafts = useMay('draft_campaigns');
   const checked = useQuery({
-    queryKey: ['preflight', campaign.id],
+    queryKey: ['preflight', campaign.id], enabled: drafts,
     queryFn: () => answer(api.POST('/api/v1/campaigns/{campaign}/preflight', { params: { path: { campaign: String(campaign.id) } } })),
     staleTime: 30_000,
   });
+  if (!drafts) return <ApproveOnly campaign={campaign} />;
   return (
     <Awaited asked={checked} rows={6}>{(preflight) => (
       <>
         <Verdict campaign={campaign} preflight={preflight} at={checked.dataUpdatedAt} />
+        <div className="stack" style={{ marginBlockEnd: 16 }}>
+          {preflight.approval && <ApprovalCard campaign={campaign} approval={preflight.approval} eligible={preflight.eligible} blocked={preflight.blockers.some((words) => !isApproval(words))} />}
+          <TrialCard campaign={campaign} />
+        </div>
         <Launch campaign={campaign} preflight={preflight} launched={launched} busy={checked.isFetching} again={() => void checked.refetch()} />
         <p className="tiny dim" style={{ marginBlockStart: 10 }}>{t('preflight.frozen')}</p>
       </>
@@ -59,7 +67,7 @@ function Verdict({ campaign, preflight, at }: { campaign: Campaign; preflight: P
       {preflight.binding_limit && (
         <div style={{ marginBlockEnd: 16 }}><Notice><p><span className="strong">{t('preflight.limit')}</span> <Said>{named(preflight.binding_limit)}</Said></p>{campaign.quiet_hours && <p className="small dim">{t('preflight.quiet', { hours: `\u2066${campaign.quiet_hours.hours}\u2069` })}</p>}</Notice></div>
       )}
-      {preflight.blockers.map((words) => <Notice key={words} tone="bad"><p className="strong">{t('preflight.blocks')}</p><p><Said>{words}</Said></p><RemedyFor words={words} /></Notice>)}
+      {preflight.blockers.filter((words) => !isApproval(words)).map((words) => <Notice key={words} tone="bad"><p className="strong">{t('preflight.blocks')}</p><p><Said>{words}</Said></p><RemedyFor words={words} /></Notice>)}
       <div className="columns even" style={{ marginBlockEnd: 16 }}>
         <Card title={t('preflight.who')} aside={<AsOf at={at} />}>
           <Table>
@@ -105,7 +113,8 @@ function Launch({ campaign, preflight, launched, busy, again }: {
   const [read, setRead] = useState<string[]>([]);
   const [asking, setAsking] = useState(false);
   const { eligible, warnings, blockers } = preflight;
-  const blocked = blockers.length > 0;
+  const approved = useApprovedByAnother(preflight.approval);
+  const blocked = blockers.length > 0 || !approved;
   const unread = warnings.filter((words) => !read.includes(words));
   const typed = eligible > TYPED_ABOVE;
   const recurs = campaign.cron != null;
@@ -139,6 +148,7 @@ function Launch({ campaign, preflight, launched, busy, again }: {
         {run && <Button size="md" disabled={blocked || unread.length > 0 || busy} onClick={() => setAsking(true)} leftSection={<Icon name={later ? 'clock' : 'send'} size={18} />}>{t(later ? 'launch.schedule' : 'launch.launch')}</Button>}
       </Group>
       {!run && <p className="small dim">{t('launch.notYours')}</p>}
+      {run && !approved && <p className="small dim" style={{ textAlign: 'end' }}>{t('approval.first')}</p>}
       {run && unread.length > 0 && !blocked && <p className="small dim" style={{ textAlign: 'end' }}>{t('launch.tick')}</p>}
       <Confirm opened={asking} close={() => setAsking(false)} does={launch}
         title={t(later ? 'launch.titleLater' : 'launch.title')} yes={t(later ? 'launch.schedule' : 'launch.yes', { count: eligible })} no={t('launch.no')}

@@ -1,10 +1,9 @@
 // What a stop covers: everything, all marketing, or the marketing of one brand or one business number.
 import { NativeSelect } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 
-import { answer, api } from '../api/client.ts';
 import { useNumbers } from '../queries.ts';
+import { useReaches } from './reaches.tsx';
 
 /** A scope in words: `brand:NAME` by its name, `number:PHONE_NUMBER_ID` by the number's. */
 export function useScope(): (scope: string | null | undefined) => string {
@@ -29,8 +28,7 @@ export function useForbidden(): (scope: string | null | undefined) => string {
 
 /** How far stops reach that somebody of ours records, where they do not say. */
 export function useUsualScope(): string {
-  const reaches = useQuery({ queryKey: ['reaches'], queryFn: async () => (await answer(api.GET('/api/v1/optouts/scopes'))).items, staleTime: 60_000 });
-  return reaches.data?.find(({ way }) => way === 'manual')?.reach ?? 'all';
+  return useReaches().data?.find(({ way }) => way === 'manual')?.reach ?? 'all';
 }
 
 /** The choice of a scope: brands and numbers are those that Hudhud knows. */

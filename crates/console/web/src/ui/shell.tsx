@@ -36,6 +36,7 @@ const PLACES: { group?: string; places: Place[] }[] = [
       { to: '/queue', icon: 'gauge', words: 'queue' },
       { to: '/in-doubt', icon: 'doubt', words: 'doubt', needs: 'look_at_persons' },
       { to: '/failed', icon: 'warning', words: 'failed' },
+      { to: '/messages', icon: 'reply', words: 'messages', needs: 'run_campaigns' },
       { to: '/webhooks', icon: 'download', words: 'webhooks', needs: 'look_at_persons' },
     ],
   },
@@ -53,6 +54,7 @@ const PLACES: { group?: string; places: Place[] }[] = [
   {
     group: 'admin',
     places: [
+      { to: '/rules', icon: 'sliders', words: 'rules' },
       { to: '/accounts', icon: 'account', words: 'accounts' },
       { to: '/users', icon: 'people', words: 'users', needs: 'administer' },
       { to: '/keys', icon: 'key', words: 'keys', needs: 'administer' },

@@ -7,6 +7,7 @@ import * as locale from '../locale.ts';
 import { preferences } from '../prefs.ts';
 import { seconds } from '../sentences.ts';
 import { rhythmOf } from '../terms.ts';
+import { CareRows } from './care.tsx';
 import { Time } from './parts.tsx';
 import { Said } from './said.tsx';
 
@@ -61,6 +62,7 @@ export function TermRows({ campaign }: { campaign: Campaign }) {
       {spread && <><dt>{t('terms.spread')}</dt><dd>{t('terms.over', { span: length(spread.over) })}{spread.per_second != null && <span className="dim"> · {t('pace.perSecond', { pace: shown.number(spread.per_second, { maximumFractionDigits: 2 }) })}</span>}</dd></>}
       {quiet && <><dt>{t('terms.quiet')}</dt><dd><bdi dir="ltr">{quiet.hours}</bdi> · {t('terms.theirClock')}<div className="small dim"><Said>{quiet.rule}</Said></div></dd></>}
       {latest && <><dt>{t('terms.latest')}</dt><dd>{t('terms.latestWhat', { span: length(latest) })}</dd></>}
+      <CareRows campaign={campaign} />
       {until && <><dt>{t('terms.until')}</dt><dd><Time at={until} /></dd></>}
       {campaign.occurrence && <><dt>{t('terms.runOf')}</dt><dd><Time at={campaign.occurrence} /></dd></>}
     </>
