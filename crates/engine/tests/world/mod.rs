@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a story waits for what must come. Long, since it may run beside much else on a slow machine; it bounds only how
 /// long a failure takes.
-const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 pub const NUMBER: &str = "200100000000001";
 pub const APP_SECRET: &str = "simulated-app-secret";
@@ -35,7 +35,7 @@ pub struct PrivateRedis {
 }
 
 impl PrivateRedis {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let url = format!("redis+unix://{}", dir.path().join("redis.sock").display());
         Self { child: serve(dir.path()), url, dir }
@@ -364,16 +364,16 @@ pub async fn open_with(db: &Database, simulator: &Simulator, redis: &str, data_d
 }
 
 /// Time as it passes, whatever clock an app is on.
-struct Stopwatch(Clock, u64);
+pub struct Stopwatch(Clock, u64);
 
 impl Stopwatch {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let clock = Clock::system();
         let since = clock.boot_us();
         Self(clock, since)
     }
 
-    fn so_far(&self) -> Duration {
+    pub fn so_far(&self) -> Duration {
         Duration::from_micros(self.0.boot_us() - self.1)
     }
 }
