@@ -1,5 +1,6 @@
 //! Canaries: how far a campaign may be fed while its first people alone are written to, and how that stands.
 
+use domain::campaign::CampaignState;
 use domain::canary::Tally;
 
 use crate::campaigns::CampaignRow;
@@ -87,16 +88,34 @@ impl Store {
         Ok(Tally { people, open, failed, opted_out, last_at })
     }
 
-    /// Ends a canary. `false`: it was over already.
+    /// Lets the others follow. `false`: the canary was over already.
     ///
     /// # Errors
     /// As every write.
     #[crate::boxed]
-    pub async fn end_canary(&self, campaign_id: i64, passed: bool) -> Result<bool> {
+    pub async fn pass_canary(&self, campaign_id: i64) -> Result<bool> {
         let mut tx = self.write(Priority::Urgent).await?;
         let ended = on!(&mut tx, c => sqlx::query(
             "UPDATE campaigns SET canary_state = $2 WHERE id = $1 AND canary_state = 0")
-            .bind(campaign_id).bind(if passed { PASSED } else { FAILED })
+            .bind(campaign_id).bind(PASSED)
+            .execute(c).await.map(|done| done.rows_affected()))?;
+        tx.commit().await?;
+        Ok(ended > 0)
+    }
+
+    /// Ends a canary that failed and pauses its campaign with the reason, both or neither: a campaign whose canary is over
+    /// and that runs writes to everybody. `false`: it was over already, or the campaign is.
+    ///
+    /// # Errors
+    /// As every write.
+    #[crate::boxed]
+    pub async fn fail_canary(&self, campaign_id: i64, reason: &str) -> Result<bool> {
+        let mut tx = self.write(Priority::Urgent).await?;
+        let ended = on!(&mut tx, c => sqlx::query(
+            "UPDATE campaigns SET canary_state = $2, state = $3, reason = $4
+             WHERE id = $1 AND canary_state = 0 AND state IN ($3, $5)")
+            .bind(campaign_id).bind(FAILED).bind(i16::from(CampaignState::Paused)).bind(reason)
+            .bind(i16::from(CampaignState::Running))
             .execute(c).await.map(|done| done.rows_affected()))?;
         tx.commit().await?;
         Ok(ended > 0)
@@ -139,9 +158,33 @@ mod tests {
                 .await;
             let tally = db.store.canary_tally(campaign, 4).await.unwrap();
             assert_eq!(tally, Tally { people: 3, open: 1, failed: 1, opted_out: 1, last_at: Some(NOW) });
-            assert!(db.store.end_canary(campaign, true).await.unwrap());
-            assert!(!db.store.end_canary(campaign, false).await.unwrap(), "it is over");
+            assert!(db.store.pass_canary(campaign).await.unwrap());
+            assert!(!db.store.fail_canary(campaign, "late").await.unwrap(), "it is over");
             assert_eq!(next().await.map(|batch| (batch.lo, batch.hi)), Some((5, 10)));
+        }
+
+        async fn a_canary_that_fails_pauses_its_campaign_in_the_same_write(db: Database) {
+            let shop = Shop::open(&db.store, 1).await;
+            let list = shop.list("all", 1..=10, NOW - 1).await;
+            let campaign = shop.campaign("news", &[list]).await;
+            let set = async |state: CampaignState| {
+                let (id, state) = (campaign, i16::from(state));
+                exec(&db.store, format!("UPDATE campaigns SET canary_state = 0, state = {state}, reason = 'by hand' WHERE id = {id}"))
+                    .await;
+            };
+            for state in [CampaignState::Running, CampaignState::Paused] {
+                set(state).await;
+                assert!(db.store.fail_canary(campaign, "too many failed").await.unwrap());
+                let row = db.store.campaign(campaign).await.unwrap().unwrap();
+                assert_eq!((row.state().unwrap(), row.reason.as_deref()), (CampaignState::Paused, Some("too many failed")));
+                assert!(!row.is_held_back(), "a person may go on");
+                assert!(!db.store.pass_canary(campaign).await.unwrap(), "it is over");
+            }
+            // One that was cancelled meanwhile stays what it is.
+            set(CampaignState::Cancelled).await;
+            assert!(!db.store.fail_canary(campaign, "too many failed").await.unwrap());
+            let row = db.store.campaign(campaign).await.unwrap().unwrap();
+            assert_eq!((row.state().unwrap(), row.reason.as_deref()), (CampaignState::Cancelled, Some("by hand")));
         }
     }
 }

@@ -76,15 +76,18 @@ pub fn forecast(campaign: &Forecast<'_>) -> Outlook {
     course.outlook()
 }
 
-/// A campaign on its way. Times are milliseconds since its beginning, people may be parts of people.
+/// A campaign on its way. Times are milliseconds, people may be parts of people.
 struct Course<'a> {
     campaign: &'a Forecast<'a>,
+    /// Since the beginning.
     now: f64,
     /// The pace of each number, messages a millisecond, and who is left for it in each zone.
     lanes: Vec<(f64, Vec<(Tz, f64)>)>,
     /// Free places; `None`: there is no limit.
     free: Option<f64>,
-    /// Places that come free: from when to when, evenly, and how many.
+    /// Places that come free: from when to when, evenly, and how many. From now on, and not since the beginning: after
+    /// years of days a number that counts those cannot tell the parts of a short time from each other, and each day would
+    /// lose a crumb of its places.
     coming: VecDeque<(f64, f64, f64)>,
     waits: f64,
     waits_for_places: f64,
@@ -154,13 +157,13 @@ impl<'a> Course<'a> {
         if wanted <= 0.0 {
             let took = took.is_finite().then_some(took)?;
             self.waits += took;
-            self.open_places(self.now + took);
+            self.open_places(took);
             return Some(self.now + took);
         }
         let inflow = self.inflow();
         let mut share = 1.0;
         if let Some(free) = self.free {
-            took = took.min(self.next_of_places() - self.now);
+            took = took.min(self.next_of_places());
             if free <= NOTHING {
                 share = (inflow / wanted).min(1.0);
             } else if wanted > inflow {
@@ -184,46 +187,45 @@ impl<'a> Course<'a> {
         if share < 1.0 {
             self.waits_for_places += took;
         }
-        self.open_places(next);
+        self.open_places(took);
         if let Some(free) = &mut self.free
             && gone > 0.0
         {
             *free = (*free - gone).max(0.0);
-            self.coming.push_back((self.now + DAY, next + DAY, gone));
+            self.coming.push_back((DAY - took, DAY, gone));
         }
         Some(next)
     }
 
     /// Places a millisecond that come free now.
     fn inflow(&self) -> f64 {
-        let now = self.now;
-        let open = self.coming.iter().filter(|(from, to, _)| *from <= now && now < *to);
+        let open = self.coming.iter().filter(|(from, to, _)| *from <= 0.0 && 0.0 < *to);
         open.map(|(from, to, n)| n / (to - from)).sum()
     }
 
-    /// When that changes.
+    /// After how long that changes.
     fn next_of_places(&self) -> f64 {
         let edges = self.coming.iter().flat_map(|(from, to, _)| [*from, *to]);
-        edges.filter(|at| *at > self.now).fold(f64::INFINITY, f64::min)
+        edges.filter(|after| *after > 0.0).fold(f64::INFINITY, f64::min)
     }
 
-    /// Frees the places that come free until `next`.
-    fn open_places(&mut self, next: f64) {
+    /// So much time passes: frees the places that come free in it.
+    fn open_places(&mut self, took: f64) {
         let Some(free) = &mut self.free else { return };
-        let now = self.now;
         for (from, to, n) in &mut self.coming {
-            if *from > next {
-                break;
-            }
-            // What came free before is counted off.
-            let until = next.min(*to);
-            let part =
-                if *to <= next || to <= from { *n } else { *n * (until - from.max(now)) / (*to - from.max(now)) };
+            let part = if *to <= took {
+                *n
+            } else if *from < took {
+                *n * (took - *from) / (*to - *from)
+            } else {
+                0.0
+            };
             *free += part;
             *n -= part;
-            *from = until;
+            // What came free is counted off.
+            (*from, *to) = ((*from - took).max(0.0), *to - took);
         }
-        self.coming.retain(|(_, to, n)| *to > next && *n > 0.0);
+        self.coming.retain(|(_, to, n)| *to > 0.0 && *n > 0.0);
     }
 
     fn outlook(&self) -> Outlook {
@@ -333,7 +335,9 @@ mod tests {
 
     #[test]
     fn years_of_days_with_a_few_places_lose_none_by_the_sums() {
-        for (people, limit, rate) in [(11_500, 5, 26.0), (9_999, 3, 199.0), (12_000, 1, 0.5)] {
+        for (people, limit, rate) in
+            [(11_500, 5, 26.0), (9_999, 3, 199.0), (12_000, 1, 0.5), (2_286, 1, 61.0), (20_000, 1, 199.0)]
+        {
             let (zones, paces) = ([(Cairo, people)], [rate]);
             let base = campaign(&zones);
             let places = Some(Places { free: limit, coming: Vec::new() });

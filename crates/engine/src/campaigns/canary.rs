@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::campaigns::steer::note;
 use crate::fault::{Fault, Result};
 use crate::limits::grouped;
-use crate::{Actor, App, consequences};
+use crate::{Actor, App};
 
 /// The share of messages that may fail, per cent, unless it is said.
 const USUAL_FAILED: f64 = 5.0;
@@ -109,19 +109,20 @@ pub async fn mind_canary(app: &Arc<App>, row: &CampaignRow) -> Result<()> {
         return Ok(());
     };
     let tally = app.store.canary_tally(row.id, through).await?;
-    let passed = match canary.judge(&tally, app.clock.now_ms()) {
+    let (passed, ended) = match canary.judge(&tally, app.clock.now_ms()) {
         Verdict::Waits(_) => return Ok(()),
-        Verdict::Passed => true,
+        Verdict::Passed => (true, app.store.pass_canary(row.id).await?),
         Verdict::Failed(why) => {
             let words =
                 format!("The canary failed: {why}. Nobody else was written to; `campaign resume` does so anyway.");
-            consequences::pause_campaign(app, row.id, &words).await;
-            false
+            (false, app.store.fail_canary(row.id, &words).await?)
         }
     };
-    if app.store.end_canary(row.id, passed).await? {
+    if ended {
+        let what = if passed { "canary passed" } else { "canary failed" };
+        tracing::info!(campaign = row.id, people = tally.people, failed = tally.failed, what, "the canary is over");
         let detail = json!({"people": tally.people, "failed": tally.failed, "opted_out": tally.opted_out});
-        note(app, &Actor::system(), if passed { "canary passed" } else { "canary failed" }, row.id, &detail).await?;
+        note(app, &Actor::system(), what, row.id, &detail).await?;
         app.scheduler_wake.notify_waiters();
     }
     Ok(())
