@@ -82,6 +82,8 @@ pub struct Refusal {
     pub fbtrace_id: Option<String>,
     /// How long Meta asks to be left alone, where a header says so.
     pub retry_after: Option<Duration>,
+    /// The answer as it came, where it says that the person opted out: it is the evidence of that. Quotes their number.
+    pub raw: Option<Box<str>>,
 }
 
 /// What a code is about.
@@ -165,14 +167,16 @@ pub(crate) fn read_envelope(body: &[u8], status: u16) -> Option<Refusal> {
     if messages.is_some() || !metas {
         return None;
     }
+    let kind = kind_of(code, error.error_subcode, Channel::Sync);
     Some(Refusal {
-        kind: kind_of(code, error.error_subcode, Channel::Sync),
+        kind,
         code,
         subcode: error.error_subcode,
         message: error.message,
         details: error.error_data,
         fbtrace_id: error.fbtrace_id,
         retry_after: None,
+        raw: (kind == RefusalKind::OptedOut).then(|| String::from_utf8_lossy(body).into()),
     })
 }
 

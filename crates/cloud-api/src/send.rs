@@ -311,6 +311,15 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_tells_of_an_opt_out_is_kept_as_it_came() {
+        let body = REFUSED.replace("130429", "131050");
+        let SendOutcome::Refused(refusal) = read(400, &body) else { unreachable!("an envelope") };
+        assert_eq!((refusal.kind, refusal.raw.as_deref()), (RefusalKind::OptedOut, Some(body.as_str())));
+        let SendOutcome::Refused(refusal) = read(400, REFUSED) else { unreachable!("an envelope") };
+        assert_eq!(refusal.raw, None, "others are nobody's evidence");
+    }
+
+    #[test]
     fn every_truncation_of_an_answer_is_unknown() {
         for (status, body) in [(200, ACCEPTED), (400, REFUSED), (200, REFUSED)] {
             for end in 0..body.len() {

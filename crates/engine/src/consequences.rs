@@ -142,13 +142,13 @@ pub(crate) async fn stop_portfolio(app: &App, number_id: i64, reason: &str) {
     }
 }
 
-/// Suppresses a person whom Meta says has opted out (131050).
-pub(crate) async fn suppress(app: &App, contact_id: i64, campaign_id: i64) {
+/// Suppresses a person whom Meta says has opted out (131050), with what it said, as it came, for evidence.
+pub(crate) async fn suppress(app: &App, contact_id: i64, campaign_id: i64, raw: Option<&str>) {
     let stopped = async {
         let scope = app.scopes.known(app).await?.of(Way::Meta, None);
         let detail = serde_json::json!({
             "source": "meta", "said": "Meta refuses marketing to this person: they stopped it", "code": 131_050,
-            "scope": scope.to_string(),
+            "scope": scope.to_string(), "raw": raw,
         });
         let evidence = evidence::entry(app, "opt-out", &Actor::system(), &detail)?;
         let stop = Stop {

@@ -224,7 +224,7 @@ async fn apply(app: &Arc<App>, round: Round) -> anyhow::Result<()> {
             if let Retry::After(delay) = reaction.message {
                 heard.later = Some(app.clock.now_ms().saturating_add(delay));
             }
-            aftermath.push((key, reaction.beyond, class_of(error.kind), error.code));
+            aftermath.push((key, reaction.beyond, error));
         }
         *counts.entry((number.unwrap_or_default(), heard.status)).or_default() += 1;
         identities.extend(names_of(&mut heard, key.contact_id));
@@ -251,10 +251,10 @@ async fn apply(app: &Arc<App>, round: Round) -> anyhow::Result<()> {
     }
     // A batch that Meta drops comes as hundreds of failures at once, and they all say the same.
     let mut followed = HashSet::new();
-    for (key, beyond, class, code) in aftermath {
+    for (key, beyond, error) in aftermath {
         let person = (beyond == Beyond::SuppressPerson).then_some(key.contact_id);
-        if followed.insert((key.campaign_id, person, code)) {
-            follow_failure(app, key, beyond, class, code).await?;
+        if followed.insert((key.campaign_id, person, error.code)) {
+            follow_failure(app, key, beyond, &error).await?;
         }
     }
     app.store.mark_applied(&round.done, &round.unreadable, app.clock.now_ms()).await?;
@@ -350,16 +350,13 @@ async fn reaction_to(app: &App, key: AttemptKey, error: &WireError) -> anyhow::R
     Ok(react(class_of(error.kind), &Circumstances { asked, ..Circumstances::tried(tries) }))
 }
 
-async fn follow_failure(
-    app: &App,
-    key: AttemptKey,
-    beyond: Beyond,
-    class: domain::refusal::RefusalClass,
-    code: i64,
-) -> anyhow::Result<()> {
-    let why = advice(class, code);
+async fn follow_failure(app: &App, key: AttemptKey, beyond: Beyond, error: &WireError) -> anyhow::Result<()> {
+    let code = error.code;
+    let why = advice(class_of(error.kind), code);
     match beyond {
-        Beyond::SuppressPerson => consequences::suppress(app, key.contact_id, key.campaign_id).await,
+        Beyond::SuppressPerson => {
+            consequences::suppress(app, key.contact_id, key.campaign_id, error.raw.as_deref()).await;
+        }
         Beyond::PauseCampaign => consequences::pause_campaign(app, key.campaign_id, &why).await,
         Beyond::PauseForTemplate => consequences::pause_for_template(app, key.campaign_id, code, &why).await,
         Beyond::PauseNumber | Beyond::PauseAccount | Beyond::PausePortfolio => {

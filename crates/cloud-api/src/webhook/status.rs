@@ -61,6 +61,8 @@ pub struct WireError {
     pub message: Option<String>,
     /// Meta's `error_data.details`. May quote the person's number.
     pub details: Option<String>,
+    /// The error as it came, where it says that the person opted out: it is the evidence of that.
+    pub raw: Option<Box<str>>,
 }
 
 /// How Meta bills a message.
@@ -191,13 +193,11 @@ pub(super) fn read_errors(raw: &RawValue) -> Vec<WireError> {
     lenient::elements(raw)
         .unwrap_or_default()
         .into_iter()
-        .filter_map(|raw| serde_json::from_str(raw.get()).ok())
-        .map(|Wire { code: Int(code), title, message, error_data }| WireError {
-            kind: kind_of(code, None, Channel::Webhook),
-            code,
-            title,
-            message,
-            details: error_data,
+        .filter_map(|raw| {
+            let Wire { code: Int(code), title, message, error_data } = serde_json::from_str(raw.get()).ok()?;
+            let kind = kind_of(code, None, Channel::Webhook);
+            let raw = (kind == RefusalKind::OptedOut).then(|| raw.get().into());
+            Some(WireError { kind, code, title, message, details: error_data, raw })
         })
         .collect()
 }
@@ -229,6 +229,14 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    #[test]
+    fn an_error_that_tells_of_an_opt_out_is_kept_as_it_came() {
+        let raw = r#"[{"code":131026,"title":"a"},{ "code": 131050, "title": "stopped" }]"#;
+        let errors = read_errors(serde_json::from_str(raw).unwrap());
+        let kept: Vec<_> = errors.iter().map(|error| (error.code, error.raw.as_deref())).collect();
+        assert_eq!(kept, [(131_026, None), (131_050, Some(r#"{ "code": 131050, "title": "stopped" }"#))]);
+    }
 
     /// Values as Meta documents them, and as nobody does.
     fn some_value(usual: &'static str) -> impl Strategy<Value = Value> {

@@ -73,7 +73,8 @@ impl Lane {
             Beyond::SuppressPerson => {
                 let (contact, campaign) = (lesson.contact_id, lesson.campaign_id);
                 let app = Arc::clone(&self.app);
-                self.follow_up(Follow::Suppress, contact, consequences::suppress(&app, contact, campaign)).await;
+                let suppressing = consequences::suppress(&app, contact, campaign, lesson.answer.as_deref());
+                self.follow_up(Follow::Suppress, contact, suppressing).await;
             }
             Beyond::SlowNumber => {
                 // One cut for all refusals of a moment.

@@ -53,6 +53,8 @@ pub(super) struct Lesson {
     pub(super) beyond: Beyond,
     /// The class and code of a refusal.
     pub(super) refusal: Option<(RefusalClass, i64)>,
+    /// Meta's answer, where it says that the person opted out.
+    pub(super) answer: Option<Box<str>>,
     /// What it says of the platform.
     pub(super) sign: Sign,
     /// When the POST began.
@@ -156,6 +158,7 @@ pub(super) fn judge(
         contact_id: key.contact_id,
         beyond: Beyond::Nothing,
         refusal: None,
+        answer: None,
         sign: Sign::Nothing,
         began: 0,
         round_trip: None,
@@ -178,6 +181,7 @@ pub(super) fn judge(
                 react(class, &Circumstances { asked: pause.max(least_pause(refusal.code)), ..circumstances });
             lesson.beyond = reaction.beyond;
             lesson.refusal = Some((class, refusal.code));
+            lesson.answer = refusal.raw;
             lesson.outcome = if reaction.message.is_later() { "retry" } else { "failed" };
             lesson.sign = match (reaction.beyond, class) {
                 (Beyond::CountAgainstNumber, RefusalClass::Platform) => Sign::Failed,

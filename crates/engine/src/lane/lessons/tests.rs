@@ -56,6 +56,7 @@ impl Shop {
             details: None,
             fbtrace_id: None,
             retry_after: None,
+            raw: (code == 131_050).then(|| r#"{"error":{"code":131050}}"#.into()),
         };
         let now = self.app.clock.now_ms();
         let (happening, mut lesson) =
@@ -227,6 +228,10 @@ on_both_databases! {
         let person = shop.refused(131_050).await;
         assert_eq!(shop.app.store.stopped_among(&[person, person + 1]).await.unwrap(), [person]);
         assert_eq!(shop.app.store.send((shop.campaign, person)).await.unwrap().unwrap().state, 7);
+        let entries = shop.app.store.entries_about(person).await.unwrap();
+        let stop = entries.iter().find(|entry| entry.kind == "opt-out").expect("evidence");
+        let detail: serde_json::Value = serde_json::from_str(&stop.detail).unwrap();
+        assert_eq!(detail["raw"], r#"{"error":{"code":131050}}"#, "Meta's answer as it came");
     }
 
     async fn a_rate_that_meta_calls_too_fast_is_cut_once_a_second_and_climbs_back(db: Database) {

@@ -60,6 +60,7 @@ fn meta(now: Micros, draw: u64) -> (SendOutcome, Micros, bool) {
                         details: None,
                         fbtrace_id: None,
                         retry_after: None,
+                        raw: None,
                     };
                     (SendOutcome::Refused(refusal), slow, false)
                 }
