@@ -70,7 +70,7 @@ async fn measure(database: Database, suppressed: u32, messages: u32) {
         let taken_out = u32::try_from(stops.len()).expect("few");
         // Every other one is suppressed; the others were never heard of.
         let among = |n: u32| {
-            if n % 2 == 0 && all > 0 {
+            if n.is_multiple_of(2) && all > 0 {
                 format!("+{}", STRANGERS + u64::from(n) * 4_931 % u64::from(all))
             } else {
                 phone(first + n)

@@ -77,9 +77,9 @@ pub struct Refusal {
     /// Meta's message. May quote the person's number: not for logs.
     pub message: Option<String>,
     /// Meta's `error_data.details`. May quote the person's number.
-    pub details: Option<String>,
+    pub details: Option<Box<str>>,
     /// The id Meta's support asks for.
-    pub fbtrace_id: Option<String>,
+    pub fbtrace_id: Option<Box<str>>,
     /// How long Meta asks to be left alone, where a header says so.
     pub retry_after: Option<Duration>,
     /// The answer as it came, where it says that the person opted out: it is the evidence of that. Quotes their number.
@@ -173,8 +173,8 @@ pub(crate) fn read_envelope(body: &[u8], status: u16) -> Option<Refusal> {
         code,
         subcode: error.error_subcode,
         message: error.message,
-        details: error.error_data,
-        fbtrace_id: error.fbtrace_id,
+        details: error.error_data.map(Into::into),
+        fbtrace_id: error.fbtrace_id.map(Into::into),
         retry_after: None,
         raw: (kind == RefusalKind::OptedOut).then(|| String::from_utf8_lossy(body).into()),
     })

@@ -251,6 +251,7 @@ mod tests {
             details: None,
             fbtrace_id: None,
             retry_after: None,
+            raw: None,
         })
     }
 
