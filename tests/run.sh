@@ -13,7 +13,7 @@ if [ -n "${CARGO_TARGET_DIR:-}" ]; then CARGO_TARGET_DIR=$(realpath -m "$CARGO_T
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 . deploy/packages.sh
 case ${1:-} in
-"") patience=45m ;;
+"") patience=60m ;;
 --long) export HUDHUD_LONG=1 patience=6h ;;
 *) say "usage: tests/run.sh [--long]" && exit 2 ;;
 esac
@@ -37,20 +37,51 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 if [ -n "${HUDHUD_LONG:-}" ]; then bin=$target/release; else bin=$target/debug; fi
 results=()
 failures=0
-passed=0
-failed=0
+kept=$(mktemp -d)
+aside_pid=
+trap 'rm -rf "$kept"; [ -z "$aside_pid" ] || kill -- "-$aside_pid" 2>/dev/null' EXIT
+: >"$kept/counts"
 
-# step NAME COMMAND…: runs it, and remembers how it ended.
-step() {
-  local name=$1 began=$SECONDS
-  shift
-  printf '\n== %s\n' "$name"
-  if "$@" </dev/null; then
-    results+=("ok      $name ($((SECONDS - began)) s)")
+# ended NAME SECONDS STATUS: remembers how a step ended.
+ended() {
+  if [ "$3" -eq 0 ]; then
+    results+=("ok      $1 ($2 s)")
   else
-    results+=("FAILED  $name ($((SECONDS - began)) s)")
+    results+=("FAILED  $1 ($2 s)")
     failures=$((failures + 1))
   fi
+}
+
+# step NAME COMMAND…: runs it.
+step() {
+  local name=$1 began=$SECONDS status=0
+  shift
+  printf '\n== %s\n' "$name"
+  "$@" </dev/null || status=$?
+  ended "$name" "$((SECONDS - began))" "$status"
+}
+
+# beside NAME COMMAND…: starts it beside the steps that follow, until `gather` tells what it said.
+beside() {
+  aside=$1
+  shift
+  # In a group of its own, which ends with this script.
+  set -m
+  (
+    status=0
+    "$@" </dev/null >"$kept/aside" 2>&1 || status=$?
+    echo "$SECONDS $status" >"$kept/aside.ended"
+  ) &
+  aside_pid=$! aside_began=$SECONDS
+  set +m
+}
+gather() {
+  wait "$aside_pid"
+  aside_pid=
+  printf '\n== %s (beside the steps before)\n' "$aside"
+  cat "$kept/aside"
+  read -r ends status <"$kept/aside.ended"
+  ended "$aside" "$((ends - aside_began))" "$status"
 }
 
 # counted COMMAND…: runs it and adds up the closing lines of its tests, cargo's and node's.
@@ -69,7 +100,7 @@ print(sum(p for p, _ in both), sum(f for _, f in both))
 PY
   )
   rm -f "$log"
-  passed=$((passed + p)) failed=$((failed + f))
+  echo "$p $f" >>"$kept/counts"
   echo "-- $p passed, $f failed"
   [ "$status" -eq 0 ] && [ "$f" -eq 0 ]
 }
@@ -116,13 +147,18 @@ else
   step "console: deploy/build.sh --console" deploy/build.sh --console
 fi
 step "lints (clippy); tests and executables, compiled" compile_tests
+# Browsers wait as much as everything else does.
+if [ -f crates/console/web/package.json ]; then beside "console" console_tests; fi
 step "tests of the crates, and stories with the executables" all_tests
 if [ -n "${HUDHUD_LONG:-}" ]; then
   step "twenty forecasts, one database after the other" forecasts
 fi
 step "the API's answers to anything: tests/fuzz_api.py" fuzz
-if [ -f crates/console/web/package.json ]; then step "console" console_tests; fi
+if [ -f crates/console/web/package.json ]; then gather; fi
 
+passed=0
+failed=0
+while read -r p f; do passed=$((passed + p)) failed=$((failed + f)); done <"$kept/counts"
 printf '\n== closing\n'
 printf '%s\n' "${results[@]}"
 printf 'tests: %d passed, %d failed; checks: %d of %d passed; %d min %d s\n' \
