@@ -79,7 +79,7 @@ impl Store {
         let row: (i64, i64, i64, i64, Option<i64>) = on!(&mut link, c => sqlx::query_as(
             "SELECT count(*), CAST(coalesce(sum(CASE WHEN s.state IN (0, 1, 2) THEN 1 ELSE 0 END), 0) AS BIGINT),
                     CAST(coalesce(sum(CASE WHEN s.state = 7 THEN 1 ELSE 0 END), 0) AS BIGINT),
-                    CAST(coalesce(sum(CASE WHEN (SELECT p.since FROM suppressions p WHERE p.contact_id = s.contact_id)
+                    CAST(coalesce(sum(CASE WHEN (SELECT max(p.since) FROM suppressions p WHERE p.contact_id = s.contact_id)
                         >= s.claimed_at THEN 1 ELSE 0 END), 0) AS BIGINT),
                     max(s.accepted_at)
              FROM sends s WHERE s.campaign_id = $1 AND s.contact_id <= $2 AND s.state <> 8")
@@ -155,6 +155,9 @@ mod tests {
             exec(&db.store, format!("UPDATE sends SET state = 3, accepted_at = {NOW} WHERE campaign_id = {campaign} AND contact_id = 1")).await;
             exec(&db.store, format!("UPDATE sends SET state = 7 WHERE campaign_id = {campaign} AND contact_id = 3")).await;
             exec(&db.store, format!("INSERT INTO suppressions (contact_id, scope, since, source) VALUES (1, 'all', {NOW}, 'text')"))
+                .await;
+            // One person may be suppressed as far as several scopes reach.
+            exec(&db.store, format!("INSERT INTO suppressions (contact_id, scope, since, source) VALUES (1, 'marketing', {NOW} - 1, 'text')"))
                 .await;
             let tally = db.store.canary_tally(campaign, 4).await.unwrap();
             assert_eq!(tally, Tally { people: 3, open: 1, failed: 1, opted_out: 1, last_at: Some(NOW) });
