@@ -4,7 +4,7 @@ import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
 
 /** Words of pages that are fetched when they are first opened; their texts are fetched beside the first page. */
-const LATER = ['accounts', 'approval', 'audience', 'audit', 'auditAction', 'board', 'bubble', 'care', 'category', 'doubt', 'failed', 'funnel', 'import', 'imports', 'keys', 'launch', 'leftOut', 'ledger', 'lifts', 'lists', 'messages', 'numberState', 'numbers', 'optfile', 'optouts', 'permission', 'person', 'phrases', 'preflight', 'reach', 'remedy', 'reviews', 'rhythm', 'roleMay', 'rules', 'scope', 'secret', 'sendState', 'stopSource', 'templates', 'terms', 'trial', 'unit', 'users', 'webhooks', 'welcome', 'wizard', 'you'];
+const LATER = ['accounts', 'approval', 'audience', 'audit', 'auditAction', 'blackouts', 'board', 'bubble', 'care', 'category', 'doubt', 'failed', 'funnel', 'import', 'imports', 'keys', 'launch', 'leftOut', 'ledger', 'lifts', 'lists', 'messages', 'numberState', 'numbers', 'optfile', 'optouts', 'permission', 'person', 'phrases', 'preflight', 'reach', 'remedy', 'reviews', 'rhythm', 'roleMay', 'rules', 'scope', 'secret', 'sendState', 'stopSource', 'templates', 'terms', 'trial', 'unit', 'users', 'webhooks', 'welcome', 'wizard', 'you'];
 
 /** A file of words in two: `locales/en.json?first` is what the first page needs, `?later` the rest. */
 function halves(): Plugin {

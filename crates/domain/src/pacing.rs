@@ -5,15 +5,18 @@
 //!   not only where they leave.
 //! - [`Breaker`] tells one refused message from a number in trouble.
 //! - [`Spread`] is an even pace over a length of time, slower than any rate.
+//! - [`Gaps`] are gaps between turns that look human, with the mean and the cap kept.
 //! - [`react`] is the table from a refusal's class to what is done about it.
 
 mod breaker;
+mod gaps;
 mod jitter;
 mod reaction;
 mod spread;
 mod window;
 
 pub use breaker::Breaker;
+pub use gaps::{Cap, Gaps};
 pub use jitter::{BUDGET, Jitter};
 pub use reaction::{Beyond, Circumstances, Reaction, Retry, react};
 pub use spread::{Spread, gap};

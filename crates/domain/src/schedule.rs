@@ -1,6 +1,8 @@
-//! Points in time and lengths of it as people type them, crontab lines, quiet hours and the zones in which they are
-//! counted, and when a campaign ends that heeds them.
+//! Points in time and lengths of it as people type them, crontab lines, quiet hours, blackout days and the zones in which
+//! they are counted, and when a campaign ends that heeds them.
 
+mod blackout;
+mod calendar;
 mod crontab;
 mod field;
 mod forecast;
@@ -14,10 +16,12 @@ use thiserror::Error;
 
 use crate::Millis;
 
+pub use blackout::{Blackout, BlackoutError};
+pub use calendar::{Calendar, Closed, Whereabouts};
 pub use chrono_tz::Tz;
 pub use crontab::CronLine;
 pub use field::{CronError, CronField};
-pub use forecast::{Forecast, Outlook, Places, forecast};
+pub use forecast::{Forecast, Outlook, Places, Waiting, forecast, forecast_with_waits};
 pub use length::{NotALength, length, parse_length};
 pub(crate) use local::instant;
 pub use quiet::{QuietHours, QuietHoursError, at_in_words, time_of_day, town, wall_clock_words};

@@ -33,6 +33,8 @@ pub struct AppParts {
     pub clock: Clock,
     /// Where rejects, exports and the send journal are written. Created when missing.
     pub data_dir: PathBuf,
+    /// How large a file may be that is uploaded, bytes.
+    pub upload_limit: u64,
     /// The queue; `None` in commands that neither schedule nor send.
     pub redis: Option<Redis>,
     /// [`Store::install_id`]: tells our callback data from another installation's.
@@ -55,6 +57,8 @@ pub struct App {
     pub clock: Clock,
     /// Where rejects, exports and the send journal are written.
     pub data_dir: PathBuf,
+    /// How large a file may be that is uploaded, bytes.
+    pub upload_limit: u64,
     /// The queue; `None` in commands that neither schedule nor send.
     pub redis: Option<Redis>,
     /// [`Store::install_id`]: tells our callback data from another installation's.
@@ -83,7 +87,7 @@ impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: AppParts) -> Arc<Self> {
-        let AppParts { store, graph, graph_is_loopback, vault, clock, data_dir, redis, install } = parts;
+        let AppParts { store, graph, graph_is_loopback, vault, clock, data_dir, upload_limit, redis, install } = parts;
         let (scheduler_wake, inbox, vouchers) = (Notify::new(), Inbox::default(), Vouchers::default());
         let words = OwnWords::default();
         store.blind_with(vault.erasure_key());
@@ -94,6 +98,7 @@ impl App {
             vault,
             clock,
             data_dir,
+            upload_limit,
             redis,
             install,
             scheduler_wake,

@@ -17,6 +17,8 @@ pub enum FaultKind {
     WrongState,
     /// It exists already, or somebody else was faster.
     Conflict,
+    /// It is larger than is taken.
+    TooLarge,
     /// The preflight refuses the launch. Nothing was sent.
     PreflightRefused,
     /// The database, Redis or the Graph API cannot be reached or refuses just now; the same call may succeed later.
@@ -55,6 +57,7 @@ impl Fault {
             FaultKind::NotFound => "Check the name or id.",
             FaultKind::WrongState => "Look at its state first.",
             FaultKind::Conflict => "Look at what is there, then decide.",
+            FaultKind::TooLarge => "Send less at once.",
             FaultKind::PreflightRefused => "Remove the blockers and launch again.",
             FaultKind::Unavailable => "Try again in a moment.",
             FaultKind::Forbidden => "Ask for the permission, or use another key.",

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::campaigns::single;
+use crate::campaigns::{BlackoutDays, blackout_days, read_blackouts, single};
 use crate::fault::{Fault, Result};
 use crate::{Actor, App, evidence};
 
@@ -21,6 +21,8 @@ pub struct RulesView {
     pub approval_above: Option<i64>,
     /// The numbers of the house itself, which test messages go to.
     pub test_numbers: Vec<String>,
+    /// Days on which nothing of a marketing campaign is sent, by each person's own calendar.
+    pub blackouts: Vec<BlackoutDays>,
 }
 
 /// Rules to be changed. What is left out stays; `null` takes a rule away.
@@ -38,6 +40,9 @@ pub struct RulesChange {
     /// The numbers of the house itself, with their country codes: all of them, in the place of those that there were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_numbers: Option<Vec<String>>,
+    /// Days on which nothing of a marketing campaign is sent: all of them, in the place of those that there were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blackouts: Option<Vec<BlackoutDays>>,
 }
 
 /// More would be a campaign.
@@ -63,6 +68,7 @@ pub async fn rules(app: &App) -> Result<RulesView> {
         frequency_cap: app.store.house_frequency_cap().await?.map(|cap| cap.to_string()),
         approval_above: app.store.approval_above().await?,
         test_numbers: app.store.test_people().await?.iter().filter_map(written).collect(),
+        blackouts: app.store.house_blackouts().await?.iter().map(blackout_days).collect(),
     })
 }
 
@@ -84,6 +90,7 @@ pub async fn set_rules(app: &App, actor: &Actor, change: &RulesChange) -> Result
         return Err(Fault::invalid("A number of people is not below zero."));
     }
     let numbers = change.test_numbers.as_deref().map(read_numbers).transpose()?;
+    let blackouts = change.blackouts.as_deref().map(read_blackouts).transpose()?;
     let before = rules(app).await?;
     if let Some(numbers) = numbers {
         let mut people = Vec::new();
@@ -97,6 +104,12 @@ pub async fn set_rules(app: &App, actor: &Actor, change: &RulesChange) -> Result
     }
     if let Some(people) = change.approval_above {
         app.store.set_approval_above(people).await?;
+    }
+    if let Some(blackouts) = blackouts {
+        app.store.set_house_blackouts(&blackouts).await?;
+        if before.blackouts.iter().any(|days| !blackouts.iter().any(|kept| blackout_days(kept) == *days)) {
+            wake(app).await?;
+        }
     }
     let after = rules(app).await?;
     if before != after {
@@ -113,7 +126,19 @@ fn counted(rules: &RulesView) -> serde_json::Value {
         "frequency_cap": rules.frequency_cap,
         "approval_above": rules.approval_above,
         "test_numbers": rules.test_numbers.len(),
+        "blackouts": rules.blackouts,
     })
+}
+
+/// Lets whoever waits for the end of blackout days be looked at again, since some were taken away. In short writes; where
+/// it breaks off, those who are left wait until the end that was told them.
+async fn wake(app: &App) -> Result<()> {
+    let now = app.clock.now_ms();
+    for lane in app.store.feedable().await? {
+        while app.store.wake_from_blackouts(lane.campaign_id, lane.number_id, now).await? > 0 {}
+    }
+    app.scheduler_wake.notify_waiters();
+    Ok(())
 }
 
 fn read_numbers(numbers: &[String]) -> Result<Vec<PhoneNumber>> {

@@ -49,6 +49,7 @@ pub(crate) async fn app_at(db: Database, graph_url: &str) -> TestApp {
         vault: Vault::new(&key).expect("a long key"),
         clock: Clock::manual(NOW),
         data_dir: data_dir.path().to_owned(),
+        upload_limit: 1_000,
         redis: None,
         install: db.store.install_id().await.expect("an install id"),
     });

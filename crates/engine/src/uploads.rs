@@ -4,6 +4,7 @@
 //! A file in pieces lies in the data directory of the process that took its first byte, beside the name of whoever may
 //! go on with it. Nobody else finds it, and a day after its last piece it is gone.
 
+mod bounds;
 #[cfg(test)]
 mod tests;
 
@@ -20,13 +21,19 @@ use tokio::io::{AsyncRead, AsyncWriteExt};
 use utoipa::ToSchema;
 
 use crate::fault::{Fault, Result};
+use crate::importer::{self, ImportOrder};
+use crate::imports::ImportSummary;
 use crate::views::iso;
 use crate::{Actor, App};
+
+pub use bounds::{Bounded, USUAL_LIMIT, UploadRoom, admit, room};
 
 /// In the data directory.
 const PLACE: &str = "uploads";
 /// How long a file waits for its next piece, or to be imported: ms.
 const LASTS: Millis = 24 * 3_600_000;
+/// Of a piece that was not taken as a whole.
+const KEPT: &str = "What had come of it is kept.";
 /// So many files of one caller may wait at once: more are somebody's loop.
 const MOST: usize = 20;
 
@@ -41,12 +48,13 @@ pub struct UploadView {
     pub expires_at: String,
 }
 
-/// Begins a file of which nothing is here yet.
+/// Begins a file of which nothing is here yet. `length`: how long it will be, where that is known.
 ///
 /// # Errors
-/// When the caller has too many of them, or the data directory cannot be written.
+/// When it is too large, the caller has too many of them, or the data directory cannot be written.
 #[crate::boxed]
-pub async fn begin(app: &App, actor: &Actor) -> Result<UploadView> {
+pub async fn begin(app: &App, actor: &Actor, length: Option<u64>) -> Result<UploadView> {
+    admit(app, length, 0)?;
     let place = app.data_dir.join(PLACE);
     fs::create_dir_all(&place).await.map_err(unwritable)?;
     if throw_old_away(&place, app.clock.now_ms(), actor).await.map_err(unwritable)? >= MOST {
@@ -70,17 +78,19 @@ pub async fn show(app: &App, actor: &Actor, id: &str) -> Result<UploadView> {
     Ok(view(id, known.len(), touched(&known)))
 }
 
-/// Appends a piece that begins at `offset`. Of a piece that breaks off, what came is kept.
+/// Appends a piece that begins at `offset` and is `length` bytes long, where that is known. Of a piece that breaks off, what
+/// came is kept.
 ///
 /// # Errors
 /// `Conflict`, with the true offset in its document, when the file is of another length or a piece of it is being
-/// written; `Invalid` when the piece breaks off; `NotFound` as [`show`].
+/// written; `Invalid` when the piece breaks off; `TooLarge` when the whole becomes so; `NotFound` as [`show`].
 pub async fn append(
     app: &App,
     actor: &Actor,
     id: &str,
     offset: u64,
-    mut piece: impl AsyncRead + Unpin,
+    length: Option<u64>,
+    piece: impl AsyncRead + Unpin,
 ) -> Result<UploadView> {
     let path = find(app, actor, id).await?;
     let file = OpenOptions::new().append(true).open(&path).map_err(unwritable)?;
@@ -94,15 +104,19 @@ pub async fn append(
         let fault = Fault::conflict(format!("The file is {here} bytes long, not {offset}."));
         return Err(fault.action("Go on from its end.").with_document(json!({"offset": here})));
     }
+    let so_far = |fault: Fault, here: u64| fault.kept(KEPT).with_document(json!({"offset": here}));
+    admit(app, length, here).map_err(|fault| so_far(fault, here))?;
     let mut file = fs::File::from_std(file);
+    let mut piece = Bounded::new(piece, app.upload_limit - here.min(app.upload_limit));
     let copied = tokio::io::copy(&mut piece, &mut file).await;
     file.flush().await.map_err(unwritable)?;
     file.sync_data().await.map_err(unwritable)?;
     let known = file.metadata().await.map_err(unwritable)?;
     match copied {
         Ok(_) => Ok(view(id, known.len(), touched(&known))),
+        Err(_) if piece.is_too_long() => Err(so_far(bounds::too_large(app, None), known.len())),
         Err(error) => {
-            let fault = Fault::invalid("The piece broke off.").kept("What had come of it is kept.").because(error);
+            let fault = Fault::invalid("The piece broke off.").kept(KEPT).because(error);
             Err(fault
                 .action("Ask how much is here, and go on from there.")
                 .with_document(json!({"offset": known.len()})))
@@ -117,6 +131,20 @@ pub async fn append(
 #[crate::boxed]
 pub async fn open(app: &App, actor: &Actor, id: &str) -> Result<fs::File> {
     fs::File::open(find(app, actor, id).await?).await.map_err(unwritable)
+}
+
+/// Imports a file as it comes in, as [`importer::import`], and no more of it than is taken.
+///
+/// # Errors
+/// As that, and `TooLarge` for a file that turns out to be: what was imported of it by then is kept.
+#[crate::boxed]
+pub async fn import<R: AsyncRead + Send + Unpin>(app: &App, order: ImportOrder, file: R) -> Result<ImportSummary> {
+    let mut file = Bounded::new(file, app.upload_limit);
+    let imported = importer::import(app, order, &mut file, |_| {}).await;
+    imported.map_err(|fault| {
+        // What it says is kept stays true.
+        if file.is_too_long() { bounds::too_large(app, None).kept(fault.kept) } else { fault }
+    })
 }
 
 /// Throws it away, imported or not.

@@ -224,6 +224,10 @@ impl ApiClient {
                     Body::Json(json) => request.header(header::CONTENT_TYPE, "application/json").body(json),
                     Body::Upload(upload) => {
                         let request = request.header(header::CONTENT_TYPE, "text/csv");
+                        let request = match upload.length {
+                            Some(length) => request.header(header::CONTENT_LENGTH, length),
+                            None => request,
+                        };
                         request.body(reqwest::Body::wrap_stream(upload.chunks()))
                     }
                 };
@@ -243,9 +247,14 @@ impl ApiClient {
                     Body::Json(json) => {
                         request.header(header::CONTENT_TYPE, "application/json").body(axum::body::Body::from(json))
                     }
-                    Body::Upload(upload) => request
-                        .header(header::CONTENT_TYPE, "text/csv")
-                        .body(axum::body::Body::from_stream(upload.chunks())),
+                    Body::Upload(upload) => {
+                        let request = request.header(header::CONTENT_TYPE, "text/csv");
+                        let request = match upload.length {
+                            Some(length) => request.header(header::CONTENT_LENGTH, length),
+                            None => request,
+                        };
+                        request.body(axum::body::Body::from_stream(upload.chunks()))
+                    }
                 };
                 let request = request.context("making the request")?;
                 let answer = router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});

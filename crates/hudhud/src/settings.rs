@@ -41,6 +41,8 @@ pub struct Settings {
     pub graph_version: String,
     /// Encrypts tokens at rest. `None`: the one in the data directory, made on first use.
     pub secret_key: Option<SecretString>,
+    /// How large a file may be that is uploaded, bytes.
+    pub upload_limit: u64,
     /// The log filter, in the form of `tracing_subscriber::EnvFilter`.
     pub log: String,
     /// How log lines look.
@@ -189,6 +191,7 @@ impl Settings {
             ("graph_url", self.graph_url.clone()),
             ("graph_version", self.graph_version.clone()),
             ("secret_key", masked(&self.secret_key, "(the one in the data directory)")),
+            ("upload_limit", self.upload_limit.to_string()),
             ("log", self.log.clone()),
             ("log_format", self.log_format.to_string()),
         ];
@@ -253,6 +256,7 @@ mod tests {
         assert_eq!(settings.graph_url, "https://graph.facebook.com");
         assert_eq!(settings.graph_version, "v26.0");
         assert_eq!((settings.log.as_str(), settings.log_format), ("info", LogFormat::Auto));
+        assert_eq!(settings.upload_limit, engine::uploads::USUAL_LIMIT);
         assert!(settings.secret_key.is_none() && settings.url.is_none() && settings.api_key.is_none());
     }
 

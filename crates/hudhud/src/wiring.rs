@@ -27,6 +27,7 @@ pub async fn engine(settings: &Settings, store: Store, redis_url: Option<&str>) 
         vault: vault(settings)?,
         clock: Clock::system(),
         data_dir: settings.data_dir.clone(),
+        upload_limit: settings.upload_limit,
         redis,
         install,
     });

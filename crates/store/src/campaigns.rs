@@ -147,22 +147,26 @@ pub enum Moved {
 const SELECT: &str = "SELECT id, name, state, reason, account_id, template_id, template, params, rate_cap, weight,
     filter, start_at, created_by, created_at, launched_at, started_at, finished_at, frozen_at, audience, planned_through, planned,
     spread_people, parent_id, occurrence, last_eligible, spread, quiet_hours, timezone, stop_at, latest_start, cron,
-    size_guard, frequency_cap, canary, canary_state, canary_through, kind FROM campaigns";
+    size_guard, frequency_cap, canary, canary_state, canary_through, kind, blackouts, human_gaps
+    FROM campaigns";
 
 /// Writes a draft with its lists and numbers.
 pub(crate) async fn insert(tx: &mut Link, new: &NewCampaign<'_>, now: i64) -> Result<i64> {
     let id: i64 = on!(tx, c => sqlx::query_scalar(
         "INSERT INTO campaigns (name, state, account_id, template_id, template, params, rate_cap, weight,
                                 start_at, created_by, created_at, spread, quiet_hours, timezone, stop_at,
-                                latest_start, parent_id, cron, size_guard, filter, frequency_cap, marketing, canary, canary_state)
-         VALUES ($1, 0, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+                                latest_start, parent_id, cron, size_guard, filter, frequency_cap, marketing, canary, canary_state,
+                                blackouts, human_gaps)
+         VALUES ($1, 0, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+                 $24, $25)
          RETURNING id")
         .bind(new.name).bind(new.account_id).bind(new.template_id).bind(new.template).bind(new.params)
         .bind(new.rate_cap).bind(new.weight).bind(new.start_at).bind(new.created_by).bind(now)
         .bind(new.terms.spread).bind(&new.terms.quiet_hours).bind(&new.terms.timezone).bind(new.terms.stop_at)
         .bind(new.terms.latest_start).bind(new.parent_id).bind(&new.terms.cron).bind(new.terms.size_guard)
         .bind(new.filter).bind(&new.terms.frequency_cap).bind(is_marketing(new.template))
-        .bind(&new.terms.canary).bind(new.terms.canary.as_ref().map(|_| 0_i16)).fetch_one(c).await)?;
+        .bind(&new.terms.canary).bind(new.terms.canary.as_ref().map(|_| 0_i16))
+        .bind(&new.terms.blackouts).bind(new.terms.human_gaps).fetch_one(c).await)?;
     // A list that is named as both is excluded: whoever is left out can still be sent to, not the other way round.
     for (lists, included) in [(new.excluded_lists, false), (new.lists, true)] {
         let sql = tx.pick(
@@ -293,6 +297,21 @@ impl Store {
     pub async fn campaigns(&self, before: i64, limit: i64) -> Result<Vec<CampaignRow>> {
         let mut link = self.read().await?;
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE id < $1 AND kind = 0 ORDER BY id DESC LIMIT $2"));
+        Ok(on!(&mut link, c => sqlx::query_as(sql).bind(before).bind(limit).fetch_all(c).await)?)
+    }
+
+    /// Campaigns that were checked and not launched yet, older than an id, newest first: a page. Of some of them a second
+    /// person's approval is missing, which is for the engine to tell.
+    ///
+    /// # Errors
+    /// As every read.
+    #[crate::boxed]
+    pub async fn campaigns_checked(&self, before: i64, limit: i64) -> Result<Vec<CampaignRow>> {
+        let mut link = self.read().await?;
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{SELECT} WHERE id < $1 AND kind = 0 AND state IN (0, 1, 3) AND frozen_at IS NULL AND checked IS NOT NULL
+             ORDER BY id DESC LIMIT $2"
+        ));
         Ok(on!(&mut link, c => sqlx::query_as(sql).bind(before).bind(limit).fetch_all(c).await)?)
     }
 

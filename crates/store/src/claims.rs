@@ -269,6 +269,8 @@ struct Permission {
     stop_at: Option<i64>,
     quiet_hours: Option<String>,
     timezone: Option<String>,
+    own_blackouts: Option<String>,
+    house_blackouts: Option<String>,
     people_limit: Option<i64>,
     phone_number_id: String,
     brand: Option<String>,
@@ -287,6 +289,8 @@ from_row!(Permission {
     stop_at,
     quiet_hours,
     timezone,
+    own_blackouts,
+    house_blackouts,
     people_limit,
     phone_number_id,
     brand,
@@ -323,7 +327,9 @@ async fn permitted(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<std::result:
                 (SELECT value FROM meta WHERE key = 'paused_all') AS all_paused,
                 a.stopped_reason AS account_stopped, n.paused_reason AS number_paused, n.people_limit,
                 n.phone_number_id, n.brand, t.category, k.state AS campaign_state, k.stop_at, k.quiet_hours, k.timezone,
-                k.frequency_cap, k.marketing, (SELECT value FROM meta WHERE key = 'frequency_cap') AS house_cap
+                k.frequency_cap, k.marketing, (SELECT value FROM meta WHERE key = 'frequency_cap') AS house_cap,
+                k.blackouts AS own_blackouts, CASE WHEN k.marketing AND k.kind <> 2 THEN
+                    (SELECT value FROM meta WHERE key = 'blackouts') END AS house_blackouts
          FROM numbers n JOIN accounts a ON a.id = n.account_id LEFT JOIN campaigns k ON k.id = $2
          LEFT JOIN templates t ON t.id = k.template_id WHERE n.id = $1")
         .bind(order.batch.number_id).bind(order.batch.campaign_id).bind(fence).fetch_optional(c).await)?;
@@ -344,7 +350,10 @@ async fn permitted(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<std::result:
     } else if terms::ended(permission.stop_at, order.now) {
         Err(Halt::OfferEnded)
     } else {
-        let hours = Hours::read(permission.quiet_hours.as_deref(), permission.timezone.as_deref())?;
+        let blackouts = [permission.own_blackouts.as_deref(), permission.house_blackouts.as_deref()];
+        let hours = Hours::read(permission.quiet_hours.as_deref(), blackouts, permission.timezone.as_deref())?;
+        // Far from all blackout days nobody's zone need be found.
+        let hours = hours.filter(|hours| hours.calendar.may_forbid(order.now));
         let caps = match permission.marketing {
             Some(true) => frequency::caps(permission.house_cap.as_deref(), permission.frequency_cap.as_deref())?,
             _ => Vec::new(),

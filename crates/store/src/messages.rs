@@ -49,6 +49,59 @@ pub struct NewMessage<'a> {
     pub parent_id: Option<i64>,
 }
 
+/// A message in a list of them: without whom it goes to.
+#[derive(Clone, Debug)]
+pub struct ListedMessage {
+    /// Its id.
+    pub id: i64,
+    /// The name of its campaign.
+    pub name: String,
+    /// The template as checked, JSON.
+    pub template: String,
+    /// Who asked for it.
+    pub created_by: String,
+    /// When.
+    pub created_at: i64,
+    /// Meta's id of the business number.
+    pub phone_number_id: String,
+    /// Where its send stands.
+    pub state: i16,
+    /// Why it was skipped or waits.
+    pub reason: Option<String>,
+    /// Until when it waits.
+    pub not_before: Option<i64>,
+    /// Meta's last error code.
+    pub code: Option<i64>,
+    /// Meta's id of it.
+    pub wamid: Option<String>,
+    /// When Meta took it.
+    pub accepted_at: Option<i64>,
+    /// When it was on the person's device.
+    pub delivered_at: Option<i64>,
+    /// When it was read.
+    pub read_at: Option<i64>,
+    /// When it failed.
+    pub failed_at: Option<i64>,
+}
+
+from_row!(ListedMessage {
+    id,
+    name,
+    template,
+    created_by,
+    created_at,
+    phone_number_id,
+    state,
+    reason,
+    not_before,
+    code,
+    wamid,
+    accepted_at,
+    delivered_at,
+    read_at,
+    failed_at
+});
+
 impl Store {
     /// Makes a message, to be sent at once. Its id, which is that of its campaign.
     ///
@@ -87,6 +140,23 @@ impl Store {
         deltas.write(&mut tx).await?;
         tx.commit().await?;
         Ok(id)
+    }
+
+    /// Messages that programs and people asked for, older than an id (all: `i64::MAX`), newest first: a page. Those on
+    /// trial are not among them.
+    ///
+    /// # Errors
+    /// As every read.
+    #[crate::boxed]
+    pub async fn messages(&self, before: i64, limit: i64) -> Result<Vec<ListedMessage>> {
+        let mut link = self.read().await?;
+        // CROSS: SQLite takes the newest messages first, and of each its one send.
+        Ok(on!(&mut link, c => sqlx::query_as(
+            "SELECT k.id, k.name, k.template, k.created_by, k.created_at, n.phone_number_id, s.state, s.reason,
+                    s.not_before, s.code, s.wamid, s.accepted_at, s.delivered_at, s.read_at, s.failed_at
+             FROM campaigns k CROSS JOIN sends s CROSS JOIN numbers n
+             WHERE k.kind = 1 AND k.id < $1 AND s.campaign_id = k.id AND n.id = s.number_id
+             ORDER BY k.id DESC LIMIT $2").bind(before).bind(limit).fetch_all(c).await)?)
     }
 
     /// The one to whom a message goes (a contact id), where it is a single one.
@@ -185,7 +255,16 @@ mod tests {
             assert_eq!(own.iter().map(|own| own.id).collect::<Vec<_>>(), [person]);
             let batch = db.store.next_batch(id, shop.numbers[0], 100, NOW).await.unwrap().expect("a batch");
             assert_eq!((batch.lo, batch.hi), (person, person));
-            assert!(db.store.campaigns(i64::MAX, 10).await.unwrap().is_empty(), "nobody lists it");
+            assert!(db.store.campaigns(i64::MAX, 10).await.unwrap().is_empty(), "no campaign");
+            let other = NewMessage { name: "message order-18", ..new.clone() };
+            let later = db.store.queue_message(&other, NOW + 1).await.unwrap();
+            let trial = NewMessage { name: "trial", kind: MessageKind::Test, ..new };
+            db.store.queue_message(&trial, NOW + 2).await.unwrap();
+            let listed = db.store.messages(i64::MAX, 10).await.unwrap();
+            assert_eq!(listed.iter().map(|one| one.id).collect::<Vec<_>>(), [later, id], "the newest first");
+            assert_eq!((listed[1].name.as_str(), listed[1].state), ("message order-17", 0));
+            assert_eq!(db.store.messages(later, 10).await.unwrap().len(), 1);
+            assert_eq!(db.store.messages(i64::MAX, 1).await.unwrap()[0].id, later);
         }
     }
 }

@@ -37,12 +37,28 @@ test('compliance sets the rules of the house, and whoever may not sees them', { 
   await page.getByLabel('Phone number').fill('0020 100 555 0042');
   await button(page, 'Add').click();
   await page.getByText('+20 100 555 0042').waitFor();
+  // Days on which nothing is sent: every year, for numbers of one country.
+  await page.getByLabel('First day').fill('2026-12-24');
+  await page.getByLabel('Last day (if there are several)').fill('2026-12-23');
+  await page.getByText('The last day is not before the first').waitFor();
+  assert.equal(await button(page, 'Add days').isDisabled(), true);
+  await page.getByLabel('Last day (if there are several)').fill('2026-12-26');
+  await page.getByRole('main').getByLabel('Name', { exact: true }).fill('Christmas');
+  await page.getByRole('combobox', { name: 'For numbers of' }).click();
+  await page.getByRole('option', { name: 'Mexico' }).click();
+  await page.getByLabel('Every year').check();
+  await button(page, 'Add days').click();
+  await page.getByText('24–26 December, every year').waitFor();
+  assert.deepEqual(await violations(page), []);
+  await button(page, 'Take away: Christmas 24–26 December, every year').click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Keep the rule' }).click();
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
   await page.getByLabel('What it stops: A tapped stop button').selectOption('marketing');
   await page.getByRole('dialog').getByRole('button', { name: 'Change it' }).click();
   await page.getByRole('dialog').waitFor({ state: 'detached' });
   const reaches = (await hudhud.request('GET', '/api/v1/optouts/scopes')).items;
   assert.equal(reaches.find(({ way }) => way === 'button').reach, 'marketing');
-  assert.deepEqual(await hudhud.request('GET', '/api/v1/rules'), { frequency_cap: '4/7d', approval_above: 100, test_numbers: [OWN] });
+  assert.deepEqual(await hudhud.request('GET', '/api/v1/rules'), { frequency_cap: '4/7d', approval_above: 100, test_numbers: [OWN], blackouts: [{ dates: '12-24..12-26', name: 'Christmas', country: 'MX' }] });
   // A rule is taken away only after a question.
   await page.getByRole('switch', { name: 'In force: Frequency cap' }).uncheck();
   await button(page, 'Save').click();
@@ -64,6 +80,14 @@ test('a large campaign is tried on a phone, approved by a second person, and goe
   await button(page, 'Next').click();
   await page.getByText('Hoopoe Cairo').click();
   await button(page, 'Next').click();
+  // Everybody lives in Egypt, and has a feast today.
+  const today = new Date().toLocaleDateString('sv-SE', { timeZone: 'Africa/Cairo' });
+  await page.getByLabel('Leave out days').check();
+  await page.getByText('Of the house, for marketing:').waitFor();
+  await page.getByLabel('First day').fill(today);
+  await page.getByRole('group', { name: 'Add days' }).getByLabel('Name', { exact: true }).fill('Moulid');
+  await button(page, 'Add days').click();
+  assert.equal(await page.getByLabel('Uneven gaps').isDisabled(), true, 'it has no pace of its own');
   await page.getByLabel('Send to a few people first').check();
   await page.getByLabel('How many', { exact: true }).fill('0');
   await page.getByText('A whole number from 1 to 10,000.').waitFor();
@@ -75,13 +99,38 @@ test('a large campaign is tried on a phone, approved by a second person, and goe
   await page.getByLabel('Leave out whoever has had enough lately').check();
   await button(page, 'Check before sending').click();
   await page.getByText('Not approved yet').waitFor();
+  await page.getByText('About 120 people, after').waitFor();
+  await page.getByText('Moulid').first().waitFor();
   assert.deepEqual(await violations(page), []);
+  // Without the feast, and with a pace of its own whose gaps are uneven.
+  await button(page, 'Back').click();
+  await button(page, /^Take away: Moulid/).click();
+  await page.getByRole('textbox', { name: 'messages a second, at most' }).fill('90');
+  await page.getByLabel('Uneven gaps').check();
+  await button(page, 'Check before sending').click();
+  await page.getByText('Not approved yet').waitFor();
+  assert.equal(await page.getByText('About 120 people, after').count(), 0);
   assert.equal(await button(page, 'Launch').isDisabled(), true);
   await button(page, 'Send a test').click();
   await page.locator('dl .state', { hasText: /Delivered|Read/ }).waitFor();
   const [{ id }] = (await hudhud.request('GET', '/api/v1/campaigns')).items;
   const drafted = await hudhud.request('GET', `/api/v1/campaigns/${id}`);
-  assert.deepEqual([drafted.total, drafted.canary.size, drafted.frequency_cap], [0, '20', '2/7d'], 'the test is not counted');
+  assert.deepEqual([drafted.total, drafted.canary.size, drafted.frequency_cap, drafted.gaps, drafted.blackouts], [0, '20', '2/7d', 'human', []], 'the test is not counted');
+
+  // Compliance finds it on the first page, and sees what it would approve; a viewer sees neither.
+  const nour = await openPage(browser, hudhud.url, { key: hudhud.key('compliance', 'approver') });
+  await visit(nour, '/');
+  const waits = nour.locator('.notice', { hasText: 'Waits for a second person’s approval: Large one' });
+  await waits.getByRole('link').click();
+  await nour.getByText('Will get the message').waitFor();
+  await nour.getByText('Not approved yet').waitFor();
+  assert.equal(await button(nour, 'Launch').count(), 0);
+  assert.deepEqual(await violations(nour), []);
+  await done(nour);
+  const viewer = await openPage(browser, hudhud.url, { key: hudhud.key('viewer', 'looks') });
+  await visit(viewer, `/campaigns/${id}`);
+  await viewer.getByText('The check before sending is shown to those who draft or approve campaigns.').waitFor();
+  await done(viewer);
 
   const second = await openPage(browser, hudhud.url, { key: hudhud.key('launcher', 'sara') });
   const approve = async () => {
@@ -176,6 +225,7 @@ test('one message is sent and looked up by its key, without its text or its pers
   await page.locator('[data-search]').fill('order-1042');
   await page.locator('form[role=search]').getByRole('button').click();
   await page.locator('[data-problem]').waitFor({ state: 'detached' });
+  await page.locator('tbody tr', { hasText: 'order-1042' }).getByText('eid_offer').waitFor();
   assert.equal(await page.locator('tbody tr', { hasText: 'order-1042' }).count(), 1);
   await done(page);
 });

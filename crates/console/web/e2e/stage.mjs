@@ -26,6 +26,9 @@ export async function until(what, ready, patience = 90_000) {
   throw new Error(`${typeof what === 'string' ? what : what()}: not within ${patience / 1000} s`);
 }
 
+/** A date so many days from now. */
+const date = (days) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+
 export async function setTheStage(hudhud) {
   await hudhud.connect();
   await hudhud.people('Spring fair', 160);
@@ -49,13 +52,16 @@ export async function setTheStage(hudhud) {
   const running = await campaign(hudhud, 'عرض نهاية الأسبوع', { lists: ['معرض القاهرة'], language: 'ar', rate: 4 });
   const paused = await campaign(hudhud, 'Loyalty points reminder', { lists: ['Loyalty club'], rate: 1 });
   await hudhud.request('POST', `/api/v1/campaigns/${paused}/pause`, { reason: 'Wrong discount in the text' });
-  const draft = await campaign(hudhud, 'Autumn preview', { launch: false, lists: ['Loyalty club', 'Spring fair'], quiet_hours: '21:00-09:00', timezone: 'Africa/Cairo', spread: '6h' });
+  const draft = await campaign(hudhud, 'Autumn preview', { launch: false, lists: ['Loyalty club', 'Spring fair'], quiet_hours: '21:00-09:00', timezone: 'Africa/Cairo', spread: '6h', gaps: 'human', blackouts: [{ dates: `${date(0)}..${date(1)}`, name: 'Eid al-Adha', country: 'EG' }] });
   const recurring = await campaign(hudhud, 'Monday offer', { cron: '0 10 * * 1', timezone: 'Africa/Cairo', audience_guard: 30, latest_start: '2h' });
   const first = { size: '25', wait: '1s', most_failed: 0, most_opted_out: 0 };
   const harmed = await campaign(hudhud, 'Flash sale', { canary: first, rate: 40, frequency_cap: '3/7d' });
   await until('the pilot group took it badly', async () => (await hudhud.request('GET', `/api/v1/campaigns/${harmed}`)).state !== 'running').catch(() => {});
   const pilot = await campaign(hudhud, 'Summer preview', { canary: { size: '10%', wait: '2h' }, rate: 40 });
-  await hudhud.request('POST', '/api/v1/rules', { frequency_cap: '4/7d', approval_above: 200, test_numbers: ['+201005550042', '+201005550043'] });
+  await hudhud.request('POST', '/api/v1/rules', { frequency_cap: '4/7d', approval_above: 200, test_numbers: ['+201005550042', '+201005550043'], blackouts: [{ dates: '12-25', name: 'Christmas' }, { dates: `${date(170)}..${date(173)}`, name: 'عيد الأضحى', country: 'EG' }] });
+  for (const [key, template] of [['order-1042', 'order_update'], ['order-1043', 'order_update']]) await hudhud.request('POST', '/api/v1/messages', { key, to: '+20 100 000 0009', number: NUMBER, template, language: 'en', params: { first_name: 'Mona', order_id: key } });
+  const asked = await campaign(hudhud, 'Cairo, second half', { launch: false, lists: ['معرض القاهرة'] });
+  await hudhud.request('POST', `/api/v1/campaigns/${asked}/preflight`);
   const large = await campaign(hudhud, 'Everybody in Cairo', { launch: false, lists: ['معرض القاهرة'] });
   await hudhud.as('sara').request('POST', `/api/v1/campaigns/${large}/approve`);
   await hudhud.request('POST', '/api/v1/numbers/200100000000003/pause', { reason: 'New name is being approved' });

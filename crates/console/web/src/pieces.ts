@@ -72,7 +72,7 @@ export async function sendInPieces(file: File, tell: (progress: Progress) => voi
     try {
       if (id !== null && at === null) at = await where(id);
       if (id === null || at === null || at > file.size) {
-        const fresh = await answer(api.POST('/api/v1/uploads'));
+        const fresh = await answer(api.POST('/api/v1/uploads', { params: { query: { length: file.size } } }));
         id = fresh.id;
         at = fresh.offset;
         keep(id, file);

@@ -70,6 +70,14 @@ export function useCampaigns(limit = 50) {
   });
 }
 
+/** Campaigns that wait for a second person's approval, for whoever may give it. */
+export function useAwaitingApproval(enabled: boolean) {
+  return useQuery({
+    queryKey: ['campaigns', 'awaiting'], enabled, refetchInterval: 5 * LIVE,
+    queryFn: async () => (await answer(api.GET('/api/v1/campaigns', { params: { query: { awaiting: 'approval', limit: 20 } } }))).items,
+  });
+}
+
 export function useCampaign(id: string) {
   return useQuery({
     queryKey: ['campaign', id],

@@ -1,4 +1,5 @@
 // When a campaign's messages may leave: what a person chooses, as the API takes it, and back into words. Pure.
+import type { BlackoutDays } from './blackouts.ts';
 
 /** A rhythm of a campaign that recurs. `own` is a crontab line that a person writes. */
 export interface Rhythm {
@@ -67,6 +68,10 @@ export interface Choice {
   quiet: boolean;
   from: string;
   to: string;
+  /** Days on which nobody is written to, beside those of the house. */
+  blackouts: BlackoutDays[];
+  /** Gaps between messages drawn at random, where it has a pace of its own. */
+  human: boolean;
   over: string | number;
   unit: Unit;
   /** The end of the offer, in the browser's own zone. */
@@ -83,7 +88,8 @@ export function asked(choice: Choice) {
     ...(line !== null && choice.guard !== '' && { audience_guard: Number(choice.guard) }),
     ...(starts && choice.latest !== '' && { latest_start: choice.latest }),
     ...(choice.quiet && { quiet_hours: `${choice.from}-${choice.to}` }),
-    ...((choice.quiet || line !== null) && { timezone: choice.zone }),
+    ...(choice.blackouts.length > 0 && { blackouts: choice.blackouts }),
+    ...((choice.quiet || line !== null || choice.blackouts.length > 0) && { timezone: choice.zone }),
     ...(choice.over !== '' && { spread: `${choice.over}${choice.unit}` }),
     ...(choice.until !== '' && { stop_at: new Date(choice.until).toISOString() }),
   };

@@ -92,8 +92,10 @@ test('a rhythm becomes a crontab line, and a line the rhythm that it is', () => 
 });
 
 test('of a campaign’s terms the server is told those that were chosen', () => {
-  const none = { when: 'now', at: '', rhythm: terms.USUAL_RHYTHM, zone: 'Africa/Cairo', guard: '', latest: '2h', quiet: false, from: '21:00', to: '09:00', over: '', unit: 'h', until: '' };
+  const none = { when: 'now', at: '', rhythm: terms.USUAL_RHYTHM, zone: 'Africa/Cairo', guard: '', latest: '2h', quiet: false, from: '21:00', to: '09:00', blackouts: [], human: false, over: '', unit: 'h', until: '' };
   assert.deepEqual(terms.asked(none), {});
+  const feast = { dates: '12-25', name: 'Christmas', country: null };
+  assert.deepEqual(terms.asked({ ...none, blackouts: [feast] }), { blackouts: [feast], timezone: 'Africa/Cairo' });
   assert.deepEqual(terms.asked({ ...none, when: 'again', guard: 20, quiet: true, over: 6 }), {
     cron: '0 10 * * 1', audience_guard: 20, latest_start: '2h', quiet_hours: '21:00-09:00', timezone: 'Africa/Cairo', spread: '6h',
   });

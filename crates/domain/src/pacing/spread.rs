@@ -1,6 +1,6 @@
 //! Spreading a campaign evenly over a length of time: how far apart its messages leave.
 
-use super::Micros;
+use super::{Gaps, Micros};
 use crate::Millis;
 
 /// A stall of so long is made up for, and not a moment more: late timers must not add up, and an outage must not end in
@@ -15,6 +15,10 @@ const MADE_UP: Micros = 50_000;
 pub struct Spread {
     gap: Micros,
     next: Micros,
+    /// Gaps that are drawn at random, of this mean, and how many were.
+    drawn: Option<(Gaps, u64)>,
+    /// The gap after the last turn.
+    last: Micros,
 }
 
 /// How far apart the messages of one lane leave, if so many `people` are spread over `length`, on so many `lanes` that
@@ -29,10 +33,16 @@ impl Spread {
     /// A pace with this gap, whose first message may leave at `first`.
     #[must_use]
     pub fn new(gap: Micros, first: Micros) -> Self {
-        Self { gap: gap.max(1), next: first }
+        Self { gap: gap.max(1), next: first, drawn: None, last: gap.max(1) }
     }
 
-    /// How far apart messages leave.
+    /// As [`Self::new`], with gaps that are drawn at random.
+    #[must_use]
+    pub fn drawn(gaps: Gaps, first: Micros) -> Self {
+        Self { drawn: Some((gaps, 0)), ..Self::new(gaps.mean(), first) }
+    }
+
+    /// How far apart messages leave, on average.
     #[must_use]
     pub fn gap(&self) -> Micros {
         self.gap
@@ -50,13 +60,20 @@ impl Spread {
             return false;
         }
         let late = (now - self.next).min(MADE_UP);
-        self.next = now.saturating_sub(late).saturating_add(self.gap);
+        self.last = match &mut self.drawn {
+            Some((gaps, place)) => {
+                *place += 1;
+                gaps.gap(*place)
+            }
+            None => self.gap,
+        };
+        self.next = now.saturating_sub(late).saturating_add(self.last);
         true
     }
 
     /// A turn was not used: the next one may leave in its place.
     pub fn give_back(&mut self) {
-        self.next = self.next.saturating_sub(self.gap);
+        self.next = self.next.saturating_sub(self.last);
     }
 }
 

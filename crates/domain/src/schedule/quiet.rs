@@ -102,7 +102,7 @@ fn time(minutes: u16) -> Option<NaiveTime> {
 }
 
 /// The first and the last instant at which the wall clock of a zone shows a time, or jumps over it.
-fn shown(local: NaiveDateTime, zone: Tz) -> Option<(Millis, Millis)> {
+pub(super) fn shown(local: NaiveDateTime, zone: Tz) -> Option<(Millis, Millis)> {
     Some(match zone.from_local_datetime(&local) {
         LocalResult::Single(at) => (at.timestamp_millis(), at.timestamp_millis()),
         LocalResult::Ambiguous(first, last) => (first.timestamp_millis(), last.timestamp_millis()),
@@ -114,7 +114,7 @@ fn shown(local: NaiveDateTime, zone: Tz) -> Option<(Millis, Millis)> {
 }
 
 /// A time of day as people in a zone read it off the wall: `09:00`, and with its weekday (`Mon 09:00`) where that is
-/// not the day of `now`.
+/// not the day of `now`, or with its date (`2026-06-10 09:00`) where it is so far away that a weekday could be another.
 #[must_use]
 pub fn time_of_day(at: Millis, now: Millis, zone: Tz) -> String {
     match (wall_clock(at.saturating_add(59_999), zone), wall_clock(now, zone)) {
@@ -122,6 +122,7 @@ pub fn time_of_day(at: Millis, now: Millis, zone: Tz) -> String {
         (Some(at), Some(now)) if at.date() == now.date() || at - now < TimeDelta::hours(20) => {
             at.format("%H:%M").to_string()
         }
+        (Some(at), Some(now)) if at - now > TimeDelta::days(6) => at.format("%Y-%m-%d %H:%M").to_string(),
         (Some(at), _) => at.format("%a %H:%M").to_string(),
         (None, _) => "an unknown time".to_owned(),
     }
@@ -272,6 +273,7 @@ mod tests {
         let now = at("2026-06-01T22:00:00+03:00");
         assert_eq!(time_of_day(at("2026-06-02T09:00:00+03:00"), now, Cairo), "09:00");
         assert_eq!(time_of_day(at("2026-06-03T09:00:00+03:00"), now, Cairo), "Wed 09:00");
+        assert_eq!(time_of_day(at("2026-06-10T09:00:00+03:00"), now, Cairo), "2026-06-10 09:00");
         assert_eq!(at_in_words(at("2026-03-02T10:00:00+02:00"), Cairo), "Monday 2 March 2026, 10:00 in Cairo");
         assert_eq!(wall_clock_words(at("2026-03-02T10:00:00+02:00"), Cairo), "2026-03-02 10:00");
         assert_eq!((town(Cairo), town(Sao_Paulo), town(Tz::UTC)), ("Cairo".into(), "Sao Paulo".into(), "UTC".into()));

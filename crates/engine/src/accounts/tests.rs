@@ -154,6 +154,7 @@ async fn meta_does_not_let_a_number_be_unlimited_or_faster_than_its_level() {
         vault: crate::Vault::new(&SecretString::from("a secret key of the tests, long enough")).unwrap(),
         clock: test.clock.clone(),
         data_dir: test.data_dir.path().to_owned(),
+        upload_limit: crate::uploads::USUAL_LIMIT,
         redis: None,
         install: test.install.clone(),
     };

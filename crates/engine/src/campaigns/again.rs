@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::campaigns::create::create_child;
 use crate::campaigns::steer::note;
-use crate::campaigns::{CampaignView, NewCampaign, canary, create, row};
+use crate::campaigns::{CampaignView, Gaps, NewCampaign, blackout_days, canary, create, row};
 use crate::fault::{Fault, Result};
 use crate::renderer::KeptTemplate;
 use crate::views::iso;
@@ -91,6 +91,8 @@ async fn as_ordered(app: &App, id: i64) -> Result<NewCampaign> {
     }
     let template: KeptTemplate = serde_json::from_str(&row.template).map_err(Fault::internal)?;
     let canary = canary::as_ordered(&row)?;
+    let gaps = Gaps::of(&row);
+    let blackouts = row.terms.blackouts()?.iter().map(blackout_days).collect();
     let has_ended = row.terms.has_ended(app.clock.now_ms());
     Ok(NewCampaign {
         name: row.name,
@@ -113,5 +115,7 @@ async fn as_ordered(app: &App, id: i64) -> Result<NewCampaign> {
         latest_start: None,
         frequency_cap: row.terms.frequency_cap,
         canary,
+        blackouts,
+        gaps,
     })
 }

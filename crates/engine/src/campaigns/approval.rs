@@ -15,8 +15,10 @@ use utoipa::ToSchema;
 use crate::campaigns::preflight::{Checks, checks};
 use crate::campaigns::steer::note;
 use crate::campaigns::weighing::{self, Kept, Weighing};
+use crate::campaigns::{CampaignView, show};
 use crate::fault::{Fault, Result};
 use crate::limits::grouped;
+use crate::renderer::KeptTemplate;
 use crate::views::iso;
 use crate::{Actor, App};
 
@@ -58,11 +60,16 @@ async fn seals(app: &App, campaign: &CampaignRow, weighing: &Weighing) -> Result
         terms.cron,
         terms.frequency_cap,
         terms.canary,
+        terms.blackouts,
+        terms.human_gaps,
     ]);
     let hash = |what: &serde_json::Value| hex::encode(digest::digest(&digest::SHA256, what.to_string().as_bytes()));
     let of_terms = hash(&said);
     Ok(Seals { whole: hash(&json!([of_terms, weighing.people, weighing.eligible])), terms: of_terms })
 }
+
+/// So many campaigns are looked at at once.
+const LOOKED_AT: i64 = 50;
 
 /// Who approved exactly this, where a campaign of that size needs it.
 pub(super) async fn view(app: &App, campaign: &CampaignRow, weighing: &Weighing) -> Result<Option<ApprovalView>> {
@@ -79,6 +86,44 @@ pub(super) async fn view(app: &App, campaign: &CampaignRow, weighing: &Weighing)
         approved_by: valid.into_iter().map(|approval| approval.actor).collect(),
         approved_at,
     }))
+}
+
+/// Campaigns for whose launch a second person's approval is missing, newest first, before an id: as their last check found
+/// them. Whoever has not been checked yet asks for nothing.
+///
+/// # Errors
+/// When the database is away.
+#[crate::boxed]
+pub async fn awaiting_approval(app: &App, before: Option<i64>, limit: u32) -> Result<Vec<CampaignView>> {
+    let mut waiting = Vec::new();
+    let mut before = before.unwrap_or(i64::MAX);
+    if app.store.approval_above().await?.is_none() {
+        return Ok(waiting);
+    }
+    loop {
+        let page = app.store.campaigns_checked(before, LOOKED_AT).await?;
+        let is_over = i64::try_from(page.len()).unwrap_or(LOOKED_AT) < LOOKED_AT;
+        for mut campaign in page {
+            before = campaign.id;
+            let (Kept::Valid(weighing) | Kept::Stale(weighing)) = weighing::kept(app, &campaign).await? else {
+                continue;
+            };
+            // What is approved is the template as it is now.
+            if let Some(template) = app.store.template(campaign.template_id).await? {
+                let kept = KeptTemplate::of(&template)?;
+                campaign.template = serde_json::to_string(&kept).map_err(Fault::internal)?;
+            }
+            if view(app, &campaign, &weighing).await?.is_some_and(|view| view.approved_by.is_empty()) {
+                waiting.push(show(app, campaign.id).await?);
+            }
+            if waiting.len() >= limit as usize {
+                return Ok(waiting);
+            }
+        }
+        if is_over {
+            return Ok(waiting);
+        }
+    }
 }
 
 /// What is missing, to be said to whoever looks; `None`: nothing.

@@ -11,7 +11,8 @@ use domain::template::Plan;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::campaigns::{CampaignView, CanaryOrder, canary, show};
+use crate::campaigns::terms::read_blackouts;
+use crate::campaigns::{BlackoutDays, CampaignView, CanaryOrder, Gaps, canary, show};
 use crate::fault::{Fault, FaultKind, Result};
 use crate::renderer::KeptTemplate;
 use crate::{Actor, App, lists};
@@ -55,9 +56,15 @@ pub struct NewCampaign {
     /// Its messages leave evenly over so long, for example `6h`.
     #[serde(default)]
     pub spread: Option<String>,
+    /// How far apart its messages leave: evenly unless given; `human` needs a rate or a spread.
+    #[serde(default)]
+    pub gaps: Gaps,
     /// Nobody is written to then, by their own clock: `21:00-09:00`.
     #[serde(default)]
     pub quiet_hours: Option<String>,
+    /// Nobody is written to on these days, by their own calendar; those of the house hold for marketing as well.
+    #[serde(default)]
+    pub blackouts: Vec<BlackoutDays>,
     /// The time zone of people whose own is not known, for example `Africa/Cairo`.
     #[serde(default)]
     pub timezone: Option<String>,
@@ -191,21 +198,27 @@ async fn terms(app: &App, new: &NewCampaign, start_at: Option<i64>, numbers: &[i
         return Err(Fault::invalid("A latest start is for a campaign that starts by itself.")
             .action("Give it a time to start with --at, or leave --latest-start out."));
     }
+    if new.gaps == Gaps::Human && new.rate.is_none() && new.spread.is_none() {
+        return Err(Fault::invalid("Human gaps are for a campaign with a pace of its own.")
+            .action("Give it --rate or --spread, too: below the rate of its numbers."));
+    }
+    // Also without quiet hours: blackout days of the house may be added while it runs.
     let timezone = match zone {
-        Some(zone) => Some(zone),
-        None if quiet_hours.is_some() || cron.is_some() => Some(zone_of_numbers(app, numbers).await?),
-        None => None,
+        Some(zone) => zone,
+        None => zone_of_numbers(app, numbers).await?,
     };
     Ok(store::Terms {
         spread: length("The spread", &new.spread)?,
         quiet_hours: quiet_hours.map(|quiet| quiet.to_string()),
-        timezone: timezone.map(|zone| zone.name().to_owned()),
+        timezone: Some(timezone.name().to_owned()),
         stop_at,
         latest_start,
         cron: cron.map(|line| line.to_string()),
         size_guard: new.audience_guard.map(i64::from),
         frequency_cap: frequency_cap(new.frequency_cap.as_deref())?,
         canary: new.canary.as_ref().map(canary::read).transpose()?,
+        human_gaps: new.gaps == Gaps::Human,
+        blackouts: store::blackouts_written(&read_blackouts(&new.blackouts)?)?,
     })
 }
 

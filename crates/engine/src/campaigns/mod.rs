@@ -19,16 +19,17 @@ use store::CampaignRow;
 use utoipa::ToSchema;
 
 pub use again::{CloneOrder, clone, retry_failed};
-pub use approval::{ApprovalView, approve};
+pub use approval::{ApprovalView, approve, awaiting_approval};
 pub use canary::{CanaryOrder, CanaryView, mind_canary};
 pub use create::{NewCampaign, create, discard};
 pub use export::export;
 pub use preflight::{CostEstimate, MarketCost, Preflight, preflight};
 pub use recur::{NextRun, recur};
-pub use single::{MessageOrder, MessageView, message, send_message};
+pub use single::{ListedMessageView, MessageOrder, MessageView, message, messages, send_message};
 pub use steer::{LaunchOrder, cancel, launch, pause, resume, set_rate, start};
 pub(crate) use terms::offer_ended;
-pub use terms::{QuietHoursView, SpreadView};
+pub use terms::{BlackoutDays, BlackoutWait, Gaps, QuietHoursView, SpreadView};
+pub(crate) use terms::{blackout_days, read_blackouts};
 pub use trial::{TestOrder, try_out};
 
 use crate::App;
@@ -118,8 +119,12 @@ pub struct CampaignView {
     pub latest_start: Option<String>,
     /// Its messages leave evenly over so long.
     pub spread: Option<SpreadView>,
+    /// How far apart they leave.
+    pub gaps: Gaps,
     /// Nobody is written to then, by their own clock.
     pub quiet_hours: Option<QuietHoursView>,
+    /// Its own blackout days; those of the house are among the rules.
+    pub blackouts: Vec<BlackoutDays>,
     /// The offer ends then, RFC 3339: nothing is sent from then on.
     pub stop_at: Option<String>,
     /// At most so many marketing messages to one person in so many days, over all campaigns, beside the cap of the house.
@@ -195,6 +200,8 @@ async fn view(app: &App, row: CampaignRow) -> Result<CampaignView> {
     let next_runs = recur::next_runs(&row, app.clock.now_ms())?;
     let canary = canary::view(&row)?;
     let (spread, quiet_hours) = (terms::spread(&row), terms::quiet_hours(&row));
+    let gaps = Gaps::of(&row);
+    let blackouts = row.terms.blackouts()?.iter().map(blackout_days).collect();
     let template: crate::renderer::KeptTemplate = serde_json::from_str(&row.template).map_err(Fault::internal)?;
     Ok(CampaignView {
         id: row.id,
@@ -235,7 +242,9 @@ async fn view(app: &App, row: CampaignRow) -> Result<CampaignView> {
         start_at: row.start_at.map(iso),
         latest_start: row.terms.latest_start.map(domain::schedule::length),
         spread,
+        gaps,
         quiet_hours,
+        blackouts,
         stop_at: row.terms.stop_at.map(iso),
         canary,
         frequency_cap: row.terms.frequency_cap,

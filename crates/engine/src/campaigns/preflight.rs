@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use domain::campaign::CampaignState;
 use domain::pricing;
-use domain::schedule::{Forecast, Outlook, Places, Tz, forecast, length, parse_zone};
+use domain::schedule::{Calendar, Forecast, Outlook, Places, Tz, Whereabouts, forecast_with_waits, length};
 use domain::template::{Category, Template, TemplateStatus};
 use serde::Serialize;
 use store::CampaignRow;
 use utoipa::ToSchema;
 
 use crate::campaigns::approval::{self, ApprovalView};
+use crate::campaigns::terms::BlackoutWait;
 use crate::campaigns::weighing::{self, Kept, Weighing};
 use crate::campaigns::{NextRun, recur, terms};
 use crate::fault::Result;
@@ -59,6 +60,8 @@ pub struct Preflight {
     pub next_runs: Vec<NextRun>,
     /// What limits the pace.
     pub binding_limit: Option<String>,
+    /// Whom blackout days would hold back while it runs, the first that end first. Part of `estimated_finish` already.
+    pub waits: Vec<BlackoutWait>,
     /// Whether it has the second person's approval that it needs; `null`: it needs none.
     pub approval: Option<ApprovalView>,
     /// Why launch would refuse.
@@ -178,7 +181,7 @@ pub(super) async fn checks(app: &App, id: i64) -> Result<Checks> {
 
 /// What people are shown. It is kept: a launch that follows is held to it.
 pub(super) async fn document(app: &App, checks: Checks, weighing: &Weighing) -> Result<Preflight> {
-    let (outlook, limit) = reckon(app, &checks, weighing).await?;
+    let Reckoned { outlook, limit, waits } = reckon(app, &checks, weighing).await?;
     let cut_off = cut_off(app, &checks, weighing).await?;
     let Checks { campaign, mut blockers, mut warnings, token_ends_at, .. } = checks;
     // A launch has said so already.
@@ -213,6 +216,7 @@ pub(super) async fn document(app: &App, checks: Checks, weighing: &Weighing) -> 
             .map(|outlook| iso(outlook.finish.min(campaign.terms.stop_at.unwrap_or(i64::MAX)))),
         next_runs: recur::next_runs(&campaign, app.clock.now_ms())?,
         binding_limit: limit,
+        waits,
         eligible,
         excluded: weighing.excluded.clone(),
         estimated_cost: cost(weighing),
@@ -221,22 +225,32 @@ pub(super) async fn document(app: &App, checks: Checks, weighing: &Weighing) -> 
     })
 }
 
-/// When the last message leaves, and by which limit. No outlook where there is no pace to reckon with.
-async fn reckon(app: &App, checks: &Checks, weighing: &Weighing) -> Result<(Option<Outlook>, Option<String>)> {
+/// What can be foretold of a campaign.
+struct Reckoned {
+    /// `None` where there is no pace to reckon with.
+    outlook: Option<Outlook>,
+    /// By which limit its last message leaves when it does.
+    limit: Option<String>,
+    /// Whom blackout days hold back.
+    waits: Vec<BlackoutWait>,
+}
+
+/// When the last message leaves, and what it waits for.
+async fn reckon(app: &App, checks: &Checks, weighing: &Weighing) -> Result<Reckoned> {
     let row = &checks.campaign;
     let now = app.clock.now_ms();
     let first_run = recur::first_run(row, now).unwrap_or(None);
     let from = first_run.or(row.start_at).unwrap_or(0).max(now);
     let (paces, mut limit) = checks.paces.beside_spread(row, weighing.eligible);
-    let mut zones: Vec<(Tz, i64)> =
-        weighing.zones.iter().filter_map(|(zone, people)| Some((parse_zone(zone).ok()?, *people))).collect();
-    if zones.is_empty() {
-        zones.push((Tz::UTC, weighing.eligible));
+    let mut people: Vec<(Whereabouts, i64)> =
+        weighing.zones.iter().filter_map(|(place, people)| Some((place.parse().ok()?, *people))).collect();
+    if people.is_empty() {
+        people.push((Tz::UTC.into(), weighing.eligible));
     }
-    let quiet = row.terms.hours()?.map(|hours| hours.quiet);
+    let calendar = app.store.hours(row.id).await?.map_or_else(Calendar::default, |hours| hours.calendar);
     let places = places(app, row.id, from).await?;
     if paces.is_empty() {
-        return Ok((None, limit));
+        return Ok(Reckoned { outlook: None, limit, waits: Vec::new() });
     }
     let stop_at = row.terms.stop_at;
     // The others wait for the canary. How little that adds to its own messages' time is not reckoned.
@@ -244,11 +258,11 @@ async fn reckon(app: &App, checks: &Checks, weighing: &Weighing) -> Result<(Opti
         .canary()?
         .filter(|canary| weighing.eligible > canary.size.of(weighing.eligible))
         .map_or(from, |canary| from.saturating_add(canary.wait));
-    let outlook = forecast(&Forecast {
+    let (outlook, waits) = forecast_with_waits(&Forecast {
         from,
-        people: &zones,
+        people: &people,
         paces: &paces,
-        quiet,
+        calendar: &calendar,
         places: places.as_ref().map(|(places, _)| places.clone()),
         stop_at,
     });
@@ -256,7 +270,8 @@ async fn reckon(app: &App, checks: &Checks, weighing: &Weighing) -> Result<(Opti
         let words = format!("the portfolio's messaging limit: {} people in 24 hours", limits::grouped(people));
         limit = Some(limit.map_or_else(|| words.clone(), |pace| format!("{words}; {pace}")));
     }
-    Ok((Some(outlook), limit))
+    let waits = waits.iter().filter_map(|waiting| terms::blackout_wait(&calendar, waiting)).collect();
+    Ok(Reckoned { outlook: Some(outlook), limit, waits })
 }
 
 impl Paces {
@@ -317,7 +332,7 @@ pub(super) enum CutOff {
 pub(super) async fn cut_off(app: &App, checks: &Checks, weighing: &Weighing) -> Result<Option<CutOff>> {
     let row = &checks.campaign;
     let (Some(stop_at), true) = (row.terms.stop_at, is_new(row)?) else { return Ok(None) };
-    let left_over = reckon(app, checks, weighing).await?.0.map_or(0, |outlook| outlook.left_over);
+    let left_over = reckon(app, checks, weighing).await?.outlook.map_or(0, |outlook| outlook.left_over);
     if left_over > 0 && left_over >= weighing.eligible {
         let at = iso(stop_at);
         return Ok(Some(CutOff::Everybody(format!("The offer ends at {at} before anybody can be written to."))));
@@ -408,7 +423,8 @@ async fn paces(
             None => format!("{}: no limit", number.phone_number_id),
         });
         cap_binds |= share.is_some_and(|share| rate.is_none_or(|rate| share < rate));
-        paces.numbers.push(share.into_iter().chain(rate).min().map(f64::from));
+        let own = share.filter(|share| rate.is_none_or(|rate| *share <= rate));
+        paces.numbers.push(own.map_or(rate.map(f64::from), |share| Some(terms::pace_of_cap(share, row))));
     }
     paces.limit = match cap {
         Some(cap) if cap_binds => Some(format!("the campaign's own cap: {cap} messages a second")),

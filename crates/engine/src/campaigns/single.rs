@@ -73,6 +73,24 @@ pub struct MessageView {
     pub failed_at: Option<String>,
 }
 
+/// One message in the list of them.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ListedMessageView {
+    /// As it stands.
+    #[serde(flatten)]
+    pub message: MessageView,
+    /// The template's name.
+    pub template: String,
+    /// The template's language.
+    pub language: String,
+    /// Meta's id of the business number that sends it.
+    pub number: String,
+    /// Who asked for it.
+    pub created_by: String,
+    /// When, RFC 3339.
+    pub created_at: String,
+}
+
 /// The name of the campaign that a message is.
 pub(super) fn name_of(key: &str) -> String {
     format!("{PREFIX}{key}")
@@ -157,6 +175,43 @@ pub async fn message(app: &App, key: &str) -> Result<MessageView> {
     let made = app.store.campaign_named(&name_of(key.trim())).await?.ok_or_else(none)?;
     app.store.recipient_of_message(made.id).await?.ok_or_else(none)?;
     view(app, key.trim(), made.id).await
+}
+
+/// The messages that were asked for, newest first, before an id: how each stands, and not to whom it goes.
+///
+/// # Errors
+/// When the database is away.
+#[crate::boxed]
+pub async fn messages(app: &App, before: Option<i64>, limit: u32) -> Result<Vec<ListedMessageView>> {
+    let mut views = Vec::new();
+    for row in app.store.messages(before.unwrap_or(i64::MAX), i64::from(limit)).await? {
+        let state = SendState::try_from(row.state).map_err(|_| Fault::internal(anyhow::anyhow!("a send's state")))?;
+        // In words: what it waits for. Few of a page are still to be sent.
+        let reason =
+            if state == SendState::Planned { show(app, row.id).await?.reason.or(row.reason) } else { row.reason };
+        let template: KeptTemplate = serde_json::from_str(&row.template).map_err(Fault::internal)?;
+        let message = MessageView {
+            id: row.id,
+            key: row.name.strip_prefix(PREFIX).unwrap_or(&row.name).to_owned(),
+            state: state.as_str().to_owned(),
+            reason,
+            code: row.code,
+            wamid: row.wamid,
+            accepted_at: row.accepted_at.map(iso),
+            delivered_at: row.delivered_at.map(iso),
+            read_at: row.read_at.map(iso),
+            failed_at: row.failed_at.map(iso),
+        };
+        views.push(ListedMessageView {
+            message,
+            template: template.name,
+            language: template.language,
+            number: row.phone_number_id,
+            created_by: row.created_by,
+            created_at: iso(row.created_at),
+        });
+    }
+    Ok(views)
 }
 
 /// Whether a person must have consented on record.
@@ -262,7 +317,8 @@ pub(super) async fn view(app: &App, key: &str, id: i64) -> Result<MessageView> {
     let send = app.store.send((id, person)).await?.ok_or_else(gone)?;
     let state = SendState::try_from(send.state).map_err(|_| Fault::internal(anyhow::anyhow!("a send's state")))?;
     let reason = match (send.reason, state) {
-        (None, SendState::Planned) => show(app, id).await?.reason,
+        // In words: which morning it waits for.
+        (kept, SendState::Planned) => show(app, id).await?.reason.or(kept),
         (reason, _) => reason,
     };
     Ok(MessageView {

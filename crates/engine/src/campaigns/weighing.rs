@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use domain::phone::{self, PhoneNumber, Region};
 use domain::pricing;
+use domain::schedule::Whereabouts;
 use domain::template::Category;
 use ring::digest;
 use serde::{Deserialize, Serialize};
@@ -86,7 +87,7 @@ pub(super) struct Weighing {
     pub excluded: BTreeMap<String, i64>,
     /// The eligible by market: how many, and the rate in ten-thousandths of a dollar.
     pub markets: BTreeMap<String, (i64, u32)>,
-    /// The eligible by the time zone in which their day is counted; empty where nothing is quiet.
+    /// The eligible by where their day is counted ([`domain::schedule::Whereabouts`]); empty where nothing is quiet.
     #[serde(default)]
     pub zones: BTreeMap<String, i64>,
     /// SHA-256 over the eligible, one after the other: tells one audience from another of the same size.
@@ -108,6 +109,9 @@ struct Grounds {
     /// How often one person may be written to.
     #[serde(default)]
     caps: Vec<String>,
+    /// On which days nobody is.
+    #[serde(default)]
+    blackouts: Vec<String>,
 }
 
 /// What was kept of the last preflight.
@@ -130,6 +134,7 @@ impl Weighing {
 
 async fn grounds(app: &App, campaign: &CampaignRow) -> Result<Grounds> {
     let caps = app.store.frequency_caps(campaign.id).await?;
+    let hours = app.store.hours(campaign.id).await?;
     let filter = campaign.filter.as_deref().map(lists::read_filter).transpose()?.flatten();
     let history = match filter {
         Some(filter) if filter.rests_on_history() => app.store.history_marks().await?,
@@ -139,6 +144,7 @@ async fn grounds(app: &App, campaign: &CampaignRow) -> Result<Grounds> {
     Ok(Grounds {
         history,
         caps: caps.iter().map(ToString::to_string).collect(),
+        blackouts: hours.iter().flat_map(|hours| &hours.calendar.blackouts).map(ToString::to_string).collect(),
         marks: app.store.audience_marks().await?,
         template: campaign.template.clone(),
         params: campaign.params.clone(),
@@ -183,8 +189,8 @@ pub(super) async fn weigh(
     let mut countries = Countries::default();
     let mut eligible = 0;
     let mut people = digest::Context::new(&digest::SHA256);
-    let hours = campaign.terms.hours()?;
-    let mut zones: BTreeMap<&'static str, i64> = BTreeMap::new();
+    let hours = app.store.hours(campaign.id).await?;
+    let mut zones: HashMap<Whereabouts, i64> = HashMap::new();
     let mut pages = Pages::of(app, &audience, judge.as_ref(), PAGE);
     if hours.is_some() {
         // A column of theirs may name their zone.
@@ -201,8 +207,8 @@ pub(super) async fn weigh(
                     eligible += 1;
                     people.update(&person.contact_id.to_le_bytes());
                     let country = countries.count(person.phone);
-                    if let Some(hours) = hours {
-                        *zones.entry(hours.zone_in(|| country, &person.attributes).name()).or_default() += 1;
+                    if let Some(hours) = &hours {
+                        *zones.entry(hours.whereabouts_in(|| country, &person.attributes)).or_default() += 1;
                     }
                 }
             }
@@ -211,7 +217,7 @@ pub(super) async fn weigh(
         page = next?;
     }
     let excluded = excluded.into_iter().map(|(reason, n)| (reason.into_owned(), n)).collect();
-    let zones = zones.into_iter().map(|(zone, n)| (zone.to_owned(), n)).collect();
+    let zones = zones.into_iter().map(|(zone, n)| (zone.to_string(), n)).collect();
     let people = hex::encode(people.finish());
     Ok(Weighing { at, eligible, excluded, markets: countries.markets(category), zones, people, rests_on })
 }

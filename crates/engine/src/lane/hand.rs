@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use cloud_api::{Recipient, TemplateMessage};
-use domain::pacing::Micros;
+use domain::pacing::{Micros, Spread};
 use store::{Batch, ClaimedSend};
 use tokio::sync::oneshot;
 
@@ -52,12 +52,22 @@ impl Drop for Task {
     }
 }
 
+/// A campaign's own pace on a lane, with gaps that are drawn where there is a seed.
+pub(super) fn pace(clock: &Clock, cap: Option<u32>, spread: Option<Spread>, human: Option<u64>) -> Pace {
+    match human {
+        Some(seed) => Pace::human(clock.clone(), cap, spread, seed),
+        None => Pace::even(clock.clone(), cap, spread),
+    }
+}
+
 /// What the lane knows of a campaign.
 #[derive(Debug)]
 pub(super) struct Campaign {
     pub(super) renderer: Renderer,
     /// Its own cap on this lane, and its spread; none until it has either.
     pub(super) pace: OnceLock<Pace>,
+    /// By which seed the gaps of that pace are drawn, where they are.
+    pub(super) human: Option<u64>,
     /// Its share of the lane, against the others'.
     pub(super) weight: u32,
     /// A single message: it goes before whatever is sent to many.
@@ -74,7 +84,7 @@ impl Campaign {
     pub(super) fn set_cap(&self, clock: &Clock, cap: Option<u32>) {
         match (self.pace.get(), cap) {
             (Some(pace), cap) => pace.set_rate(cap),
-            (None, Some(cap)) => drop(self.pace.set(Pace::new(clock.clone(), Some(cap)))),
+            (None, Some(cap)) => drop(self.pace.set(pace(clock, Some(cap), None, self.human))),
             (None, None) => {}
         }
     }

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::pacing::{Jitter, Micros, SECOND, Spread, UNANSWERED, Window};
+use domain::pacing::{Cap, Gaps, Jitter, Micros, SECOND, Spread, UNANSWERED, Window};
 use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
@@ -60,8 +60,12 @@ struct Inner {
 struct State {
     /// `None`: unlimited.
     rate: Option<u32>,
-    /// Evenly over a length of time, slower than any rate.
+    /// Evenly over a length of time, slower than any rate; or with gaps that are drawn.
     spread: Option<Spread>,
+    /// How far apart messages leave that are spread over a length of time.
+    over: Option<Micros>,
+    /// Gaps are drawn at random, by this seed.
+    human: Option<u64>,
     limiter: Option<Limiter>,
     window: Window,
     jitter: Jitter,
@@ -161,10 +165,22 @@ impl Pace {
     /// As [`Self::new`], and evenly over a length of time where `spread` says so.
     #[must_use]
     pub fn even(clock: Clock, rate: Option<u32>, spread: Option<Spread>) -> Self {
+        Self::of(clock, rate, spread, None)
+    }
+
+    /// As [`Self::even`], on average: the gaps are drawn at random by a seed. No second holds more than the rate.
+    #[must_use]
+    pub fn human(clock: Clock, rate: Option<u32>, spread: Option<Spread>, seed: u64) -> Self {
+        Self::of(clock, rate, spread, Some(seed))
+    }
+
+    fn of(clock: Clock, rate: Option<u32>, spread: Option<Spread>, human: Option<u64>) -> Self {
         let window = Window::new(rate.unwrap_or(u32::MAX), SECOND + SLACK);
         let state = State {
             rate,
             spread,
+            over: spread.map(|spread| spread.gap()),
+            human,
             limiter: None,
             window,
             jitter: Jitter::new(),
@@ -265,7 +281,7 @@ impl Pace {
     /// How far apart messages leave that are spread over a length of time.
     #[must_use]
     pub fn gap(&self) -> Option<Micros> {
-        lock(&self.inner).spread.map(|spread| spread.gap())
+        lock(&self.inner).over
     }
 
     /// When the next message may go, as far as is known: now, if a slot is free.
@@ -294,6 +310,16 @@ impl Pace {
     fn rebuild(&self, state: &mut State) {
         (state.limited_until, state.granted_until, state.given_back) = (0, 0, 0);
         let rate = state.rate.map(|rate| rate.max(SLOWEST));
+        if let Some(seed) = state.human {
+            // The window is the cap, and the gaps are all there is of smoothness.
+            let width = state.window.width();
+            let cap = rate.map(|turns| Cap { turns, within: width });
+            let mean = state.over.or(rate.map(|rate| width / u64::from(rate)));
+            let next = state.spread.map_or(0, |spread| spread.next());
+            state.spread = mean.map(|mean| Spread::drawn(Gaps::new(mean, cap, seed), next));
+            (state.gap, state.burst, state.limiter) = (0, 1, None);
+            return;
+        }
         // Spread over the window's whole width, or turns would run ahead of it and then stand still.
         state.gap = rate.map_or(0, |rate| state.window.width() / u64::from(rate));
         state.burst = rate.map_or(1, |rate| (rate / 20).max(2));
@@ -484,6 +510,55 @@ mod tests {
         drop(pace.try_turn().expect("its turn"));
         pace.try_turn().expect("the same").hand_over(clock.boot_us());
         assert!(pace.try_turn().is_err() && !pace.is_rested());
+    }
+
+    /// The times at which a pace lets messages go in so many seconds, whose answers come at once.
+    fn left(clock: &Clock, pace: &Pace, seconds: u64) -> Vec<Micros> {
+        let (mut left, until) = (Vec::new(), clock.boot_us() + seconds * SECOND);
+        while clock.boot_us() < until {
+            match pace.try_turn() {
+                Ok(mut turn) => {
+                    turn.hand_over(clock.boot_us());
+                    turn.trip().answered(clock.boot_us(), clock.boot_us());
+                    left.push(clock.boot_us());
+                }
+                Err(at) => clock.advance(Duration::from_micros((at - clock.boot_us()).max(1))),
+            }
+        }
+        left
+    }
+
+    #[test]
+    fn human_gaps_are_uneven_keep_the_rate_and_use_nearly_all_of_it() {
+        for rate in [1, 4, 20, 80, 300] {
+            let clock = Clock::manual(0);
+            let pace = Pace::human(clock.clone(), Some(rate), None, 42);
+            assert_eq!(pace.gap(), None, "it is not spread over a length of time");
+            let times = left(&clock, &pace, 100);
+            assert!(most_in_a_second(&times) <= rate as usize, "{rate}: {}", most_in_a_second(&times));
+            assert!(times.len() * 100 >= 100 * rate as usize * 96, "{rate}: {} in 100 s", times.len());
+            let gaps: Vec<Micros> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+            if rate >= 4 {
+                let (least, most) = (gaps.iter().min().unwrap(), gaps.iter().max().unwrap());
+                assert!(*most > least * 3 / 2, "{rate}: from {least} to {most}");
+            }
+            // A lower rate holds, and so does none.
+            pace.set_rate(Some(rate.div_ceil(2)));
+            assert!(most_in_a_second(&left(&clock, &pace, 20)[rate as usize..]) <= rate.div_ceil(2) as usize);
+            pace.set_rate(None);
+            assert!((0..1_000).all(|_| pace.try_turn().is_ok()));
+        }
+    }
+
+    #[test]
+    fn a_spread_with_human_gaps_takes_its_time_all_the_same() {
+        let clock = Clock::manual(0);
+        let pace = Pace::human(clock.clone(), None, Some(Spread::new(3 * SECOND, 0)), 7);
+        assert_eq!(pace.gap(), Some(3 * SECOND));
+        let times = left(&clock, &pace, 30_000);
+        assert!(times.len().abs_diff(10_000) < 200, "{}", times.len());
+        let gaps: Vec<Micros> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(gaps.iter().min().unwrap() < &(SECOND * 3 / 2) && gaps.iter().max().unwrap() > &(SECOND * 9 / 2));
     }
 
     #[test]

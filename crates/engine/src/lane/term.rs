@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::hand::{Campaign, Hand, Ids};
+use super::hand::{self, Campaign, Hand, Ids};
 use super::meters::Meters;
 use super::outage::Circuit;
 use super::pace::Pace;
@@ -305,15 +305,16 @@ pub(super) async fn load_campaign(app: &App, campaign_id: i64, number_id: i64) -
         }
         _ => None,
     };
-    if let Some(hours) = row.terms.hours()? {
-        hours.warm_up();
-    }
+    // Quiet hours and blackout days ask at the claim; days may be added at any time.
+    store::warm_up_zones();
+    // Another one for each lane and each start: nobody sees a pattern in it.
+    let human = row.terms.human_gaps.then(rand::random);
     let pace = OnceLock::new();
     if cap.is_some() || spread.is_some() {
-        let _ = pace.set(Pace::even(app.clock.clone(), cap, spread));
+        let _ = pace.set(hand::pace(&app.clock, cap, spread, human));
     }
     let weight = u32::try_from(row.weight).unwrap_or(1);
-    Ok(Campaign { renderer, pace, weight, overtakes: row.kind != store::CAMPAIGN })
+    Ok(Campaign { renderer, pace, human, weight, overtakes: row.kind != store::CAMPAIGN })
 }
 
 /// A cap over several numbers is split among them.

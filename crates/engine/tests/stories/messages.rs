@@ -55,6 +55,11 @@ store::on_both_databases! {
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
         assert!(world.view(bulk).await.counts.accepted < 400, "long before the bulk was through");
+        let listed = campaigns::messages(&app, None, 10).await.unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!((listed[0].message.key.as_str(), listed[0].message.state.as_str()), ("order-17", "accepted"));
+        assert_eq!((listed[0].template.as_str(), listed[0].number.as_str()), ("order_update", NUMBER));
+        assert!(campaigns::messages(&app, Some(sent.id), 10).await.unwrap().is_empty());
         let again = campaigns::send_message(&app, &actor, &wanted).await.unwrap();
         assert_eq!((again.id, again.wamid), (sent.id, sent.wamid));
         let other = MessageOrder { to: "+201200000002".into(), ..wanted.clone() };

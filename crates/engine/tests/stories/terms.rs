@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::world::{PARAMS, World};
-use domain::schedule::{QuietHours, Tz};
-use engine::campaigns::{self, LaunchOrder, NewCampaign};
+use domain::schedule::{Blackout, Calendar, QuietHours, Tz, Whereabouts};
+use engine::campaigns::{self, BlackoutDays, BlackoutWait, Gaps, LaunchOrder, NewCampaign};
+use engine::house::{self, RulesChange};
 use engine::views::iso;
 use engine::{Actor, App, Clock};
 use simulator::Outage;
@@ -69,6 +70,55 @@ store::on_both_databases! {
         scheduler.stop().await;
     }
 
+    async fn a_feast_is_waited_through_the_preflight_counts_who_waits_and_a_sentence_says_so(db: Database) {
+        let world = World::new(db).await;
+        world.rate(200, 0).await;
+        let (app, clock) = stepped(&world).await;
+        let now = clock.now_ms();
+        world.people("all", 40, |_| true).await;
+        // Today and tomorrow in Cairo; the offer of another campaign ends before that is over.
+        let day = |after: i64| domain::schedule::wall_clock_words(now + after, CAIRO)[..10].to_owned();
+        let dates = format!("{}..{}", day(0), day(24 * HOUR));
+        let calendar =
+            Calendar { quiet: None, blackouts: vec![Blackout::new(&dates, Some("EG"), Some("Eid al-Adha")).unwrap()] };
+        let egypt = Whereabouts { zone: CAIRO, country: "EG".parse().ok() };
+        let until = calendar.closed(now, egypt).expect("it is a blackout day").until;
+        let days = |country: Option<&str>| BlackoutDays {
+            dates: dates.clone(),
+            name: Some("Eid al-Adha".to_owned()),
+            country: country.map(str::to_owned),
+        };
+        let change = RulesChange { blackouts: Some(vec![days(Some("EG"))]), ..RulesChange::default() };
+        let rules = house::set_rules(&app, &Actor::system(), &change).await.unwrap();
+        assert_eq!(rules.blackouts, [days(Some("EG"))]);
+        let draft = world.create(NewCampaign { stop_at: Some(iso(now + HOUR)), ..world.draft("early", "all", PARAMS) }).await;
+        let blockers = campaigns::preflight(&app, draft).await.unwrap().blockers;
+        assert!(blockers.iter().any(|words| words.contains("before anybody can be written to")), "{blockers:?}");
+
+        let (scheduler, worker) = (world.scheduler(&app), world.worker(&app));
+        let id = launched(&world, &app, world.draft("eid", "all", PARAMS)).await;
+        let checked = campaigns::preflight(&app, id).await.unwrap();
+        let finish = domain::schedule::parse_at(&checked.estimated_finish.expect("a finish")).unwrap();
+        assert!((until..until + MINUTE).contains(&finish), "{finish} for the end of a feast at {until}");
+        assert_eq!(checked.waits, [BlackoutWait { days: days(Some("EG")), people: 40, until: iso(until) }]);
+        let view = world.until(id, |view| view.reason.is_some()).await;
+        let told = view.reason.expect("a reason");
+        assert!(told.starts_with("waiting for ") && told.ends_with(" in Cairo after Eid al-Adha: 40 people"), "{told}");
+        assert_eq!(accepted(&world), 0, "on the feast");
+        // Taken away, and made again, now for this campaign's copy alone.
+        let none = RulesChange { blackouts: Some(Vec::new()), ..RulesChange::default() };
+        house::set_rules(&app, &Actor::system(), &none).await.unwrap();
+        assert_eq!(world.settle(id).await.counts.accepted, 40);
+        let own = launched(&world, &app, NewCampaign { blackouts: vec![days(None)], ..world.draft("own", "all", PARAMS) }).await;
+        let view = world.until(own, |view| view.reason.is_some()).await;
+        assert_eq!(view.blackouts, [days(None)]);
+        clock.step_wall(until - clock.now_ms());
+        let view = world.settle(own).await;
+        assert_eq!((view.counts.accepted, view.reason), (40, None));
+        worker.stop().await;
+        scheduler.stop().await;
+    }
+
     async fn an_outage_that_ends_at_night_sends_nothing_and_one_that_outlasts_the_offer_never_does(db: Database) {
         let world = World::new(db).await;
         world.rate(100, 0).await;
@@ -118,6 +168,32 @@ store::on_both_databases! {
             assert!(view.reason.is_some_and(|told| told.contains("the offer ended at")), "it says so");
         }
         assert_eq!(world.simulator.report().duplicates, 0);
+        worker.stop().await;
+        scheduler.stop().await;
+    }
+
+    async fn human_gaps_keep_a_campaigns_cap_and_its_forecast(db: Database) {
+        let world = World::new(db).await;
+        world.rate(200, 0).await;
+        let app = Arc::clone(&world.app);
+        world.people("all", 300, |_| true).await;
+        let none = NewCampaign { gaps: Gaps::Human, ..world.draft("no pace", "all", PARAMS) };
+        let refused = campaigns::create(&app, &Actor::system(), &none).await.expect_err("it has no pace of its own");
+        assert!(refused.detail.contains("a pace of its own"), "{}", refused.detail);
+        let (scheduler, worker) = (world.scheduler(&app), world.worker(&app));
+        let new = NewCampaign { gaps: Gaps::Human, rate: Some(20), ..world.draft("human", "all", PARAMS) };
+        let id = world.create(new).await;
+        let began = app.clock.now_ms();
+        let checked = campaigns::preflight(&app, id).await.unwrap();
+        let foretold = domain::schedule::parse_at(&checked.estimated_finish.expect("a finish")).unwrap() - began;
+        assert!((15_000..15_600).contains(&foretold), "300 people at 20 a second, and a little: {foretold}");
+        let order = LaunchOrder { yes: true, ..LaunchOrder::default() };
+        campaigns::launch(&app, &Actor::system(), id, &order).await.unwrap();
+        let view = world.settle(id).await;
+        assert_eq!((view.counts.accepted, view.gaps), (300, Gaps::Human));
+        let row = app.store.campaign(id).await.unwrap().unwrap();
+        let took = row.finished_at.unwrap() - row.started_at.unwrap();
+        assert!((14_000..foretold + 5_000).contains(&took), "it took {took} ms, and {foretold} were foretold");
         worker.stop().await;
         scheduler.stop().await;
     }

@@ -357,6 +357,7 @@ pub async fn open_with(db: &Database, simulator: &Simulator, redis: &str, data_d
         vault: Vault::new(&SecretString::from("0123456789abcdef0123456789abcdef")).unwrap(),
         clock,
         data_dir,
+        upload_limit: engine::uploads::USUAL_LIMIT,
         redis: Some(Redis::open(redis, &install).unwrap()),
         install,
         store,

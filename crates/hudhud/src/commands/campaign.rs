@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use engine::campaigns::BlackoutDays;
 use serde_json::{Value, json};
 
+use super::rules::blackout;
 use super::wait::wait;
 use super::{segment, with_client};
 use crate::cli::Session;
@@ -110,7 +112,11 @@ pub enum Campaign {
         campaign: String,
     },
     /// List the campaigns, newest first
-    Ls,
+    Ls {
+        /// Only those whose last check found that a second person must approve them, and nobody has
+        #[arg(long)]
+        awaiting_approval: bool,
+    },
 }
 
 /// `hudhud campaign create NAME …`
@@ -154,9 +160,17 @@ pub struct Create {
     /// Leave evenly over so long (6h, 90m, 1h30m, 2d), where that is slower than the numbers and --rate
     #[arg(long, value_name = "LENGTH")]
     spread: Option<String>,
+    /// How far apart messages leave that have --rate or --spread: evenly, or as a person's would, drawn at random with the
+    /// mean kept
+    #[arg(long, value_name = "even|human", value_parser = ["even", "human"], default_value = "even")]
+    gaps: String,
     /// Write to nobody then, by their own clock: from a column timezone, else from the country of their number
     #[arg(long, value_name = "21:00-09:00")]
     quiet_hours: Option<String>,
+    /// Write to nobody on these days, by their own calendar: 2026-12-25, 2026-05-27..2026-05-29=Eid, or every year 12-25. May
+    /// be repeated; those of `hudhud rules` hold for marketing as well
+    #[arg(long = "blackout", value_name = "DATES[=NAME]", value_parser = blackout)]
+    blackouts: Vec<BlackoutDays>,
     /// The time zone of --cron, and of people whose own is not known
     #[arg(long, value_name = "Africa/Cairo")]
     timezone: Option<String>,
@@ -264,8 +278,9 @@ impl Campaign {
                 session.out.remark(&format!("Wrote {}.", file.display()));
                 Ok(Exit::Done)
             }
-            Self::Ls => {
-                let campaigns = with_client(session, async |client| client.list("/api/v1/campaigns").await).await?;
+            Self::Ls { awaiting_approval } => {
+                let path = if awaiting_approval { "/api/v1/campaigns?awaiting=approval" } else { "/api/v1/campaigns" };
+                let campaigns = with_client(session, async |client| client.list(path).await).await?;
                 let columns = [
                     ("ID", "id"),
                     ("NAME", "name"),
@@ -311,6 +326,8 @@ impl Create {
             "latest_start": self.latest_start,
             "spread": self.spread,
             "quiet_hours": self.quiet_hours,
+            "gaps": self.gaps,
+            "blackouts": self.blackouts,
             "timezone": self.timezone,
             "cron": self.cron,
             "audience_guard": self.audience_guard,

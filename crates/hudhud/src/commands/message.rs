@@ -38,6 +38,8 @@ pub enum Message {
         /// Its key
         key: String,
     },
+    /// List the messages that were asked for, newest first
+    Ls,
 }
 
 impl Message {
@@ -47,6 +49,20 @@ impl Message {
                 let params = params.into_iter().collect();
                 let order = MessageOrder { key, to, number, template, language, params };
                 with_client(session, async |client| client.post("/api/v1/messages", &order).await).await?
+            }
+            Self::Ls => {
+                let messages = with_client(session, async |client| client.list("/api/v1/messages").await).await?;
+                let columns = [
+                    ("KEY", "key"),
+                    ("STATE", "state"),
+                    ("TEMPLATE", "template"),
+                    ("NUMBER", "number"),
+                    ("ASKED", "created_at"),
+                    ("BY", "created_by"),
+                    ("REASON", "reason"),
+                ];
+                session.out.table(&columns, &messages)?;
+                return Ok(Exit::Done);
             }
             Self::Show { key } => {
                 let path = format!("/api/v1/messages/{}", query_encoded(&key));

@@ -47,8 +47,10 @@ pub enum Permission {
     LookAtPersons,
     /// Import people, remove lists.
     ManageLists,
-    /// Create a campaign and try its preflight.
+    /// Create a campaign.
     DraftCampaigns,
+    /// See what a campaign would do: how many would get it, who not and why, at what cost.
+    Preflight,
     /// Launch, resume and cancel campaigns.
     RunCampaigns,
     /// Approve a large campaign that another person launches.
@@ -71,11 +73,12 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Look,
         Self::LookAtPersons,
         Self::ManageLists,
         Self::DraftCampaigns,
+        Self::Preflight,
         Self::RunCampaigns,
         Self::ApproveCampaigns,
         Self::StopCampaigns,
@@ -98,15 +101,21 @@ impl Role {
     pub fn may(self, permission: Permission) -> bool {
         use Permission::{
             ApproveCampaigns, Audit, DraftCampaigns, LiftOptOuts, Look, LookAtPersons, ManageLists, Operate, OptOut,
-            ReadMessages, RunCampaigns, StopCampaigns,
+            Preflight, ReadMessages, RunCampaigns, StopCampaigns,
         };
         match self {
             Self::Admin => true,
             Self::Marketer => {
-                matches!(permission, Look | LookAtPersons | ManageLists | DraftCampaigns | StopCampaigns | OptOut)
+                matches!(
+                    permission,
+                    Look | LookAtPersons | ManageLists | DraftCampaigns | Preflight | StopCampaigns | OptOut
+                )
             }
             Self::Launcher => {
-                matches!(permission, Look | DraftCampaigns | RunCampaigns | ApproveCampaigns | StopCampaigns)
+                matches!(
+                    permission,
+                    Look | DraftCampaigns | Preflight | RunCampaigns | ApproveCampaigns | StopCampaigns
+                )
             }
             Self::Operator => {
                 matches!(permission, Look | LookAtPersons | RunCampaigns | StopCampaigns | Operate | OptOut)
@@ -115,6 +124,7 @@ impl Role {
                 matches!(
                     permission,
                     Look | LookAtPersons
+                        | Preflight
                         | ApproveCampaigns
                         | StopCampaigns
                         | OptOut

@@ -68,12 +68,36 @@ pub(crate) struct CampaignRate {
     pub(crate) rate: Option<u32>,
 }
 
+/// What a campaign may wait for.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Awaiting {
+    /// A second person's approval, as its last check found.
+    Approval,
+}
+
+/// Which campaigns.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct CampaignFilter {
+    /// Only those that wait for this.
+    #[param(inline)]
+    awaiting: Option<Awaiting>,
+}
+
 /// Campaigns, newest first.
-#[utoipa::path(get, path = "/api/v1/campaigns", tag = "campaigns", params(Page),
+#[utoipa::path(get, path = "/api/v1/campaigns", tag = "campaigns", params(Page, CampaignFilter),
     responses((status = 200, description = "A page of them", body = Listed<CampaignView>)))]
-async fn ls(State(app): State<Arc<App>>, Query(page): Query<Page>) -> Result<Json<Listed<CampaignView>>, Problem> {
+async fn ls(
+    State(app): State<Arc<App>>,
+    Query(page): Query<Page>,
+    Query(filter): Query<CampaignFilter>,
+) -> Result<Json<Listed<CampaignView>>, Problem> {
     let (before, limit) = page.read()?;
-    let campaigns = campaigns::ls(&app, before, limit).await?;
+    let campaigns = match filter.awaiting {
+        Some(Awaiting::Approval) => campaigns::awaiting_approval(&app, before, limit).await?,
+        None => campaigns::ls(&app, before, limit).await?,
+    };
     Ok(Json(Listed::page(campaigns, limit, |campaign| campaign.id.to_string())))
 }
 

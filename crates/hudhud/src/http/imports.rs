@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::importer::{self, Hints, ImportOrder};
 use engine::imports::{self, ImportSummary, ImportView, UndoneView};
@@ -23,6 +23,7 @@ use super::access::Caller;
 use super::extract::{Json, Path, Query};
 use super::page::{Listed, Page};
 use super::problem::Problem;
+use super::uploads::announced;
 
 /// Everything but the upload itself, which has a body limit of its own.
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -134,14 +135,16 @@ pub(super) async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
     Query(query): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<ImportSummary>), Problem> {
     let (order, upload) = order(query, caller.actor.clone())?;
     // In a task of its own: a caller who goes away ends the file, and the import must still write down how far it came.
     let imported = match upload {
         None => {
+            uploads::admit(&app, announced(&headers), 0)?;
             let file = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
-            tokio::spawn(async move { importer::import(&app, order, file, |_| {}).await })
+            tokio::spawn(async move { uploads::import(&app, order, file).await })
         }
         Some(id) => {
             let file = uploads::open(&app, &caller.actor, &id).await?;

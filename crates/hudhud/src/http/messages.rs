@@ -4,17 +4,27 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use engine::App;
-use engine::campaigns::{self, MessageOrder, MessageView, TestOrder};
+use engine::campaigns::{self, ListedMessageView, MessageOrder, MessageView, TestOrder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes as paths;
 
 use super::Api;
 use super::access::Caller;
-use super::extract::{Json, Path};
+use super::extract::{Json, Path, Query};
+use super::page::{Listed, Page};
 use super::problem::Problem;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(paths!(send)).routes(paths!(show)).routes(paths!(test))
+    OpenApiRouter::new().routes(paths!(ls, send)).routes(paths!(show)).routes(paths!(test))
+}
+
+/// The messages that were asked for, newest first: how each stands, and not to whom it goes.
+#[utoipa::path(get, path = "/api/v1/messages", tag = "messages", params(Page),
+    responses((status = 200, description = "A page of them", body = Listed<ListedMessageView>)))]
+async fn ls(State(app): State<Arc<App>>, Query(page): Query<Page>) -> Result<Json<Listed<ListedMessageView>>, Problem> {
+    let (before, limit) = page.read()?;
+    let messages = campaigns::messages(&app, before, limit).await?;
+    Ok(Json(Listed::page(messages, limit, |listed| listed.message.id.to_string())))
 }
 
 /// Sends one message. Whoever asks again with the same key gets the message as it stands, and no second one is sent.

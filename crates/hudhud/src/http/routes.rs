@@ -7,7 +7,7 @@ use axum::http::Method;
 
 use super::access::Permission::{
     self, Administer, ApproveCampaigns, Audit, DraftCampaigns, LiftOptOuts, Look, LookAtPersons, ManageLists, Operate,
-    OptOut, ReadMessages, RunCampaigns, StopCampaigns,
+    OptOut, Preflight, ReadMessages, RunCampaigns, StopCampaigns,
 };
 
 /// What a route asks of its caller.
@@ -69,6 +69,7 @@ pub(super) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::GET, "/api/v1/imports/{import}/rejects", Needs(LookAtPersons)),
     (Method::POST, "/api/v1/imports/{import}/undo", Needs(ManageLists)),
     (Method::POST, "/api/v1/imports/recall", Needs(ManageLists)),
+    (Method::GET, "/api/v1/uploads", Needs(ManageLists)),
     (Method::POST, "/api/v1/uploads", Needs(ManageLists)),
     (Method::GET, "/api/v1/uploads/{upload}", Needs(ManageLists)),
     (Method::PATCH, "/api/v1/uploads/{upload}", Needs(ManageLists)),
@@ -81,7 +82,7 @@ pub(super) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::POST, "/api/v1/campaigns", Needs(DraftCampaigns)),
     (Method::GET, "/api/v1/campaigns/{campaign}", Needs(Look)),
     (Method::DELETE, "/api/v1/campaigns/{campaign}", Needs(DraftCampaigns)),
-    (Method::POST, "/api/v1/campaigns/{campaign}/preflight", Needs(DraftCampaigns)),
+    (Method::POST, "/api/v1/campaigns/{campaign}/preflight", Needs(Preflight)),
     (Method::POST, "/api/v1/campaigns/{campaign}/launch", Needs(RunCampaigns)),
     (Method::POST, "/api/v1/campaigns/{campaign}/test", Needs(RunCampaigns)),
     (Method::POST, "/api/v1/campaigns/{campaign}/approve", Needs(ApproveCampaigns)),
@@ -115,6 +116,7 @@ pub(super) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::DELETE, "/api/v1/words/{phrase}", Needs(Audit)),
     (Method::GET, "/api/v1/ledger", Needs(Audit)),
     (Method::GET, "/api/v1/ledger/heads", Needs(Audit)),
+    (Method::GET, "/api/v1/messages", Needs(RunCampaigns)),
     (Method::POST, "/api/v1/messages", Needs(RunCampaigns)),
     (Method::GET, "/api/v1/messages/{key}", Needs(RunCampaigns)),
     (Method::GET, "/api/v1/rules", Needs(Look)),

@@ -196,6 +196,53 @@ async fn a_body_beyond_the_limit_is_refused_and_an_upload_has_none() {
 }
 
 #[tokio::test]
+async fn an_upload_that_announces_too_much_is_refused_before_it_comes_and_says_what_to_do() {
+    let api = Api::new().await;
+    let room = ask(&api.local, get("/api/v1/uploads")).await;
+    assert_eq!(room.body["limit"], 5_u64 << 30, "{}", room.body);
+    let begun = ask(&api.local, post("/api/v1/uploads", &json!({}))).await;
+    let id = begun.body["id"].as_str().unwrap().to_owned();
+    let announced = |request: Request<Body>| with(request, "content-length", &(6_u64 << 30).to_string());
+    let streamed = "/api/v1/imports?list=all&opt_in_source=shop&opt_in_at=2026-01-01T00:00:00Z";
+    let piece = Request::patch(format!("/api/v1/uploads/{id}?offset=0")).body(Body::empty()).unwrap();
+    for request in [
+        announced(Request::post(streamed).body(Body::empty()).unwrap()),
+        announced(piece),
+        post(&format!("/api/v1/uploads?length={}", 6_u64 << 30), &json!({})),
+    ] {
+        let what = format!("{} {}", request.method(), request.uri());
+        let answered = ask(&api.local, request).await;
+        assert_eq!((answered.status, problem(&answered)), (StatusCode::PAYLOAD_TOO_LARGE, "too-large"), "{what}");
+        assert_eq!(answered.body["detail"], "The file has 6 GiB, and at most 5 GiB are taken.", "{what}");
+        assert!(answered.body["kept"].as_str().is_some_and(|kept| kept.contains("kept")), "{}", answered.body);
+        assert!(answered.body["action"].as_str().is_some_and(|action| action.contains("HUDHUD_UPLOAD_LIMIT")));
+    }
+    let left = ask(&api.local, get(&format!("/api/v1/uploads/{id}"))).await;
+    assert_eq!(left.body["offset"], 0);
+    assert!(ask(&api.local, get("/api/v1/imports")).await.body["items"].as_array().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn rules_keep_blackout_days_and_lists_say_what_waits_and_what_was_asked_for() {
+    let api = Api::new().await;
+    let eid = json!({"dates": "2026-05-27..2026-05-29", "name": "Eid al-Adha", "country": "EG"});
+    let set = ask(&api.local, post("/api/v1/rules", &json!({"blackouts": [eid, {"dates": "12-25"}]}))).await;
+    let expected = json!([eid, {"dates": "12-25", "name": null, "country": null}]);
+    assert_eq!((set.status, &set.body["blackouts"]), (StatusCode::OK, &expected), "{}", set.body);
+    for wrong in ["tomorrow", "2026-05-29..2026-05-27", "01-01..12-31"] {
+        let refused = ask(&api.local, post("/api/v1/rules", &json!({"blackouts": [{"dates": wrong}]}))).await;
+        assert_eq!(problem(&refused), "invalid", "{wrong}: {}", refused.body);
+    }
+    let kept = ask(&api.local, post("/api/v1/rules", &json!({"approval_above": 10}))).await;
+    assert_eq!(kept.body["blackouts"], expected, "what is not said stays");
+    for path in ["/api/v1/campaigns?awaiting=approval&limit=5", "/api/v1/messages"] {
+        let listed = ask(&api.local, get(path)).await;
+        assert_eq!((listed.status, &listed.body), (StatusCode::OK, &json!({"items": []})), "{path}");
+    }
+    assert_eq!(problem(&ask(&api.local, get("/api/v1/campaigns?awaiting=rain")).await), "unreadable");
+}
+
+#[tokio::test]
 async fn a_file_is_imported_from_the_body_and_its_rejects_are_given_back() {
     let api = Api::new().await;
     let upload = |query: &str, text: &str| {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use engine::App;
-use engine::uploads::{self, UploadView};
+use engine::uploads::{self, UploadRoom, UploadView};
 use futures::TryStreamExt;
 use serde::Deserialize;
 use tokio_util::io::StreamReader;
@@ -23,14 +23,37 @@ use super::problem::Problem;
 
 /// Everything but a piece itself, which has a body limit of its own.
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(paths!(begin)).routes(paths!(show, remove))
+    OpenApiRouter::new().routes(paths!(look, begin)).routes(paths!(show, remove))
+}
+
+/// How large a file may be that is uploaded now.
+#[utoipa::path(get, path = "/api/v1/uploads", tag = "uploads",
+    responses((status = 200, description = "The room for it", body = UploadRoom)))]
+async fn look(State(app): State<Arc<App>>) -> Json<UploadRoom> {
+    Json(uploads::room(&app))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Whole {
+    /// How long the whole will be, where that is known: one that is too large is refused before it comes.
+    length: Option<u64>,
 }
 
 /// Begins a file that comes in pieces. It waits a day for its next piece, or to be imported.
-#[utoipa::path(post, path = "/api/v1/uploads", tag = "uploads",
+#[utoipa::path(post, path = "/api/v1/uploads", tag = "uploads", params(Whole),
     responses((status = 201, description = "A file of which nothing is here yet", body = UploadView)))]
-async fn begin(State(app): State<Arc<App>>, caller: Caller) -> Result<(StatusCode, Json<UploadView>), Problem> {
-    Ok((StatusCode::CREATED, Json(uploads::begin(&app, &caller.actor).await?)))
+async fn begin(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(Whole { length }): Query<Whole>,
+) -> Result<(StatusCode, Json<UploadView>), Problem> {
+    Ok((StatusCode::CREATED, Json(uploads::begin(&app, &caller.actor, length).await?)))
+}
+
+/// How long a request says its body is.
+pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// How much of a file is here: the next piece begins there.
@@ -63,10 +86,11 @@ pub(super) async fn append(
     caller: Caller,
     Path(upload): Path<String>,
     Query(Where { offset }): Query<Where>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Json<UploadView>, Problem> {
     let piece = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
-    Ok(Json(uploads::append(&app, &caller.actor, &upload, offset, piece).await?))
+    Ok(Json(uploads::append(&app, &caller.actor, &upload, offset, announced(&headers), piece).await?))
 }
 
 /// Throws a file away. One that was imported is gone by itself.

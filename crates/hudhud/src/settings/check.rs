@@ -45,6 +45,7 @@ pub(super) fn settings(raw: Raw, origins: Origins) -> Result<Settings, SettingsE
         graph_url: graph_url(&raw.graph_url).map_err(|why| invalid("graph_url", why))?,
         graph_version: graph_version(raw.graph_version).map_err(|why| invalid("graph_version", why))?,
         secret_key: raw.secret_key.map(SecretString::from),
+        upload_limit: bytes(&raw.upload_limit).map_err(|why| invalid("upload_limit", why))?,
         log_format: match raw.log_format.as_str() {
             "auto" => LogFormat::Auto,
             "json" => LogFormat::Json,
@@ -75,6 +76,27 @@ fn named(origins: &Origins, key: &'static str) -> String {
 fn address(text: &str) -> Result<SocketAddr, String> {
     let text = text.replacen("localhost:", "127.0.0.1:", usize::from(text.starts_with("localhost:")));
     text.parse().map_err(|_| "it must be an address and a port, such as 127.0.0.1:8080 or [::]:8080".to_owned())
+}
+
+/// A number of bytes, with or without a unit: `5GiB`, `500 MB`, `1048576`.
+fn bytes(text: &str) -> Result<u64, String> {
+    let wrong = || "it must be a number of bytes above zero, such as 5GiB, 500MB or 1048576".to_owned();
+    let text = text.trim();
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let size: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1 << 40,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(size).filter(|bytes| *bytes > 0).ok_or_else(wrong)
 }
 
 fn redis(text: String) -> Result<RedisAt, String> {

@@ -12,7 +12,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use super::SettingsError;
 
 /// Every key, as written in `hudhud.toml`; `HUDHUD_` and upper case in the environment, `--` and dashes as a flag.
-pub(super) const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 14] = [
     "data_dir",
     "database_url",
     "redis_url",
@@ -24,6 +24,7 @@ pub(super) const KEYS: [&str; 13] = [
     "graph_url",
     "graph_version",
     "secret_key",
+    "upload_limit",
     "log",
     "log_format",
 ];
@@ -47,6 +48,7 @@ pub(super) struct Raw {
     pub(super) graph_url: String,
     pub(super) graph_version: String,
     pub(super) secret_key: Option<String>,
+    pub(super) upload_limit: String,
     pub(super) log: String,
     pub(super) log_format: String,
 }
@@ -105,6 +107,7 @@ pub(super) fn merge(sources: &Sources) -> Result<(Raw, BTreeMap<&'static str, St
             ("admin_listen", "127.0.0.1:9464"),
             ("graph_url", "https://graph.facebook.com"),
             ("graph_version", "v26.0"),
+            ("upload_limit", "5GiB"),
             ("log", "info"),
             ("log_format", "auto"),
         ]

@@ -293,9 +293,13 @@ CREATE TABLE campaigns (
     -- its messages leave evenly over so long, ms; so many people the launch found for that
     spread           BIGINT,
     spread_people    BIGINT,
+    -- the gaps between its turns are drawn at random, with their mean and its cap kept
+    human_gaps       BOOLEAN  NOT NULL DEFAULT FALSE,
     -- '21:00-09:00': nobody is written to then, by their own clock; timezone is that of people whose own is not known
     quiet_hours      TEXT,
     timezone         TEXT,
+    -- its own blackout days beside those of the house, a JSON array: ["2026-12-25", "EG:2026-05-27..2026-05-29=Eid"]
+    blackouts        TEXT,
     -- nothing is sent from then on: the offer has ended
     stop_at          BIGINT,
     -- started by itself no later than so long after start_at, ms
@@ -325,6 +329,8 @@ CREATE TABLE campaigns (
     occurrence       BIGINT,
     UNIQUE (parent_id, occurrence)
 );
+-- single messages, of which there may be many more than campaigns, and the other way round
+CREATE INDEX campaigns_messages ON campaigns (id) WHERE kind = 1;
 -- the last one first, for filters
 CREATE INDEX campaigns_started ON campaigns (started_at, id) WHERE started_at IS NOT NULL;
 -- which of them sent something lately, for frequency caps

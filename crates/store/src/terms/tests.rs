@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use domain::schedule::parse_at;
+use domain::schedule::{QuietHours, parse_at};
 
 use super::*;
 use crate::fixture::{Lane, NOW, Shop, assert_tallied, exec, ids, made, plan, send};
@@ -16,7 +16,7 @@ fn at(text: &str) -> i64 {
 
 /// People 1 to `n`: of three neighbours one lives in Cairo, one in Mexico City, and one where nobody knows (Madrid).
 async fn campaign(shop: &Shop, n: i64, terms: &str) -> i64 {
-    Hours { quiet: "21:00-09:00".parse().unwrap(), otherwise: Tz::UTC }.warm_up();
+    warm_up_zones();
     let list = shop.list("everybody", 1..=n, NOW - 1).await;
     for (rest, zone) in [(0, "Africa/Cairo"), (1, "America/Mexico_City")] {
         let attributes = format!(r#"{{"city":"x","Time Zone":"{zone}"}}"#);
@@ -69,8 +69,8 @@ on_both_databases! {
         let row = send(&db.store, campaign, 3).await;
         assert_eq!((row.state, row.not_before, row.reason.as_deref()), (0, Some(cairo), Some("quiet-hours:Africa/Cairo")));
         let asleep = [
-            Asleep { zone: Some(Tz::Africa__Cairo), until: cairo, people: 30 },
-            Asleep { zone: Some(Tz::Europe__Madrid), until: madrid, people: 30 },
+            Asleep { zone: Some(Tz::Africa__Cairo), until: cairo, people: 30, after: None },
+            Asleep { zone: Some(Tz::Europe__Madrid), until: madrid, people: 30, after: None },
         ];
         assert_eq!(db.store.asleep(campaign, now).await.unwrap(), asleep);
         assert_tallied(&db.store, campaign).await;

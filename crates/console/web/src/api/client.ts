@@ -26,6 +26,7 @@ export type LinkFor = Schemas['LinkView'];
 export type List = Schemas['ListView'];
 export type Me = Schemas['Me'];
 export type MessageState = Schemas['MessageView'];
+export type ListedMessage = Schemas['ListedMessageView'];
 export type NewCampaign = Schemas['NewCampaign'];
 export type OptOut = Schemas['OptOutRow'];
 export type OptOutImport = Schemas['OptOutImport'];

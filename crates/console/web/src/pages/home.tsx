@@ -7,7 +7,7 @@ import { useTranslation } from 'react-i18next';
 import { answer, api, type Campaign } from '../api/client.ts';
 import { useFormat } from '../format.ts';
 import { doneShare, finish, waiting } from '../progress.ts';
-import { may, useAccounts, useCampaigns, useDoubtCount, useLists, useMe, useNumbers, useQueue, useTemplates } from '../queries.ts';
+import { may, useAccounts, useAwaitingApproval, useCampaigns, useDoubtCount, useLists, useMay, useMe, useNumbers, useQueue, useTemplates } from '../queries.ts';
 import { Icon } from '../ui/icons.tsx';
 import { AsOf, Awaited, Card, Empty, Fact, Meter, Name, Notice, Num, Page, Phone, Time } from '../ui/parts.tsx';
 import { LinkButton } from '../ui/link.tsx';
@@ -105,6 +105,8 @@ function Attention({ campaigns }: { campaigns: Campaign[] }) {
   const queue = useQueue().data ?? [];
   const templates = useTemplates().data ?? [];
   const doubt = useDoubtCount().data ?? 0;
+  const approves = useMay('approve_campaigns');
+  const awaiting = useAwaitingApproval(approves).data ?? [];
   const shownAs = new Map(numbers.map((number) => [number.phone_number_id, number]));
   const used = new Set(campaigns.filter(({ state }) => state === 'running' || state === 'paused' || state === 'scheduled').map(({ template, language }) => `${template} ${language}`));
   const items: { key: string; tone: 'bad' | 'warn'; words: ReactNode; to: string }[] = [];
@@ -122,6 +124,7 @@ function Attention({ campaigns }: { campaigns: Campaign[] }) {
   for (const campaign of campaigns) {
     if (campaign.state === 'paused') items.push({ key: `c${campaign.id}`, tone: 'warn', to: `/campaigns/${campaign.id}`, words: <>{t('attention.campaign')} <Name>{campaign.name}</Name>: <Reason words={campaign.reason} /></> });
   }
+  for (const campaign of awaiting) items.push({ key: `w${campaign.id}`, tone: 'warn', to: `/campaigns/${campaign.id}`, words: <>{t('attention.approval')} <Name>{campaign.name}</Name></> });
   for (const template of templates) {
     if (template.status !== 'APPROVED' && used.has(`${template.name} ${template.language}`)) items.push({ key: `t${template.id}`, tone: 'warn', to: '/templates', words: t('attention.template', { name: template.name, state: t(`templateState.${template.status}`, { defaultValue: template.status }) }) });
   }

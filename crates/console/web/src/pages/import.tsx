@@ -79,10 +79,14 @@ function asBefore(record: ImportRecord): Partial<Choice> {
 function Choosing({ before, take }: { before: ImportRecord | undefined; take: (file: File) => void }) {
   const { t } = useTranslation();
   const [over, setOver] = useState(false);
+  const format = useFormat();
+  const room = useQuery({ queryKey: ['uploads', 'room'], queryFn: () => answer(api.GET('/api/v1/uploads')), staleTime: 60_000 }).data;
   const [wrong, setWrong] = useState<string | null>(null);
   function accept(file: File | null | undefined) {
     if (!file) return;
     if (file.size === 0) setWrong(t('import.file.empty'));
+    else if (room && file.size > room.limit) setWrong(t('import.file.tooLarge', { size: format.bytes(file.size), limit: format.bytes(room.limit) }));
+    else if (room?.free != null && file.size * 2 > room.free) setWrong(t('import.file.noRoom', { size: format.bytes(file.size), free: format.bytes(room.free) }));
     else take(file);
   }
   function drop(event: DragEvent) {
@@ -99,7 +103,7 @@ function Choosing({ before, take }: { before: ImportRecord | undefined; take: (f
         <FileButton onChange={accept} accept=".csv,.tsv,.txt,.xlsx,.xlsm,.xlsb,.xls,.ods,.gz,text/csv,text/tab-separated-values,application/vnd.openxmlformats-officedocument.spreadsheetml.sheet,application/vnd.ms-excel,application/vnd.oasis.opendocument.spreadsheet,application/gzip">
           {(props) => <Button {...props}>{t('import.file.choose')}</Button>}
         </FileButton>
-        <p className="small dim">{t('import.file.kinds')}</p>
+        <p className="small dim">{t('import.file.kinds')}{room && <> {t('import.file.most', { limit: format.bytes(room.limit) })}</>}</p>
       </div>
       <Typed take={take} />
       {wrong && <div style={{ marginBlockStart: 14 }}><Notice tone="bad" live><p>{wrong}</p></Notice></div>}

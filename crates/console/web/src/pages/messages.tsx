@@ -1,36 +1,28 @@
-// Single messages: an order notice, a receipt. Programs ask for them by a key of their own; here one is looked up by
-// that key, or sent by hand. What they say and to whom is not shown.
+// Single messages: an order notice, a receipt. Programs ask for them by a key of their own; here is how each stands, and
+// one is looked up by its key or sent by hand. What they say and to whom is not shown.
 import { Button, Group, NativeSelect, Select, Table, TextInput } from '@mantine/core';
+import { useInfiniteQuery } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import { answer, api, type BusinessNumber, type MessageState, requestName, type Template } from '../api/client.ts';
+import { answer, api, type BusinessNumber, type ListedMessage, type MessageState, requestName, type Template } from '../api/client.ts';
 import { languageName } from '../format.ts';
-import { useMay, useNumbers, useTemplates } from '../queries.ts';
+import { askAgain, useMay, useNumbers, useTemplates } from '../queries.ts';
 import { examplesOf } from '../template.ts';
 import { Confirm, useAct } from '../ui/act.tsx';
 import { Bubble } from '../ui/bubble.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { LinkButton } from '../ui/link.tsx';
-import { Awaited, Card, Empty, Ident, Notice, Page, Phone, ProblemNotice, Scroll, Time } from '../ui/parts.tsx';
+import { AsOf, Awaited, Card, Empty, Ident, Notice, Page, Phone, ProblemNotice, Scroll, Time } from '../ui/parts.tsx';
 import { MessageNow, SendState } from '../ui/trial.tsx';
-
-/** Those that were looked up or sent in this tab, newest first: the server keeps no list of them. */
-let lately: MessageState[] = [];
-
-function remember(message: MessageState): MessageState[] {
-  lately = [message, ...lately.filter(({ key }) => key !== message.key)].slice(0, 50);
-  return lately;
-}
+import { Reason } from '../ui/words.tsx';
 
 export function Messages() {
   const { t } = useTranslation();
   const runs = useMay('run_campaigns');
-  const [seen, setSeen] = useState(lately);
   const [shown, setShown] = useState<MessageState | null>(null);
   const [sending, setSending] = useState(false);
   const show = (message: MessageState) => {
-    setSeen(remember(message));
     setShown(message);
     setSending(false);
   };
@@ -38,27 +30,51 @@ export function Messages() {
   return (
     <Page title={t('nav.messages')} sub={t('messages.sub')} acts={!sending && <Button onClick={() => setSending(true)} leftSection={<Icon name="plus" size={18} />}>{t('messages.new')}</Button>}>
       <div className="stack">
-        {sending && <One sent={show} close={() => setSending(false)} />}
+        {sending && <One sent={(message) => { show(message); void askAgain(); }} close={() => setSending(false)} />}
         <LookUp found={show} />
         {shown && <Card title={<Ident>{shown.key}</Ident>}><MessageNow key={shown.key} first={shown} /></Card>}
-        <Card flush title={t('messages.lately')}>
-          {seen.length === 0 ? <Empty icon="message" title={t('messages.none')}>{t('messages.noneWhat')}</Empty> : (
-            <Scroll label={t('messages.lately')}>
-              <Table>
-                <Table.Caption>{t('messages.lately')}</Table.Caption>
-                <Table.Thead><Table.Tr><Table.Th>{t('messages.key')}</Table.Th><Table.Th>{t('messages.state')}</Table.Th><Table.Th>{t('messages.accepted')}</Table.Th><Table.Th><span className="skip">{t('act.acts')}</span></Table.Th></Table.Tr></Table.Thead>
-                <Table.Tbody>{seen.map((message) => (
-                  <Table.Tr key={message.key}>
-                    <Table.Td><Ident>{message.key}</Ident></Table.Td><Table.Td><SendState state={message.state} /></Table.Td><Table.Td className="small"><Time at={message.accepted_at} /></Table.Td>
-                    <Table.Td><div className="acts-cell"><Button size="xs" variant="default" onClick={() => setShown(message)} aria-label={`${t('act.look')}: ${message.key}`}>{t('act.look')}</Button></div></Table.Td>
-                  </Table.Tr>
-                ))}</Table.Tbody>
-              </Table>
-            </Scroll>
-          )}
-        </Card>
+        <Sent show={show} />
       </div>
     </Page>
+  );
+}
+
+/** Every message that was asked for, newest first. */
+function Sent({ show }: { show: (message: MessageState) => void }) {
+  const { t } = useTranslation();
+  const numbers = new Map((useNumbers().data ?? []).map((number) => [number.phone_number_id, number]));
+  const pages = useInfiniteQuery({
+    queryKey: ['messages', 'pages'],
+    queryFn: ({ pageParam }) => answer(api.GET('/api/v1/messages', { params: { query: { limit: 50, ...(pageParam && { after: pageParam }) } } })),
+    initialPageParam: '',
+    getNextPageParam: (page) => page.next ?? undefined,
+    refetchInterval: 5_000,
+  });
+  const rows: ListedMessage[] = pages.data?.pages.flatMap(({ items }) => items) ?? [];
+  return (
+    <Awaited asked={pages}>{() => (
+      <Card flush title={t('messages.all')} aside={<AsOf at={pages.dataUpdatedAt} />}>
+        {rows.length === 0 ? <Empty icon="message" title={t('messages.none')}>{t('messages.noneWhat')}</Empty> : (
+          <Scroll label={t('messages.all')}>
+            <Table>
+              <Table.Caption>{t('messages.all')}</Table.Caption>
+              <Table.Thead><Table.Tr><Table.Th>{t('messages.key')}</Table.Th><Table.Th>{t('messages.state')}</Table.Th><Table.Th>{t('messages.template')}</Table.Th><Table.Th>{t('messages.from')}</Table.Th><Table.Th>{t('messages.asked')}</Table.Th><Table.Th><span className="skip">{t('act.acts')}</span></Table.Th></Table.Tr></Table.Thead>
+              <Table.Tbody>{rows.map((message) => (
+                <Table.Tr key={message.id}>
+                  <Table.Td><Ident>{message.key}</Ident></Table.Td>
+                  <Table.Td><SendState state={message.state} />{message.reason && <div className="small dim"><Reason words={message.reason} /></div>}</Table.Td>
+                  <Table.Td className="small"><Ident>{message.template}</Ident> <span className="dim">· {languageName(message.language)}</span></Table.Td>
+                  <Table.Td className="small">{numbers.get(message.number)?.verified_name ?? <Ident>{message.number}</Ident>}</Table.Td>
+                  <Table.Td className="small"><Time at={message.created_at} /><div className="dim"><Ident>{message.created_by}</Ident></div></Table.Td>
+                  <Table.Td><div className="acts-cell"><Button size="xs" variant="default" onClick={() => show(message)} aria-label={`${t('act.look')}: ${message.key}`}>{t('act.look')}</Button></div></Table.Td>
+                </Table.Tr>
+              ))}</Table.Tbody>
+            </Table>
+          </Scroll>
+        )}
+        {pages.hasNextPage && <div style={{ padding: 12, textAlign: 'center' }}><Button variant="default" size="xs" loading={pages.isFetchingNextPage} onClick={() => void pages.fetchNextPage()}>{t('act.more')}</Button></div>}
+      </Card>
+    )}</Awaited>
   );
 }
 

@@ -4,9 +4,11 @@ import { type FormEvent, type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { answer, api, type Rules, type RulesChange } from '../api/client.ts';
+import type { BlackoutDays } from '../blackouts.ts';
 import { capOf, isCap } from '../care.ts';
 import { useMay } from '../queries.ts';
 import { Confirm, said, useAct } from '../ui/act.tsx';
+import { AddBlackout, BlackoutList } from '../ui/blackouts.tsx';
 import { CapInputs, useCapWords, useRules } from '../ui/care.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { Awaited, Card, Notice, Page, Phone, ProblemNotice } from '../ui/parts.tsx';
@@ -25,6 +27,7 @@ export function RulesPage() {
             <Often rules={data} may={audits} key={`cap ${data.frequency_cap ?? ''}`} />
             <Two rules={data} may={audits} key={`two ${data.approval_above ?? ''}`} />
           </div>
+          <Blackouts rules={data} may={audits} />
           <Own rules={data} may={audits} />
           <Reaches may={audits} />
         </div>
@@ -98,6 +101,30 @@ function Two({ rules, may }: Part) {
       changed={people !== present} valid={!on || above !== ''} removing={!on} change={() => ({ approval_above: people })}>
       <NumberInput mt="md" label={t('rules.above')} description={t('rules.aboveHint')} min={0} allowDecimal={false} allowNegative={false} thousandSeparator="," value={above} onChange={setAbove} dir="ltr" maw={260} />
     </Rule>
+  );
+}
+
+/** Days on which nothing of a marketing campaign is sent. */
+function Blackouts({ rules, may }: Part) {
+  const { t } = useTranslation();
+  const days = rules.blackouts;
+  const [taking, setTaking] = useState<BlackoutDays | null>(null);
+  const put = async (blackouts: BlackoutDays[]) => {
+    await answer(api.POST('/api/v1/rules', { body: { blackouts } }));
+    said(t('rules.saved'));
+  };
+  const keep = useAct(put);
+  return (
+    <Card title={t('blackouts.title')}>
+      <p className="small dim" style={{ marginBlockStart: 0 }}>{t('blackouts.houseWhat')}</p>
+      {days.length === 0 ? <p className="dim">{t('blackouts.none')}</p> : <BlackoutList days={days} take={may ? setTaking : undefined} busy={keep.busy} />}
+      {may && <div style={{ maxInlineSize: 640 }}><AddBlackout days={days} busy={keep.busy} add={(one) => keep.act([...days, one])} /></div>}
+      <div style={{ marginBlockStart: keep.error === null ? 0 : 12 }}><ProblemNotice error={keep.error} /></div>
+      <Confirm opened={taking !== null} close={() => setTaking(null)} danger title={t('blackouts.takeTitle')} yes={t('blackouts.take')} no={t('rules.keep')} does={() => put(days.filter((each) => each !== taking))}>
+        {taking && <BlackoutList days={[taking]} />}
+        <p style={{ margin: 0 }}>{t('blackouts.takeWhat')}</p>
+      </Confirm>
+    </Card>
   );
 }
 

@@ -73,7 +73,7 @@ function Steps({ templates, lists, numbers }: { templates: Template[]; lists: Li
     return {
       name: '', template: wanted ? keyOf(wanted) : null, params: wanted ? suggested(wanted) : {}, lists: asked.list ? [asked.list] : [], excluded: [], some: { rested: '', never: false, text: '' },
       numbers: [], pace: { rate: '', weight: '10' }, care: USUAL_CARE,
-      terms: { when: 'now', at: '', rhythm: USUAL_RHYTHM, zone: OWN_ZONE, guard: '', latest: '', quiet: false, from: '21:00', to: '09:00', over: '', unit: 'h', until: '' },
+      terms: { when: 'now', at: '', rhythm: USUAL_RHYTHM, zone: OWN_ZONE, guard: '', latest: '', quiet: false, from: '21:00', to: '09:00', blackouts: [], human: false, over: '', unit: 'h', until: '' },
     };
   });
   const change = (part: Partial<Plan>) => setPlan((before) => ({ ...before, ...part }));
@@ -94,6 +94,7 @@ function Steps({ templates, lists, numbers }: { templates: Template[]; lists: Li
       name: plan.name.trim(), template: template?.name ?? '', language: template?.language ?? '', lists: plan.lists, excluded_lists: plan.excluded,
       numbers: chosen, params: plan.params, weight: Number(plan.pace.weight), ...(filter !== null && { filter }),
       ...(plan.pace.rate !== '' && { rate: Number(plan.pace.rate) }),
+      ...(plan.terms.human && (plan.pace.rate !== '' || plan.terms.over !== '') && { gaps: 'human' as const }),
       ...askedTerms(plan.terms), ...askedCare(plan.care),
     };
     setDraft(await answer(api.POST('/api/v1/campaigns', { body })));

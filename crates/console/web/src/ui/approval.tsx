@@ -2,7 +2,6 @@
 import { Button } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { answer, api, type Approval, type Campaign } from '../api/client.ts';
@@ -10,7 +9,7 @@ import { useMay, useMe } from '../queries.ts';
 import { Confirm, said } from './act.tsx';
 import { useRules } from './care.tsx';
 import { Icon } from './icons.tsx';
-import { Card, Ident, Notice, ProblemNotice, State, Time } from './parts.tsx';
+import { Card, Ident, State, Time } from './parts.tsx';
 
 /** Whether this stands against a launch only for want of a second person. */
 export const isApproval = (words: string): boolean => /a second person must approve it/.test(words);
@@ -58,39 +57,12 @@ export function ApprovalCard({ campaign, approval, eligible, blocked }: {
 
 /** The same for a campaign that starts by itself, or was kept from it: asked by itself, and only where the house asks for it. */
 export function ApprovalOf({ campaign }: { campaign: Campaign }) {
-  const drafts = useMay('draft_campaigns');
+  const sees = useMay('preflight');
   const above = useRules().data?.approval_above;
   const checked = useQuery({
-    queryKey: ['preflight', campaign.id], enabled: drafts && above != null, staleTime: 30_000, retry: false,
+    queryKey: ['preflight', campaign.id], enabled: sees && above != null, staleTime: 30_000, retry: false,
     queryFn: () => answer(api.POST('/api/v1/campaigns/{campaign}/preflight', { params: { path: { campaign: String(campaign.id) } } })),
   }).data;
   if (!checked?.approval) return null;
   return <ApprovalCard campaign={campaign} approval={checked.approval} eligible={checked.eligible} blocked={checked.blockers.some((words) => !isApproval(words))} />;
-}
-
-/** For whoever approves and does not draft: the check is not theirs to see, what it is for stands on the page. */
-export function ApproveOnly({ campaign }: { campaign: Campaign }) {
-  const { t } = useTranslation();
-  const approves = useMay('approve_campaigns');
-  const rules = useRules();
-  const [given, setGiven] = useState<Approval | null>(null);
-  const [asking, { open, close }] = useDisclosure(false);
-  const above = rules.data?.approval_above;
-  if (rules.error !== null) return <ProblemNotice error={rules.error} />;
-  if (!approves || above == null) return <Notice><p>{t('approval.check')}</p></Notice>;
-  if (given) return <ApprovalCard campaign={campaign} approval={given} blocked={false} />;
-  return (
-    <Card title={t('approval.title')}>
-      <p style={{ marginBlockStart: 0 }}>{t('approval.why', { count: above })}</p>
-      <p style={{ marginBlockEnd: 0 }}><Button onClick={open} leftSection={<Icon name="check" size={17} />}>{t('approval.approve')}</Button></p>
-      <Confirm opened={asking} close={close} title={t('approval.ask')} yes={t('approval.approve')} no={t('approval.not')}
-        does={async () => {
-          setGiven(await answer(api.POST('/api/v1/campaigns/{campaign}/approve', { params: { path: { campaign: String(campaign.id) } } })));
-          said(t('approval.approved'));
-        }}>
-        <p style={{ margin: 0 }}>{t('approval.exactly')}</p>
-        <p className="small dim" style={{ marginBlockEnd: 0 }}>{t('approval.voids')}</p>
-      </Confirm>
-    </Card>
-  );
 }

@@ -9,7 +9,8 @@ import { answer, api, type Campaign, type Preflight } from '../api/client.ts';
 import { useFormat } from '../format.ts';
 import { client, useMay, useNumbers } from '../queries.ts';
 import { Confirm, said } from './act.tsx';
-import { ApprovalCard, ApproveOnly, isApproval, useApprovedByAnother } from './approval.tsx';
+import { ApprovalCard, isApproval, useApprovedByAnother } from './approval.tsx';
+import { useDatesWords } from './blackouts.tsx';
 import { Icon } from './icons.tsx';
 import { AsOf, Awaited, Card, Fact, Name, Notice, Num, Scroll, Time } from './parts.tsx';
 import { RemedyFor } from './remedy.tsx';
@@ -24,22 +25,29 @@ const TYPED_ABOVE = 1_000;
 export function CheckAndLaunch({ campaign, launched }: { campaign: Campaign; launched: () => void }) {
   const { t } = useTranslation();
   const drafts = useMay('draft_campaigns');
+  const sees = useMay('preflight');
   const checked = useQuery({
-    queryKey: ['preflight', campaign.id], enabled: drafts,
+    queryKey: ['preflight', campaign.id], enabled: sees,
     queryFn: () => answer(api.POST('/api/v1/campaigns/{campaign}/preflight', { params: { path: { campaign: String(campaign.id) } } })),
     staleTime: 30_000,
   });
-  if (!drafts) return <ApproveOnly campaign={campaign} />;
+  if (!sees) return <Notice><p>{t('approval.check')}</p></Notice>;
   return (
     <Awaited asked={checked} rows={6}>{(preflight) => (
       <>
         <Verdict campaign={campaign} preflight={preflight} at={checked.dataUpdatedAt} />
         <div className="stack" style={{ marginBlockEnd: 16 }}>
           {preflight.approval && <ApprovalCard campaign={campaign} approval={preflight.approval} eligible={preflight.eligible} blocked={preflight.blockers.some((words) => !isApproval(words))} />}
-          <TrialCard campaign={campaign} />
+          {drafts && <TrialCard campaign={campaign} />}
         </div>
-        <Launch campaign={campaign} preflight={preflight} launched={launched} busy={checked.isFetching} again={() => void checked.refetch()} />
-        <p className="tiny dim" style={{ marginBlockStart: 10 }}>{t('preflight.frozen')}</p>
+        {drafts ? (
+          <>
+            <Launch campaign={campaign} preflight={preflight} launched={launched} busy={checked.isFetching} again={() => void checked.refetch()} />
+            <p className="tiny dim" style={{ marginBlockStart: 10 }}>{t('preflight.frozen')}</p>
+          </>
+        ) : (
+          <Group justify="flex-end"><Button variant="default" onClick={() => void checked.refetch()} loading={checked.isFetching} leftSection={<Icon name="refresh" size={17} />}>{t('preflight.again')}</Button></Group>
+        )}
       </>
     )}</Awaited>
   );
@@ -49,6 +57,7 @@ function Verdict({ campaign, preflight, at }: { campaign: Campaign; preflight: P
   const { t } = useTranslation();
   const format = useFormat();
   const why = useSkipReason();
+  const dates = useDatesWords();
   const numbers = useNumbers().data ?? [];
   /** A sentence of the server's with our numbers by their names, as everywhere else. */
   const named = (words: string) => numbers.reduce((said, { phone_number_id, verified_name }) => said.replaceAll(phone_number_id, verified_name || phone_number_id), words);
@@ -66,6 +75,16 @@ function Verdict({ campaign, preflight, at }: { campaign: Campaign; preflight: P
       </div>
       {preflight.binding_limit && (
         <div style={{ marginBlockEnd: 16 }}><Notice><p><span className="strong">{t('preflight.limit')}</span> <Said>{named(preflight.binding_limit)}</Said></p>{campaign.quiet_hours && <p className="small dim">{t('preflight.quiet', { hours: `\u2066${campaign.quiet_hours.hours}\u2069` })}</p>}</Notice></div>
+      )}
+      {preflight.waits.length > 0 && (
+        <div style={{ marginBlockEnd: 16 }}><Notice>
+          <p className="strong">{t('preflight.waits')}</p>
+          <ul style={{ margin: 0, paddingInlineStart: 18 }}>
+            {preflight.waits.map(({ days, people, until }) => (
+              <li key={`${days.country ?? ''} ${days.dates} ${days.name ?? ''}`}>{t('preflight.waitsFor', { count: people })} {days.name ? <Name>{days.name}</Name> : dates(days.dates)} <span className="dim">{days.name && <>({dates(days.dates)}) </>}· {t('preflight.waitsUntil')} <Time at={until} /></span></li>
+            ))}
+          </ul>
+        </Notice></div>
       )}
       {preflight.blockers.filter((words) => !isApproval(words)).map((words) => <Notice key={words} tone="bad"><p className="strong">{t('preflight.blocks')}</p><p><Said>{words}</Said></p><RemedyFor words={words} /></Notice>)}
       <div className="columns even" style={{ marginBlockEnd: 16 }}>

@@ -1,6 +1,6 @@
 // The third step of a campaign: when it starts, at what pace, when people are left in peace, and when it ends.
 import { Checkbox, Group, NumberInput, Radio, Select, Switch, TextInput } from '@mantine/core';
-import { useMemo } from 'react';
+import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { BusinessNumber } from '../api/client.ts';
@@ -9,6 +9,8 @@ import * as locale from '../locale.ts';
 import { preferences, usePreferences } from '../prefs.ts';
 import { type Choice, flaws, lineOf, type Rhythm, UNITS, type Unit } from '../terms.ts';
 import { OWN_ZONE } from '../zone.ts';
+import { AddBlackout, BlackoutList } from './blackouts.tsx';
+import { useRules } from './care.tsx';
 import { Card, Notice } from './parts.tsx';
 import { useRhythmWords, Zone } from './terms.tsx';
 
@@ -34,6 +36,7 @@ export function Schedule({ choice, pace, change, setPace, numbers }: {
       </div>
       <div className="stack">
         <Peace choice={choice} change={change} />
+        <DaysOff choice={choice} change={change} />
         <Speed choice={choice} change={change} pace={pace} setPace={setPace} numbers={numbers} />
       </div>
     </div>
@@ -146,10 +149,31 @@ function Peace({ choice, change }: Part) {
   );
 }
 
+/** Days on which nobody is written to: those of the house are shown, and this campaign's own are chosen. */
+function DaysOff({ choice, change }: Part) {
+  const { t } = useTranslation();
+  const house = useRules().data?.blackouts ?? [];
+  const [adds, setAdds] = useState(choice.blackouts.length > 0);
+  return (
+    <Card title={t('blackouts.title')}>
+      {house.length > 0 && <><p className="small dim" style={{ marginBlockStart: 0 }}>{t('blackouts.ofHouse')}</p><BlackoutList days={house} /></>}
+      <Switch label={t('blackouts.own')} description={t('blackouts.ownWhat')} checked={adds} onChange={(event) => { setAdds(event.currentTarget.checked); if (!event.currentTarget.checked) change({ blackouts: [] }); }} />
+      {adds && (
+        <div style={{ marginBlockStart: 14 }}>
+          {choice.blackouts.length > 0 && <BlackoutList days={choice.blackouts} take={(one) => change({ blackouts: choice.blackouts.filter((each) => each !== one) })} />}
+          <AddBlackout days={choice.blackouts} add={(one) => change({ blackouts: [...choice.blackouts, one] })} />
+          {!choice.quiet && <ZoneField label={t('wizard.schedule.elseZone')} description={t('wizard.schedule.elseZoneWhat')} value={choice.zone} change={(zone) => change({ zone })} />}
+        </div>
+      )}
+    </Card>
+  );
+}
+
 function Speed({ choice, change, pace, setPace, numbers }: Part & { pace: Pace; setPace: (part: Partial<Pace>) => void; numbers: BusinessNumber[] }) {
   const { t } = useTranslation();
   const limit = numbers.every(({ rate }) => rate != null) ? numbers.reduce((sum, { rate }) => sum + (rate ?? 0), 0) : null;
   const least = Math.max(1, numbers.length);
+  const paced = pace.rate !== '' || choice.over !== '';
   return (
     <Card title={t('wizard.schedule.pace')}>
       <NumberInput label={t('wizard.schedule.cap')} description={limit === null ? t('wizard.schedule.capFree') : t('wizard.schedule.capHint', { count: limit })} min={least} max={100_000} allowDecimal={false} allowNegative={false}
@@ -159,6 +183,7 @@ function Speed({ choice, change, pace, setPace, numbers }: Part & { pace: Pace; 
         <Select w={120} aria-label={t('wizard.schedule.unit')} allowDeselect={false} value={choice.unit} onChange={(value) => value && change({ unit: value as Unit })} data={UNITS.map((value) => ({ value, label: t(`unit.${value}`) }))} />
       </Group>
       {choice.over !== '' && pace.rate !== '' && <div style={{ marginBlockStart: 10 }}><Notice><p className="small">{t('wizard.schedule.both')}</p></Notice></div>}
+      <Switch mt="md" label={t('wizard.schedule.human')} description={t(paced ? 'wizard.schedule.humanWhat' : 'wizard.schedule.humanNeeds')} disabled={!paced} checked={paced && choice.human} onChange={(event) => change({ human: event.currentTarget.checked })} />
       <Select mt="md" label={t('wizard.schedule.weight')} description={t('wizard.schedule.weightHint')} allowDeselect={false} value={pace.weight} onChange={(value) => value && setPace({ weight: value })}
         data={[{ value: '2', label: t('wizard.schedule.low') }, { value: '10', label: t('wizard.schedule.usual') }, { value: '50', label: t('wizard.schedule.urgent') }]} />
     </Card>

@@ -7,6 +7,7 @@ import * as locale from '../locale.ts';
 import { preferences } from '../prefs.ts';
 import { seconds } from '../sentences.ts';
 import { rhythmOf } from '../terms.ts';
+import { BlackoutList } from './blackouts.tsx';
 import { CareRows } from './care.tsx';
 import { Time } from './parts.tsx';
 import { Said } from './said.tsx';
@@ -60,7 +61,9 @@ export function TermRows({ campaign }: { campaign: Campaign }) {
         </>
       )}
       {spread && <><dt>{t('terms.spread')}</dt><dd>{t('terms.over', { span: length(spread.over) })}{spread.per_second != null && <span className="dim"> · {t('pace.perSecond', { pace: shown.number(spread.per_second, { maximumFractionDigits: 2 }) })}</span>}</dd></>}
+      {campaign.gaps === 'human' && <><dt>{t('terms.gaps')}</dt><dd>{t('terms.human')}</dd></>}
       {quiet && <><dt>{t('terms.quiet')}</dt><dd><bdi dir="ltr">{quiet.hours}</bdi> · {t('terms.theirClock')}<div className="small dim"><Said>{quiet.rule}</Said></div></dd></>}
+      {campaign.blackouts.length > 0 && <><dt>{t('blackouts.title')}</dt><dd><BlackoutList days={campaign.blackouts} /></dd></>}
       {latest && <><dt>{t('terms.latest')}</dt><dd>{t('terms.latestWhat', { span: length(latest) })}</dd></>}
       <CareRows campaign={campaign} />
       {until && <><dt>{t('terms.until')}</dt><dd><Time at={until} /></dd></>}

@@ -60,6 +60,39 @@ store::on_both_databases! {
         assert!(approve(&app.app, &person("sara"), id).await.is_err_and(|fault| fault.kind == FaultKind::WrongState));
     }
 
+    async fn whoever_approves_finds_what_waits_for_them(db: Database) {
+        let (app, _) = running_campaign(db).await;
+        let waiting = async || {
+            let found = awaiting_approval(&app, None, 10).await.unwrap();
+            found.into_iter().map(|campaign| campaign.name).collect::<Vec<_>>()
+        };
+        let [first, second, third] = [
+            draft(&app, json!({})).await,
+            draft(&app, json!({"name": "second"})).await,
+            draft(&app, json!({"name": "third"})).await,
+        ];
+        for id in [first, second] {
+            preflight(&app, id).await.unwrap();
+        }
+        assert!(waiting().await.is_empty(), "the house asks for no approval");
+        above(&app, 19).await;
+        assert_eq!(waiting().await, ["second", "large"], "the third was not checked yet, and asks for nothing");
+        preflight(&app, third).await.unwrap();
+        assert_eq!(waiting().await, ["third", "second", "large"]);
+        let page = awaiting_approval(&app, Some(third), 1).await.unwrap();
+        assert_eq!(page.iter().map(|campaign| campaign.id).collect::<Vec<_>>(), [second]);
+        approve(&app.app, &person("sara"), second).await.unwrap();
+        assert_eq!(waiting().await, ["third", "large"]);
+        set_rate(&app, &person("mona"), second, Some(7)).await.unwrap();
+        assert_eq!(waiting().await, ["third", "second", "large"], "it is something else than what was approved");
+        approve(&app.app, &person("sara"), first).await.unwrap();
+        assert_eq!(refusal(&app, "mona", first).await, None);
+        crate::campaigns::discard(&app, third).await.unwrap();
+        assert_eq!(waiting().await, ["second"], "what was launched or removed waits for nobody");
+        above(&app, 20).await;
+        assert!(waiting().await.is_empty());
+    }
+
     async fn an_edit_or_another_audience_voids_an_approval(db: Database) {
         let (app, _) = running_campaign(db).await;
         above(&app, 5).await;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use cloud_api::{NotPostedCause, Refusal, RefusalKind, SendOutcome, UnknownCause};
 use domain::pacing::Circumstances;
-use domain::schedule::Tz;
+use domain::schedule::{Calendar, QuietHours, Tz};
 use domain::send::{SendEvent, SendState, Step};
 
 use super::*;
@@ -217,13 +217,13 @@ impl Lane {
     /// What the claim asks of a campaign's terms: whether this person sleeps, who then waits for their morning, or the
     /// offer has ended for them.
     fn is_held_back(&mut self, person: usize, now: Micros) -> bool {
-        let Some((hours, stop_at)) = self.terms else { return false };
+        let Some((hours, stop_at)) = &self.terms else { return false };
         let wall = self.clock.now_ms();
-        if wall + store::CLAIM_LASTS >= stop_at {
+        if wall + store::CLAIM_LASTS >= *stop_at {
             self.step(person, &SendEvent::Ineligible);
             return true;
         }
-        let Some(until) = hours.closed_until(zone_of(person), wall) else { return false };
+        let Some(until) = hours.closed(zone_of(person).into(), wall).map(|closed| closed.until) else { return false };
         self.due.insert((now + (until - wall).unsigned_abs() * 1_000, person), ());
         true
     }
@@ -313,9 +313,10 @@ fn an_outage_that_ends_at_night_wakes_nobody_and_one_that_outlasts_the_offer_end
     // From 21:00 until 09:00: in Madrid from 19:00 UTC to 07:00, so that the names come back at eleven at night there,
     // and at four in the afternoon in Mexico City. The offer ends the next day at 07:01 UTC, a minute into Madrid's
     // morning.
-    let quiet = "21:00-09:00".parse().expect("quiet hours");
+    let quiet: QuietHours = "21:00-09:00".parse().expect("quiet hours");
     let stop_at = BEGINS + 86_400_000 - 8 * 3_600_000 - 34 * 60_000;
-    lane.terms = Some((store::Hours { quiet, otherwise: Tz::UTC }, stop_at));
+    let calendar = Calendar { quiet: Some(quiet), blackouts: Vec::new() };
+    lane.terms = Some((store::Hours { calendar, otherwise: Tz::UTC }, stop_at));
     while !lane.is_done() {
         let wake = lane.round();
         let now = lane.clock.boot_us();
