@@ -48,9 +48,9 @@ test('compliance sets the rules of the house, and whoever may not sees them', { 
   await page.getByRole('option', { name: 'Mexico' }).click();
   await page.getByLabel('Every year').check();
   await button(page, 'Add days').click();
-  await page.getByText('24–26 December, every year').waitFor();
+  await page.getByText(/24.–.26 December, every year/).waitFor();
   assert.deepEqual(await violations(page), []);
-  await button(page, 'Take away: Christmas 24–26 December, every year').click();
+  await button(page, /^Take away: Christmas/).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Keep the rule' }).click();
   await page.getByRole('dialog').waitFor({ state: 'detached' });
   await page.getByLabel('What it stops: A tapped stop button').selectOption('marketing');

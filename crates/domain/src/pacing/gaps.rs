@@ -77,6 +77,12 @@ impl Gaps {
         }
     }
 
+    /// Whether they are as close as the cap lets them, or nearly.
+    #[must_use]
+    pub fn is_at_the_cap(&self) -> bool {
+        self.pattern().is_some()
+    }
+
     /// How many parts a pattern has, where gaps cannot be drawn each by itself.
     fn pattern(&self) -> Option<u64> {
         let cap = self.cap?;

@@ -6,6 +6,9 @@ use crate::Millis;
 /// A stall of so long is made up for, and not a moment more: late timers must not add up, and an outage must not end in
 /// a burst.
 const MADE_UP: Micros = 50_000;
+/// Where gaps are drawn as close as a cap lets them, whoever is late cannot wait for a longer gap: so much is made up for,
+/// and the cap alone says how fast.
+const MADE_UP_AT_THE_CAP: Micros = 500_000;
 
 /// When the next message of an even pace may leave.
 ///
@@ -59,7 +62,7 @@ impl Spread {
         if now < self.next {
             return false;
         }
-        let late = (now - self.next).min(MADE_UP);
+        let late = (now - self.next).min(self.made_up());
         self.last = match &mut self.drawn {
             Some((gaps, place)) => {
                 *place += 1;
@@ -69,6 +72,16 @@ impl Spread {
         };
         self.next = now.saturating_sub(late).saturating_add(self.last);
         true
+    }
+
+    /// How late a turn may be for the next ones to come no later for it.
+    fn made_up(&self) -> Micros {
+        match &self.drawn {
+            Some((gaps, _)) if gaps.is_at_the_cap() => MADE_UP_AT_THE_CAP,
+            // Of two short gaps in a row the second is soon missed, and the long one after them is there for that.
+            Some((gaps, _)) => MADE_UP.max(gaps.mean().saturating_mul(2)).min(MADE_UP_AT_THE_CAP),
+            None => MADE_UP,
+        }
     }
 
     /// A turn was not used: the next one may leave in its place.
