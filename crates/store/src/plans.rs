@@ -135,7 +135,6 @@ async fn walk(store: &Store, shop: &Shop, campaign: i64, lists: &[i64]) {
     exec(store, format!("UPDATE sends SET not_before = {}, reason = 'blackout:UTC:x' WHERE campaign_id = {campaign} AND contact_id = 99 AND state = 0", NOW + 9)).await;
     store.wake_from_blackouts(campaign, lane.number, NOW).await.unwrap();
     store.hours(campaign).await.unwrap();
-    store.messages(i64::MAX, 10).await.unwrap();
     store.canary_tally(campaign, 100).await.unwrap();
     store.places_coming_free(lane.number, NOW).await.unwrap();
     store.suppressed_among(&claimed, &Forbidding::of("MARKETING", "pnid-0", None)).await.unwrap();

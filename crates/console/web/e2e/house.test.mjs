@@ -105,7 +105,7 @@ test('a large campaign is tried on a phone, approved by a second person, and goe
   // Without the feast, and with a pace of its own whose gaps are uneven.
   await button(page, 'Back').click();
   await button(page, /^Take away: Moulid/).click();
-  await page.getByRole('textbox', { name: 'messages a second, at most' }).fill('90');
+  await page.getByLabel('At most, messages a second').fill('90');
   await page.getByLabel('Uneven gaps').check();
   await button(page, 'Check before sending').click();
   await page.getByText('Not approved yet').waitFor();
