@@ -8,7 +8,7 @@ use reqwest::{Url, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::ids::PhoneNumberId;
-use crate::message::TemplateMessage;
+use crate::message::Message;
 use crate::send::{NotPostedCause, SendOutcome, Sender};
 
 /// An idle connection is closed by us after this time, so that we seldom write
@@ -121,13 +121,7 @@ impl Client {
     }
 
     /// Posts one message once: [`Sender::send`] for those who send seldom.
-    pub async fn send<G>(
-        &self,
-        token: &SecretString,
-        number: &PhoneNumberId,
-        message: &TemplateMessage,
-        gate: G,
-    ) -> SendOutcome
+    pub async fn send<G>(&self, token: &SecretString, number: &PhoneNumberId, message: &Message, gate: G) -> SendOutcome
     where
         G: FnOnce() -> bool + Send + 'static,
     {

@@ -32,7 +32,7 @@ pub mod webhook;
 pub use client::{Client, Config, ConfigError};
 pub use graph::GraphError;
 pub use ids::{AccountId, IdError, PhoneNumberId};
-pub use message::{MessageError, Recipient, TemplateMessage};
+pub use message::{Content, Message, MessageError, Recipient};
 pub use numbers::{BusinessNumber, MessagingLimit, Quality, ThroughputLevel};
 pub use refusal::{Channel, Refusal, RefusalKind, kind_of};
 pub use send::{NotPostedCause, SendOutcome, Sender, UnknownCause};

@@ -1,4 +1,4 @@
-//! A template message as the request body of a send.
+//! A message as the request body of a send: a template, or free text to somebody who wrote.
 
 use std::fmt;
 
@@ -19,24 +19,45 @@ pub enum Recipient {
     UserId(String),
 }
 
-/// One template message to one person.
+/// One message to one person.
 #[derive(Clone)]
-pub struct TemplateMessage {
+pub struct Message {
     /// Whom it goes to.
     pub to: Recipient,
-    /// The template's name.
-    pub template: String,
-    /// The template's exact language key (`ar`, `en_US`): `en` is not `en_US`.
-    pub language: String,
-    /// The rendered components in the Cloud API's request shape, an array.
-    /// `None` leaves the field out, as Meta asks for a template without
-    /// variables, media or payloads.
-    pub components: Option<Box<RawValue>>,
+    /// What it says.
+    pub content: Content,
     /// What Meta repeats in every status of this message
     /// (`biz_opaque_callback_data`), at most 512 characters. Every app that is
     /// subscribed to the account sees it, so it holds nothing personal.
     pub callback_data: String,
 }
+
+/// What a message says.
+#[derive(Clone)]
+pub enum Content {
+    /// A template, which may be sent to anybody who wants it.
+    Template {
+        /// Its name.
+        name: String,
+        /// Its exact language key (`ar`, `en_US`): `en` is not `en_US`.
+        language: String,
+        /// The rendered components in the Cloud API's request shape, an array.
+        /// `None` leaves the field out, as Meta asks for a template without
+        /// variables, media or payloads.
+        components: Option<Box<RawValue>>,
+    },
+    /// Free text, which Meta takes for 24 hours after the person wrote to this
+    /// number.
+    Text {
+        /// 1 to 4096 characters.
+        body: String,
+        /// The wamid of the person's message that it quotes.
+        answers: Option<String>,
+    },
+}
+
+/// The longest free text that Meta takes, in characters.
+const TEXT_LIMIT: usize = 4096;
 
 /// Why a message was not even offered to the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -56,9 +77,12 @@ pub enum MessageError {
     /// The components are neither absent nor an array.
     #[error("the template's components are not an array")]
     Components,
+    /// Meta refuses such a text, after it has counted as sent.
+    #[error("the text is empty or longer than {TEXT_LIMIT} characters")]
+    Text,
 }
 
-impl TemplateMessage {
+impl Message {
     /// Checks what Meta does not, and serialises the request body.
     pub(crate) fn to_body(&self) -> Result<Bytes, MessageError> {
         self.check()?;
@@ -85,13 +109,18 @@ impl TemplateMessage {
         if self.callback_data.is_empty() || self.callback_data.chars().count() > CALLBACK_DATA_LIMIT {
             return Err(MessageError::CallbackData);
         }
-        if self.template.is_empty() || self.language.is_empty() {
-            return Err(MessageError::Template);
+        match &self.content {
+            Content::Template { name, language, .. } if name.is_empty() || language.is_empty() => {
+                Err(MessageError::Template)
+            }
+            Content::Template { components: Some(components), .. } if !components.get().starts_with('[') => {
+                Err(MessageError::Components)
+            }
+            Content::Text { body, .. } if body.trim().is_empty() || body.chars().count() > TEXT_LIMIT => {
+                Err(MessageError::Text)
+            }
+            Content::Template { .. } | Content::Text { .. } => Ok(()),
         }
-        if self.components.as_ref().is_some_and(|components| !components.get().starts_with('[')) {
-            return Err(MessageError::Components);
-        }
-        Ok(())
     }
 }
 
@@ -107,7 +136,7 @@ fn is_user_id(id: &str) -> bool {
         && own.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
-struct Body<'a>(&'a TemplateMessage);
+struct Body<'a>(&'a Message);
 
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
@@ -122,7 +151,21 @@ impl Serialize for Body<'_> {
             #[serde(rename = "type")]
             kind: &'static str,
             biz_opaque_callback_data: &'a str,
-            template: Template<'a>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            context: Option<Context<'a>>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            template: Option<Template<'a>>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            text: Option<Text<'a>>,
+        }
+        #[derive(Serialize)]
+        struct Context<'a> {
+            message_id: &'a str,
+        }
+        #[derive(Serialize)]
+        struct Text<'a> {
+            body: &'a str,
+            preview_url: bool,
         }
         #[derive(Serialize)]
         struct Template<'a> {
@@ -141,18 +184,23 @@ impl Serialize for Body<'_> {
             Recipient::Phone(digits) => (Some(PlusDigits(*digits)), None),
             Recipient::UserId(id) => (None, Some(id.as_str())),
         };
+        let (template, text, answers) = match &message.content {
+            Content::Template { name, language, components } => {
+                let language = Language { code: language };
+                (Some(Template { name, language, components: components.as_deref() }), None, None)
+            }
+            Content::Text { body, answers } => (None, Some(Text { body, preview_url: false }), answers.as_deref()),
+        };
         Wire {
             messaging_product: "whatsapp",
             recipient_type: "individual",
             to,
             recipient,
-            kind: "template",
+            kind: if text.is_some() { "text" } else { "template" },
             biz_opaque_callback_data: &message.callback_data,
-            template: Template {
-                name: &message.template,
-                language: Language { code: &message.language },
-                components: message.components.as_deref(),
-            },
+            context: answers.map(|message_id| Context { message_id }),
+            template,
+            text,
         }
         .serialize(out)
     }
@@ -176,12 +224,20 @@ impl fmt::Debug for Recipient {
     }
 }
 
-impl fmt::Debug for TemplateMessage {
+impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TemplateMessage")
+        match self {
+            Self::Template { name, language, .. } => write!(f, "Template({name}, {language}, …)"),
+            Self::Text { .. } => f.write_str("Text(…)"),
+        }
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
             .field("to", &self.to)
-            .field("template", &self.template)
-            .field("language", &self.language)
+            .field("content", &self.content)
             .field("callback_data", &self.callback_data)
             .finish_non_exhaustive()
     }
@@ -197,17 +253,24 @@ mod tests {
         serde_json::value::to_raw_value(components).ok()
     }
 
-    fn message() -> TemplateMessage {
-        TemplateMessage {
+    fn message() -> Message {
+        Message {
             to: Recipient::Phone(201_001_234_567),
-            template: "eid_offer".into(),
-            language: "ar".into(),
-            components: raw(&json!([{"type": "body", "parameters": [{"type": "text", "text": "Mona"}]}])),
+            content: offer(raw(&json!([{"type": "body", "parameters": [{"type": "text", "text": "Mona"}]}]))),
             callback_data: "hh1.abcdefgh.12.9981.1".into(),
         }
     }
 
-    fn body(message: &TemplateMessage) -> Value {
+    fn offer(components: Option<Box<RawValue>>) -> Content {
+        Content::Template { name: "eid_offer".into(), language: "ar".into(), components }
+    }
+
+    fn text(body: &str, answers: Option<&str>) -> Message {
+        let content = Content::Text { body: body.into(), answers: answers.map(str::to_owned) };
+        Message { content, ..message() }
+    }
+
+    fn body(message: &Message) -> Value {
         serde_json::from_slice(&message.to_body().expect("a good message")).expect("JSON")
     }
 
@@ -232,39 +295,67 @@ mod tests {
 
     #[test]
     fn a_person_without_a_number_goes_in_recipient_and_not_in_to() {
-        let written = body(&TemplateMessage { to: Recipient::UserId("EG.ENT.1349abc".into()), ..message() });
+        let written = body(&Message { to: Recipient::UserId("EG.ENT.1349abc".into()), ..message() });
         assert_eq!(written["recipient"], "EG.ENT.1349abc");
         assert_eq!(written.get("to"), None);
     }
 
     #[test]
     fn components_are_left_out_when_there_are_none() {
-        let written = body(&TemplateMessage { components: None, ..message() });
+        let written = body(&Message { content: offer(None), ..message() });
         assert_eq!(written["template"].get("components"), None);
+    }
+
+    #[test]
+    fn free_text_is_written_as_the_reference_shows_it_and_links_in_it_are_not_opened() {
+        let written = body(&text("At nine.\nhttps://shop.example", Some("wamid.in")));
+        assert_eq!(
+            written,
+            json!({
+                "messaging_product": "whatsapp",
+                "recipient_type": "individual",
+                "to": "+201001234567",
+                "type": "text",
+                "biz_opaque_callback_data": "hh1.abcdefgh.12.9981.1",
+                "context": {"message_id": "wamid.in"},
+                "text": {"body": "At nine.\nhttps://shop.example", "preview_url": false}
+            })
+        );
+        assert_eq!(body(&text("At nine.", None)).get("context"), None);
+        assert!(text(&"ع".repeat(4096), None).to_body().is_ok());
     }
 
     #[test]
     fn what_meta_would_not_check_is_checked_before_the_call() {
         let cases = [
-            (TemplateMessage { to: Recipient::Phone(999_999), ..message() }, MessageError::Phone),
-            (TemplateMessage { to: Recipient::Phone(1_000_000_000_000_000), ..message() }, MessageError::Phone),
-            (TemplateMessage { to: Recipient::UserId("1349".into()), ..message() }, MessageError::UserId),
-            (TemplateMessage { to: Recipient::UserId("EG.".into()), ..message() }, MessageError::UserId),
-            (TemplateMessage { to: Recipient::UserId("EG.a b".into()), ..message() }, MessageError::UserId),
-            (TemplateMessage { callback_data: String::new(), ..message() }, MessageError::CallbackData),
-            (TemplateMessage { callback_data: "é".repeat(513), ..message() }, MessageError::CallbackData),
-            (TemplateMessage { template: String::new(), ..message() }, MessageError::Template),
-            (TemplateMessage { components: raw(&json!({})), ..message() }, MessageError::Components),
+            (Message { to: Recipient::Phone(999_999), ..message() }, MessageError::Phone),
+            (Message { to: Recipient::Phone(1_000_000_000_000_000), ..message() }, MessageError::Phone),
+            (Message { to: Recipient::UserId("1349".into()), ..message() }, MessageError::UserId),
+            (Message { to: Recipient::UserId("EG.".into()), ..message() }, MessageError::UserId),
+            (Message { to: Recipient::UserId("EG.a b".into()), ..message() }, MessageError::UserId),
+            (Message { callback_data: String::new(), ..message() }, MessageError::CallbackData),
+            (Message { callback_data: "é".repeat(513), ..message() }, MessageError::CallbackData),
+            (
+                Message {
+                    content: Content::Template { name: String::new(), language: "ar".into(), components: None },
+                    ..message()
+                },
+                MessageError::Template,
+            ),
+            (Message { content: offer(raw(&json!({}))), ..message() }, MessageError::Components),
+            (text(" \n", None), MessageError::Text),
+            (text(&"ع".repeat(4097), None), MessageError::Text),
         ];
         for (bad, error) in cases {
             assert_eq!(bad.to_body(), Err(error));
         }
-        let longest = TemplateMessage { callback_data: "é".repeat(512), ..message() };
+        let longest = Message { callback_data: "é".repeat(512), ..message() };
         assert!(longest.to_body().is_ok());
     }
 
     #[test]
     fn debug_output_holds_no_number() {
         assert!(!format!("{:?}", message()).contains("1001234567"));
+        assert!(!format!("{:?}", text("At nine.", None)).contains("nine"));
     }
 }

@@ -109,11 +109,12 @@ pub fn kind_of(code: i64, subcode: Option<i64>, channel: Channel) -> RefusalKind
         368 | 131_031 | 131_042 | 131_064 | 134_011 => K::Account,
         // 498 is what early documents called 131050.
         498 | 131_050 => K::OptedOut,
-        130_403 | 130_472 | 130_497 | 131_021 | 131_026 | 131_062 | 137_000 => K::Recipient,
+        // Their service window has closed: only a free text is refused so, and no other person's is like it.
+        130_403 | 130_472 | 130_497 | 131_021 | 131_026 | 131_047 | 131_062 | 137_000 => K::Recipient,
         131_000 => K::Transient,
         131_008 | 131_009 => K::Parameter,
         132_005 | 132_008 => K::BadRow,
-        131_030 | 131_047 | 131_051 | 131_055 | 131_058 | 131_063 => K::CampaignRequest,
+        131_030 | 131_051 | 131_055 | 131_058 | 131_063 => K::CampaignRequest,
         131_037 | 131_045 | 131_048 => K::Number,
         131_049 => K::PerUser,
         131_056 => K::Pair,
@@ -226,13 +227,13 @@ mod tests {
         (RefusalKind::Pair, &[131056]),
         (RefusalKind::PerUser, &[131049]),
         (RefusalKind::OptedOut, &[131050, 498]),
-        (RefusalKind::Recipient, &[130403, 130472, 130497, 131021, 131026, 131062, 137000]),
+        (RefusalKind::Recipient, &[130403, 130472, 130497, 131021, 131026, 131047, 131062, 137000]),
         (RefusalKind::BadRow, &[132005, 132008]),
         (RefusalKind::Parameter, &[131008, 131009]),
         (RefusalKind::Template, &[132001, 132007, 132016, 132068]),
         (RefusalKind::TemplatePaused, &[132015, 134101]),
         (RefusalKind::CampaignRequest, &[
-            100, 131030, 131047, 131051, 131055, 131058, 131063, 132000, 132012, 132018, 134100, 134102, 135000,
+            100, 131030, 131051, 131055, 131058, 131063, 132000, 132012, 132018, 134100, 134102, 135000,
         ]),
         (RefusalKind::Number, &[
             33, 803, 131037, 131045, 131048, 133000, 133005, 133006, 133007, 133008, 133009, 133010, 133015, 133016,

@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use crate::exchange::{Answer, Broken, exchange, retry_after};
 use crate::gate::{Gate, Passage};
 use crate::lenient;
-use crate::message::{MessageError, TemplateMessage};
+use crate::message::{Message, MessageError};
 use crate::refusal::{Refusal, read_envelope};
 
 /// Far above any answer to a send, which is under 1 KB.
@@ -111,7 +111,7 @@ impl Sender {
     /// asked or said no. Once it said yes, only an acceptance (HTTP 200 with one
     /// message id) or Meta's error envelope with any HTTP status is a verdict;
     /// all else is [`SendOutcome::Unknown`].
-    pub async fn send<G>(&self, message: &TemplateMessage, gate: G) -> SendOutcome
+    pub async fn send<G>(&self, message: &Message, gate: G) -> SendOutcome
     where
         G: FnOnce() -> bool + Send + 'static,
     {

@@ -16,6 +16,7 @@
 //! | [`send`], [`campaign`] | the two state machines |
 //! | [`refusal`], [`pacing`] | why Meta refused, what follows, and how fast a number may go |
 //! | [`pricing`] | what a message costs, as an estimate |
+//! | [`window`] | who may be answered in free text, until when, and with what |
 //! | [`schedule`], [`names`] | points in time, crontab lines and names that people type |
 
 pub mod campaign;
@@ -35,6 +36,7 @@ pub mod refusal;
 pub mod schedule;
 pub mod send;
 pub mod template;
+pub mod window;
 
 /// A point in time, or a length of it: milliseconds since 1970-01-01T00:00:00Z, or milliseconds.
 pub type Millis = i64;

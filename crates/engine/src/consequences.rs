@@ -32,7 +32,7 @@ pub(crate) async fn pause_for_template(app: &App, campaign_id: i64, code: i64, r
         let Some(campaign) = app.store.campaign(campaign_id).await? else { return Ok(()) };
         // One that is only being prepared is approved already.
         if code == TEMPLATE_PAUSED
-            && let Some(template) = app.store.template(campaign.template_id).await?
+            && let Some(template) = app.store.template_of(&campaign).await?
         {
             let (name, language) = (&template.name, &template.language);
             app.store.set_template_status(campaign.account_id, name, language, "PAUSED").await?;
@@ -55,7 +55,7 @@ pub(crate) async fn resume_for_templates(app: &App, account_id: i64) -> anyhow::
         let waits = campaign.account_id == account_id
             && campaign.state()? == CampaignState::Paused
             && campaign.reason.as_deref().is_some_and(|reason| reason.starts_with(AWAITS_TEMPLATE));
-        if !waits || app.store.template(campaign.template_id).await?.is_none_or(|found| found.status != "APPROVED") {
+        if !waits || app.store.template_of(&campaign).await?.is_none_or(|found| found.status != "APPROVED") {
             continue;
         }
         match campaigns::resume(app, &Actor::system(), campaign.id).await {

@@ -3,20 +3,16 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use cloud_api::webhook::{
-    self, Change, ChangeKind, InboundKind, InboundMessage, StandingEvent, StatusEvent, StatusKind, WireError,
-};
+use cloud_api::webhook::{self, Change, ChangeKind, StandingEvent, StatusEvent, StatusKind, WireError};
 use domain::pacing::{Beyond, Circumstances, Reaction, Retry, react};
-use domain::payload;
 use domain::phone::PhoneNumber;
 use domain::send::{Current, SendEvent, Status};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use store::{Happening, Identity, NewInbound, Parked, Priority, Waiting};
+use store::{Happening, Identity, Parked, Priority, Waiting};
 
 use crate::journal::AttemptKey;
 use crate::refusals::{AWAITS_TEMPLATE, advice, class_of, least_pause};
-use crate::{App, callback, consequences, indoubt, reviews, standing};
+use crate::{App, callback, consequences, inbound, indoubt, reviews, standing};
 
 /// Bodies applied in one round: what is said of one message within it is one write.
 const BODIES: i64 = 400;
@@ -168,7 +164,7 @@ struct Round {
     /// Bodies that could not be read, or not all of them, and why: they keep their bytes for a person.
     unreadable: Vec<(i64, String)>,
     statuses: Vec<(i64, Option<String>, StatusEvent)>,
-    inbound: Vec<(i64, Option<String>, InboundMessage, i64)>,
+    inbound: Vec<inbound::Came>,
     templates: Vec<(i64, cloud_api::webhook::TemplateStatusEvent)>,
     standings: Vec<(String, StandingEvent)>,
 }
@@ -392,55 +388,13 @@ fn park(app: &App, account_id: i64, number: Option<String>, heard: &Heard) -> Pa
     }
 }
 
-async fn keep_inbound(app: &App, messages: &[(i64, Option<String>, InboundMessage, i64)]) -> anyhow::Result<()> {
+/// Keeps what people wrote.
+async fn keep_inbound(app: &App, messages: &[inbound::Came]) -> anyhow::Result<()> {
     if messages.is_empty() {
         return Ok(());
     }
-    let numbers: HashMap<String, i64> =
-        app.store.numbers().await?.into_iter().map(|number| (number.phone_number_id, number.id)).collect();
     let quoted: Vec<&str> = messages.iter().filter_map(|(_, _, message, _)| message.context_id.as_deref()).collect();
-    let by_wamid = attempts_of(app, &quoted).await?;
-    let mut kept = Vec::with_capacity(messages.len());
-    for (account_id, number, message, received_at) in messages {
-        let quoted = message.context_id.as_ref().and_then(|wamid| by_wamid.get(wamid));
-        let contact_id = match quoted {
-            Some(key) => Some(key.contact_id),
-            None => sender_of(app, message).await?,
-        };
-        let (kind, detail, named) = words_of(&message.kind);
-        kept.push(NewInbound {
-            wamid: message.id.clone(),
-            account_id: *account_id,
-            number_id: number.as_ref().and_then(|number| numbers.get(number)).copied(),
-            contact_id,
-            campaign_id: named.or(quoted.map(|key| key.campaign_id)),
-            kind: kind.to_owned(),
-            detail: detail.to_string(),
-            at: message.at_ms,
-            received_at: *received_at,
-        });
-    }
-    app.store.keep_inbound(&kept).await?;
-    Ok(())
-}
-
-async fn sender_of(app: &App, message: &InboundMessage) -> anyhow::Result<Option<i64>> {
-    let Some(number) = message.from.as_deref().and_then(PhoneNumber::from_wa_id) else { return Ok(None) };
-    let key = i64::try_from(number.key()).unwrap_or(i64::MAX);
-    Ok(app.store.contact_of_phone(key).await?.map(|contact| contact.id))
-}
-
-fn words_of(kind: &InboundKind) -> (&'static str, serde_json::Value, Option<i64>) {
-    match kind {
-        InboundKind::Button { payload, text } => {
-            let campaign = payload::decode(payload).map(|ours| ours.campaign_id);
-            ("button", json!({"payload": payload, "text": text}), campaign)
-        }
-        InboundKind::Interactive { id, title } => ("interactive", json!({"id": id, "title": title}), None),
-        InboundKind::Text(body) => ("text", json!({"body": body}), None),
-        InboundKind::IdentityChanged { .. } => ("system", json!({}), None),
-        InboundKind::Other(kind) => ("other", json!({"type": kind}), None),
-    }
+    inbound::keep(app, messages, &attempts_of(app, &quoted).await?).await
 }
 
 /// A template that Meta stops must not be launched; campaigns that run on it are paused.

@@ -64,13 +64,18 @@ pub struct ErasureView {
 pub async fn export(app: &App, actor: &Actor, person: &str) -> Result<Value> {
     let parsed = Person::parse(person)?;
     let people = app.store.people_named(parsed.key(), parsed.user_id()).await?;
-    if people.is_empty() {
+    let strange = app.store.replies_of_stranger(parsed.key(), parsed.user_id()).await?;
+    if people.is_empty() && strange.is_empty() {
         return Err(Fault::not_found("Nothing is held of this person.").action("Check the number or user id."));
     }
     disclosures::note(app, actor, "person-export", people.first().copied(), "").await?;
     let mut rows = Vec::with_capacity(people.len());
     for contact_id in people {
+        app.store.adopt_inbound(contact_id).await?;
         rows.push(held(app, contact_id).await?);
+    }
+    if rows.is_empty() {
+        rows.push(json!({"contact_id": null, "replies": replies(strange)}));
     }
     let blocks = app.store.blocks_of(parsed.key(), parsed.user_id()).await?;
     let block = |block: &store::Suppression| {
@@ -128,13 +133,13 @@ async fn held(app: &App, contact_id: i64) -> Result<Value> {
                    "language": row.language, "attributes": read(&row.attributes)})
         })
         .collect();
-    let replies = app.store.replies_of(contact_id).await?;
-    let replies: Vec<Value> = replies
+    let replies = replies(app.store.replies_of(contact_id).await?);
+    let answers: Vec<Value> = app
+        .store
+        .answers_to(contact_id)
+        .await?
         .into_iter()
-        .map(|row| {
-            json!({"wamid": row.wamid, "campaign_id": row.campaign_id, "kind": row.kind, "said": said_in(&row.detail),
-                   "detail": read(&row.detail), "at": iso(row.at), "received_at": iso(row.received_at)})
-        })
+        .map(|(campaign_id, params)| json!({"campaign_id": campaign_id, "said": read(&params)["text"]}))
         .collect();
     let attempts = app.store.past_attempts_of(contact_id).await?;
     let attempts: Vec<Value> = attempts
@@ -166,8 +171,20 @@ async fn held(app: &App, contact_id: i64) -> Result<Value> {
     Ok(json!({
         "contact_id": contact_id, "contact": contact, "known_as": names, "lists": lists, "consents": opt_ins,
         "changed_by_imports": changes, "messages": sends(app, contact_id).await?, "earlier_attempts": attempts,
-        "replies": replies, "reviews": reviews, "ledger": entries, "disclosures": disclosures,
+        "replies": replies, "answers": answers, "reviews": reviews, "ledger": entries, "disclosures": disclosures,
     }))
+}
+
+/// What somebody wrote.
+fn replies(rows: Vec<store::ReplyRow>) -> Vec<Value> {
+    let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_else(|_| json!(text));
+    rows.into_iter()
+        .map(|row| {
+            json!({"wamid": row.wamid, "campaign_id": row.campaign_id, "inferred": row.inferred, "kind": row.kind,
+                   "said": said_in(&row.detail), "detail": read(&row.detail), "at": iso(row.at),
+                   "received_at": iso(row.received_at)})
+        })
+        .collect()
 }
 
 async fn sends(app: &App, contact_id: i64) -> Result<Vec<Value>> {

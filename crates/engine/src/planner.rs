@@ -8,7 +8,9 @@ use std::time::Duration;
 use anyhow::Context;
 use domain::campaign::{CampaignEvent, CampaignState};
 use domain::pacing::{Micros, SECOND};
-use store::{Audience, AudienceRow, CANCELLED, CampaignRow, Detail, Moved, OFFER_ENDED, PlanChunk, Verdict};
+use store::{
+    Audience, AudienceRow, CANCELLED, CampaignRow, Detail, MessageKind, Moved, OFFER_ENDED, PlanChunk, Verdict,
+};
 
 use crate::campaigns::weighing::Judge;
 use crate::renderer::Renderer;
@@ -72,6 +74,9 @@ async fn step(app: &Arc<App>, campaign: &CampaignRow) -> anyhow::Result<bool> {
             let more = plan(app, campaign, None).await?;
             campaigns::mind_canary(app, campaign).await?;
             Ok(more)
+        }
+        CampaignState::Running | CampaignState::Paused if campaign.kind == MessageKind::Reply as i16 => {
+            campaigns::mind_window(app, campaign).await
         }
         CampaignState::Running => {
             campaigns::mind_canary(app, campaign).await?;

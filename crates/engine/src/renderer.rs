@@ -1,13 +1,15 @@
-//! A campaign's template and parameters, ready to write one person's message.
+//! A campaign's template and parameters, or the text of an answer, ready to write one person's message.
 
 use std::collections::BTreeMap;
 
+use cloud_api::Content;
+use domain::optout::scope::SERVICE;
 use domain::template::{Category, Fields, MetaFields, Plan, RowProblem, Template};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
-use store::{AudienceRow, CampaignRow, ClaimedSend};
+use store::{AudienceRow, CampaignRow, ClaimedSend, MessageKind};
 
+use crate::campaigns::reply::{ANSWERS, TEXT};
 use crate::fault::{Fault, Result};
 
 /// A template as a campaign keeps it.
@@ -29,6 +31,18 @@ pub struct KeptTemplate {
 }
 
 impl KeptTemplate {
+    /// What stands in its place where there is none: free text is a service message.
+    pub(crate) fn none() -> Self {
+        Self {
+            name: String::new(),
+            language: String::new(),
+            category: SERVICE.to_owned(),
+            parameter_format: "POSITIONAL".to_owned(),
+            components: Value::Array(Vec::new()),
+            ttl_seconds: None,
+        }
+    }
+
     /// What a synced template looks like now.
     ///
     /// # Errors
@@ -65,13 +79,24 @@ impl KeptTemplate {
 #[derive(Clone, Debug)]
 pub struct Renderer {
     campaign_id: i64,
-    /// The template's name.
-    pub name: String,
-    /// Its language key.
-    pub language: String,
     /// Whether it is marketing.
     pub is_marketing: bool,
-    plan: Plan,
+    body: Body,
+}
+
+#[derive(Clone)]
+enum Body {
+    Template { name: String, language: String, plan: Box<Plan> },
+    Text { text: String, answers: Option<String> },
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Template { name, language, .. } => write!(f, "Template({name}, {language})"),
+            Self::Text { .. } => f.write_str("Text(…)"),
+        }
+    }
 }
 
 impl Renderer {
@@ -80,21 +105,32 @@ impl Renderer {
     /// # Errors
     /// When its template and parameters no longer fit.
     pub fn of(campaign: &CampaignRow) -> Result<Self> {
+        let mut params: BTreeMap<String, String> = serde_json::from_str(&campaign.params).map_err(Fault::internal)?;
+        if campaign.kind == MessageKind::Reply as i16 {
+            // Without a text its person was erased, and the claim leaves it out.
+            let (text, answers) = (params.remove(TEXT).unwrap_or_default(), params.remove(ANSWERS));
+            return Ok(Self { campaign_id: campaign.id, is_marketing: false, body: Body::Text { text, answers } });
+        }
         let template: KeptTemplate = serde_json::from_str(&campaign.template).map_err(Fault::internal)?;
-        let params: BTreeMap<String, String> = serde_json::from_str(&campaign.params).map_err(Fault::internal)?;
         let plan = Plan::new(&template.parse()?, &params).map_err(|errors| {
             let list: Vec<String> = errors.iter().map(ToString::to_string).collect();
             Fault::invalid(format!("The parameters do not fit the template {}: {}.", template.name, list.join("; ")))
         })?;
         let is_marketing = Category::parse(&template.category) == Category::Marketing;
-        Ok(Self { campaign_id: campaign.id, name: template.name, language: template.language, is_marketing, plan })
+        let body = Body::Template { name: template.name, language: template.language, plan: Box::new(plan) };
+        Ok(Self { campaign_id: campaign.id, is_marketing, body })
     }
 
-    /// The components of one person's message as JSON, where it has any; `Err` is the reason as it is counted.
+    /// What one person's message says; `Err` is the reason as it is counted.
     ///
     /// # Errors
     /// `variable-missing:name` and the like.
-    pub fn render(&self, send: &ClaimedSend) -> std::result::Result<Option<Box<RawValue>>, String> {
+    pub fn content(&self, send: &ClaimedSend) -> std::result::Result<Content, String> {
+        let (name, language, plan) = match &self.body {
+            Body::Template { name, language, plan } => (name.clone(), language.clone(), plan),
+            Body::Text { text, .. } if text.is_empty() => return Err("cannot-be-rendered".to_owned()),
+            Body::Text { text, answers } => return Ok(Content::Text { body: text.clone(), answers: answers.clone() }),
+        };
         let attributes = attributes(&send.attributes);
         let phone = send.phone.map(|digits| format!("+{digits}"));
         let fields = Fields {
@@ -103,22 +139,32 @@ impl Renderer {
             language: send.language.as_deref(),
             attributes: &attributes,
         };
-        let components = self.plan.render(&fields, self.campaign_id).map_err(|problems| reason(&problems))?;
+        let components = plan.render(&fields, self.campaign_id).map_err(|problems| reason(&problems))?;
         if components.is_empty() {
-            return Ok(None);
+            return Ok(Content::Template { name, language, components: None });
         }
-        serde_json::value::to_raw_value(&components).map(Some).map_err(|error| format!("cannot-be-rendered:{error}"))
+        let raw = serde_json::value::to_raw_value(&components);
+        let components = raw.map_err(|error| format!("cannot-be-rendered:{error}"))?;
+        Ok(Content::Template { name, language, components: Some(components) })
+    }
+
+    fn plan(&self) -> Option<&Plan> {
+        match &self.body {
+            Body::Template { plan, .. } => Some(plan),
+            Body::Text { .. } => None,
+        }
     }
 
     /// Whether the message can be written, where nothing of the person is in it: then it is so for everybody. `None`:
     /// it depends on the person.
     #[must_use]
     pub fn check_all_alike(&self) -> Option<std::result::Result<(), String>> {
-        if self.plan.columns().next().is_some() {
+        let Some(plan) = self.plan() else { return Some(Ok(())) };
+        if plan.columns().next().is_some() {
             return None;
         }
         let nobody = Fields { phone: None, name: None, language: None, attributes: &BTreeMap::new() };
-        Some(self.plan.check(&nobody).map_err(|problems| reason(&problems)))
+        Some(plan.check(&nobody).map_err(|problems| reason(&problems)))
     }
 
     /// Whether one person's message can be written; `Err` is the reason as it is counted.
@@ -126,6 +172,7 @@ impl Renderer {
     /// # Errors
     /// `variable-missing:name` and the like.
     pub fn check(&self, person: &AudienceRow) -> std::result::Result<(), String> {
+        let Some(plan) = self.plan() else { return Ok(()) };
         let attributes = attributes(&person.attributes);
         let phone = person.phone.map(|digits| format!("+{digits}"));
         let fields = Fields {
@@ -134,7 +181,7 @@ impl Renderer {
             language: person.language.as_deref(),
             attributes: &attributes,
         };
-        self.plan.check(&fields).map_err(|problems| reason(&problems))
+        plan.check(&fields).map_err(|problems| reason(&problems))
     }
 }
 

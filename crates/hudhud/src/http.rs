@@ -34,6 +34,8 @@ mod page;
 mod persons;
 pub mod problem;
 mod queue;
+#[cfg(test)]
+mod reply_tests;
 mod reviews;
 mod routes;
 mod rules;

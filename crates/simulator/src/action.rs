@@ -118,6 +118,10 @@ pub(crate) fn inbound(platform: &Platform, inbound: &Inbound) -> anyhow::Result<
     state.tally.inbound += 1;
     // Replies that fate brings are numbered by the message they answer; these lie beyond all of those.
     let serial = (1 << 40) + state.tally.inbound;
+    if !matches!(inbound.act, Act::NativeStop | Act::NativeResume) {
+        let at = state.ledger.number(&number.number.id);
+        state.hear(at, known, now_us);
+    }
     let generation = platform.outbox.generation();
     let by_number = row.is_none_or(|row| row.to > 0);
     let id = compose::id_of(Direction::Inbound, settings, who, by_number, generation, serial);

@@ -5,7 +5,7 @@ use crate::fate::{self, End, Fault};
 use crate::identity::{self, Direction};
 use crate::json::quoted;
 use crate::ledger::{NOBODY, NewRow, Outcome, PAYLOAD_SEPARATOR, Status};
-use crate::message::Message;
+use crate::message::{Call, Message};
 use crate::platform::{Platform, State};
 use crate::refusal::Refusal;
 use crate::template::ButtonKind;
@@ -75,7 +75,12 @@ pub(crate) fn take_in(
     if let Some(acknowledged_us) = state.opted_out.get(&entry.row.person) {
         let late_us = arrival.first_byte_us - acknowledged_us;
         if late_us > i64::try_from(world.settings.opt_out_grace_ms).unwrap_or(0) * 1000 {
-            state.after_opt_out.push((seq, late_us));
+            // Whoever wrote may be answered; only templates come unasked.
+            if message.template.is_none() && message.text.is_some() {
+                state.texts_after_opt_out += u64::from(verdict.outcome.taken_in());
+            } else {
+                state.after_opt_out.push((seq, late_us));
+            }
         }
     }
     if let Some(refusal) = verdict.refusal {
@@ -147,6 +152,9 @@ fn check<'a>(
     if recipient.wa_id == number.digits || recipient.to == number.digits {
         return Err(Refusal::new(131_021, "Sender and recipient are the same number"));
     }
+    let Call::Template(call) = call else {
+        return Ok(Sound { template: world.free_text(), payloads: String::new() });
+    };
     let language = call.language.as_ref().map_or("", |l| l.code.as_str());
     let template =
         world.template(number.account, &call.name, language).map_err(|details| Refusal::new(132_001, details))?;
@@ -258,6 +266,13 @@ fn judge(
                        same phone number in a short period of time.";
         return Decision::refused(Refusal::new(131_056, details));
     }
+    if sound.template.category == "SERVICE"
+        && !state.is_open(row.number, row.person, row.at_us, settings.service_window_ms)
+    {
+        let details = "Message failed to send because more than 24 hours have passed since the customer last replied to \
+                       this number.";
+        return Decision::refused(Refusal::new(131_047, details));
+    }
     if let Some((at, entry)) = fate::error(settings, draw, &number.number.id) {
         let key = draw.about(at as u64).bits(Salt::Error);
         if state.bites(key, entry.times.unwrap_or(1)) {
@@ -276,7 +291,7 @@ fn judge(
     } else if sound.template.category == "MARKETING" && state.stopped.contains(&row.person) {
         decision.failed_code = 131_050;
     }
-    decision.held = draw.within(Salt::Held, settings.held_share);
+    decision.held = sound.template.category != "SERVICE" && draw.within(Salt::Held, settings.held_share);
     decision
 }
 

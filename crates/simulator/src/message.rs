@@ -15,7 +15,36 @@ pub(crate) struct Message {
     pub(crate) kind: Option<String>,
     pub(crate) biz_opaque_callback_data: Option<String>,
     pub(crate) template: Option<TemplateCall>,
+    pub(crate) text: Option<TextCall>,
+    pub(crate) context: Option<Context>,
 }
+
+/// What is said in a message without a template.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TextCall {
+    #[serde(default)]
+    pub(crate) body: String,
+    #[serde(rename = "preview_url")]
+    pub(crate) _preview_url: Option<bool>,
+}
+
+/// The message that is answered.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Context {
+    pub(crate) message_id: Option<String>,
+}
+
+/// What a message says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Call<'a> {
+    Template(&'a TemplateCall),
+    /// Free text, for which a service window must be open.
+    Text,
+}
+
+/// The longest text, in characters.
+const TEXT_CHARS: usize = 4096;
 
 /// Which template, in which language, with what.
 #[derive(Debug, Deserialize)]
@@ -95,7 +124,7 @@ impl Message {
     }
 
     /// The checks that need no template.
-    pub(crate) fn check_envelope(&self) -> Result<&TemplateCall, Refusal> {
+    pub(crate) fn check_envelope(&self) -> Result<Call<'_>, Refusal> {
         if self.messaging_product.as_deref() != Some("whatsapp") {
             return Err(Refusal::new(100, "The parameter messaging_product is required."));
         }
@@ -110,12 +139,7 @@ impl Message {
         }
         match self.kind.as_deref() {
             Some("template") => {}
-            None | Some("text" | "image" | "video" | "audio" | "document" | "interactive") => {
-                // Nobody here has a service window open.
-                let details = "Message failed to send because more than 24 hours have passed since the customer last \
-                               replied to this number.";
-                return Err(Refusal::new(131_047, details));
-            }
+            None | Some("text") => return self.check_text(),
             Some(other) => return Err(Refusal::new(131_051, format!("Message type {other} is not supported"))),
         }
         let Some(call) = &self.template else {
@@ -127,6 +151,21 @@ impl Message {
         if call.language.as_ref().is_none_or(|language| language.code.is_empty()) {
             return Err(Refusal::new(131_008, "Parameter 'language' with its 'code' is mandatory in 'template'"));
         }
-        Ok(call)
+        Ok(Call::Template(call))
+    }
+
+    fn check_text(&self) -> Result<Call<'_>, Refusal> {
+        let body = self.text.as_ref().map_or("", |text| text.body.as_str());
+        if body.trim().is_empty() {
+            return Err(Refusal::new(131_008, "Parameter 'body' is mandatory for type 'text'"));
+        }
+        if body.chars().count() > TEXT_CHARS {
+            let details = format!("Param text['body'] must be at most {TEXT_CHARS} characters long.");
+            return Err(Refusal::new(100, details));
+        }
+        if self.context.as_ref().is_some_and(|context| context.message_id.as_deref().is_none_or(str::is_empty)) {
+            return Err(Refusal::new(131_009, "Parameter 'message_id' of 'context' is not a message"));
+        }
+        Ok(Call::Text)
     }
 }

@@ -38,12 +38,16 @@ pub(crate) struct State {
     pub(crate) met: IntMap<u64, u32>,
     /// When a person's opt-out was acknowledged.
     pub(crate) opted_out: IntMap<u32, i64>,
+    /// When a person last wrote to a business number, by both.
+    heard: IntMap<u64, i64>,
     /// Who used WhatsApp's own "stop marketing".
     pub(crate) stopped: IntSet<u32>,
     /// Messages that are held.
     pub(crate) held: Vec<u32>,
     /// Messages after an acknowledged opt-out: the row, and how much later its first byte came, in microseconds.
     pub(crate) after_opt_out: Vec<(u32, i64)>,
+    /// Free texts after an acknowledged opt-out: answers to somebody who wrote.
+    pub(crate) texts_after_opt_out: u64,
     pub(crate) tally: Tally,
 }
 
@@ -62,12 +66,28 @@ pub(crate) struct Tally {
     pub(crate) webhooks_dropped: u64,
 }
 
+fn pair(number: u16, person: u32) -> u64 {
+    u64::from(number) << 32 | u64::from(person)
+}
+
 impl State {
     /// Raises a message's status; it never falls.
     pub(crate) fn reached(&mut self, seq: u32, status: Status) {
         if let Some(row) = self.ledger.row_mut(seq) {
             row.status = row.status.max(status);
         }
+    }
+
+    /// A person wrote to a business number, or tapped: its service window is open from then on.
+    pub(crate) fn hear(&mut self, number: u16, person: u32, at_us: i64) {
+        let last = self.heard.entry(pair(number, person)).or_insert(at_us);
+        *last = at_us.max(*last);
+    }
+
+    /// Whether the service window of a pair is open.
+    pub(crate) fn is_open(&self, number: u16, person: u32, at_us: i64, window_ms: u64) -> bool {
+        let lasts = i64::try_from(window_ms).unwrap_or(i64::MAX).saturating_mul(1_000);
+        self.heard.get(&pair(number, person)).is_some_and(|heard| at_us.saturating_sub(*heard) < lasts)
     }
 
     /// A person used WhatsApp's own switch.

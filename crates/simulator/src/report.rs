@@ -41,6 +41,8 @@ pub struct Report {
     pub after_opt_out: u64,
     /// The first of them.
     pub after_opt_out_rows: Vec<Late>,
+    /// Free texts that were taken in after the person's opt-out was acknowledged: answers to whoever wrote.
+    pub texts_after_opt_out: u64,
     /// Opt-outs that people made, by tap, text or WhatsApp's own switch.
     pub opt_outs_sent: u64,
     /// People whose opt-out webhook got its 200.
@@ -166,6 +168,7 @@ pub(crate) fn report(platform: &Platform) -> Report {
     report.after_opt_out = state.after_opt_out.len() as u64;
     report.after_opt_out_rows =
         state.after_opt_out.iter().take(LISTED).map(|(seq, late_us)| Late { seq: *seq, late_us: *late_us }).collect();
+    report.texts_after_opt_out = state.texts_after_opt_out;
     let tally = state.tally.clone();
     drop(state);
     report.refused_by_code = tally.refused_by_code;

@@ -49,6 +49,8 @@ pub struct Settings {
     /// A message counts as after an opt-out only when its first byte came more than this after the acknowledgement.
     /// Milliseconds; above 0 it forgives a busy machine that reads two sockets in the wrong order.
     pub opt_out_grace_ms: u64,
+    /// How long free text is taken after a person wrote, milliseconds.
+    pub service_window_ms: u64,
     /// What people do with the messages they get.
     pub people: People,
     /// Where and how webhooks are delivered.
@@ -73,6 +75,7 @@ impl Default for Settings {
             held_share: 0.0,
             outage: Outage::None,
             opt_out_grace_ms: 0,
+            service_window_ms: 24 * 3_600_000,
             people: People::default(),
             webhook: Webhook::default(),
         }

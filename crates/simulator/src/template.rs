@@ -4,7 +4,7 @@ use crate::settings::Template;
 use serde_json::Value;
 
 /// The demands of one template.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Shape {
     /// Whether parameters carry names.
     pub(crate) named: bool,
@@ -17,9 +17,10 @@ pub(crate) struct Shape {
 }
 
 /// What stands above the body.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) enum Header {
     /// Nothing.
+    #[default]
     Absent,
     /// A line of text.
     Text(Text),

@@ -14,6 +14,8 @@ pub(crate) struct World {
     numbers: HashMap<String, Arc<BusinessNumber>>,
     /// By account, then name; a name has few languages.
     templates: Vec<HashMap<String, Vec<Arc<KnownTemplate>>>>,
+    /// What stands in the place of a template for free text: the one without a name.
+    free_text: Arc<KnownTemplate>,
     signing_keys: Vec<ring::hmac::Key>,
 }
 
@@ -69,7 +71,7 @@ impl World {
             let secret = entry.app_secret.as_ref().unwrap_or(&settings.webhook.app_secret);
             signing_keys.push(ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes()));
         }
-        Ok(World { settings, numbers, templates, signing_keys })
+        Ok(World { settings, numbers, templates, free_text: Arc::new(KnownTemplate::free_text()), signing_keys })
     }
 
     pub(crate) fn number(&self, phone_number_id: &str) -> Option<&Arc<BusinessNumber>> {
@@ -80,8 +82,16 @@ impl World {
         self.settings.accounts.iter().enumerate().find(|(_, account)| account.waba_id == waba_id)
     }
 
-    /// The template in exactly this language, or the reason of 132001.
+    /// What stands for free text.
+    pub(crate) fn free_text(&self) -> &Arc<KnownTemplate> {
+        &self.free_text
+    }
+
+    /// The template in exactly this language, or the reason of 132001. Rows of free text have no name there.
     pub(crate) fn template(&self, account: usize, name: &str, language: &str) -> Result<&Arc<KnownTemplate>, String> {
+        if name.is_empty() {
+            return Ok(&self.free_text);
+        }
         self.templates
             .get(account)
             .and_then(|by_name| by_name.get(name))
@@ -97,6 +107,18 @@ impl World {
 }
 
 impl KnownTemplate {
+    /// Free text has no variables, no buttons, and the price of a service message.
+    fn free_text() -> KnownTemplate {
+        KnownTemplate {
+            language: String::new(),
+            category: "SERVICE".to_owned(),
+            status: "APPROVED".to_owned(),
+            opt_out_button: None,
+            hash: text_hash(0, "free text"),
+            shape: Shape::default(),
+        }
+    }
+
     fn new(template: &Template, settings: &Settings) -> Result<KnownTemplate, String> {
         let shape = Shape::read(template)?;
         Ok(KnownTemplate {

@@ -30,6 +30,11 @@ async fn a_sound_message_is_accepted_in_metas_shape_and_written_down() {
     sim.stop().await;
 }
 
+fn text_to(to: &str, body: &str) -> Value {
+    json!({"messaging_product": "whatsapp", "recipient_type": "individual", "to": to, "type": "text",
+           "biz_opaque_callback_data": callback(9), "text": {"body": body, "preview_url": false}})
+}
+
 #[tokio::test]
 async fn each_mistake_has_its_code_and_status() {
     let sim = simulator(json!({})).await;
@@ -55,7 +60,10 @@ async fn each_mistake_has_its_code_and_status() {
         (changed("/messaging_product", json!("sms")), 100, 400),
         (changed("/template/language", json!(null)), 131_008, 400),
         (changed("/template/components", json!([{"type": "body", "oops": 1}])), 100, 400),
-        (changed("/type", json!("text")), 131_047, 400),
+        (changed("/type", json!("text")), 131_008, 400),
+        (text_to(&egyptian(1), "Hello"), 131_047, 400),
+        (text_to(&egyptian(1), &"x".repeat(4097)), 100, 400),
+        (changed("/type", json!("sticker")), 131_051, 400),
         (json!("not an object"), 100, 400),
         (changed("/biz_opaque_callback_data", json!("x".repeat(513))), 100, 400),
     ];

@@ -311,3 +311,31 @@ async fn a_person_acting_by_hand_must_exist_and_have_something_to_tap() {
     assert!(messages.iter().any(|m| m["text"]["body"] == "¿hola?"));
     sim.stop().await;
 }
+
+#[tokio::test]
+async fn free_text_is_taken_for_as_long_as_the_window_of_whoever_wrote_is_open() {
+    let receiver = Receiver::start().await;
+    let (sim, caller) = telling(&receiver, json!({"service_window_ms": 700})).await;
+    let text = |to: &str, n: u64| {
+        json!({"messaging_product": "whatsapp", "to": to, "type": "text", "context": {"message_id": "wamid.X"},
+               "biz_opaque_callback_data": callback(n), "text": {"body": "At nine.", "preview_url": false}})
+    };
+    assert_eq!(caller.send(&text(&egyptian(1), 1)).await.expect("an answer").code(), 131_047, "they never wrote");
+    sim.inbound(&act(&egyptian(1), Act::Text { text: "When do you open?".into(), opt_out: false })).expect("a text");
+    let taken = caller.send(&text(&egyptian(1), 2)).await.expect("an answer");
+    assert_eq!(taken.status.as_u16(), 200, "{}", taken.text);
+    assert_eq!(caller.send(&text(&egyptian(2), 3)).await.expect("an answer").code(), 131_047, "somebody else wrote");
+    sim.inbound(&act(&egyptian(2), Act::NativeStop)).expect("a preference");
+    assert_eq!(caller.send(&text(&egyptian(2), 4)).await.expect("an answer").code(), 131_047, "a switch is no message");
+    quiet(&sim).await;
+    let statuses = receiver.statuses();
+    assert_eq!(statuses[0]["pricing"]["category"], "service", "{statuses:?}");
+    tokio::time::sleep(std::time::Duration::from_millis(750)).await;
+    assert_eq!(caller.send(&text(&egyptian(1), 5)).await.expect("an answer").code(), 131_047, "the window has closed");
+    sim.inbound(&act(&egyptian(1), Act::Stop)).expect("a stop");
+    quiet(&sim).await;
+    assert_eq!(caller.send(&text(&egyptian(1), 6)).await.expect("an answer").status.as_u16(), 200);
+    let report = sim.report();
+    assert_eq!((report.after_opt_out, report.texts_after_opt_out), (0, 1));
+    sim.stop().await;
+}

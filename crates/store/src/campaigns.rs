@@ -22,7 +22,7 @@ pub struct CampaignRow {
     /// The account whose template and numbers it uses.
     pub account_id: i64,
     /// Its template.
-    pub template_id: i64,
+    pub template_id: Option<i64>,
     /// The template as last checked: JSON of its components, format, category, name and language.
     pub template: String,
     /// KEY to TEXT, JSON.
@@ -94,8 +94,8 @@ pub struct NewCampaign<'a> {
     pub name: &'a str,
     /// The account.
     pub account_id: i64,
-    /// The template.
-    pub template_id: i64,
+    /// The template; `None`: free text.
+    pub template_id: Option<i64>,
     /// The template as checked, JSON.
     pub template: &'a str,
     /// KEY to TEXT, JSON.

@@ -3,19 +3,23 @@
 
 use domain::campaign::CampaignState;
 use domain::frequency::FrequencyCap;
-use domain::optout::scope::Forbidding;
+use domain::optout::scope::{Forbidding, SERVICE};
 use domain::send::SendState;
+use domain::window::Window;
 
 use crate::batches::{Batch, BatchKind};
 use crate::db::{Link, Priority, Store, on};
 use crate::error::Result;
 use crate::frequency::{self, FREQUENCY_CAP};
 use crate::limits;
+use crate::messages::MessageKind;
 use crate::tallies::Deltas;
-use crate::terms::{self, Hours};
+use crate::terms::{self, CLAIM_LASTS, Hours};
 
 /// Why a skipped send was skipped at the claim: the person is suppressed.
 pub const OPTED_OUT: &str = "opted-out";
+/// The same of an answer in free text: its person wrote too long ago.
+pub const WINDOW_CLOSED: &str = "window-closed";
 
 /// What a lane asks for.
 #[derive(Clone, Debug)]
@@ -124,7 +128,7 @@ impl Store {
     #[crate::boxed]
     pub async fn claim(&self, order: &ClaimOrder<'_>) -> Result<Claim> {
         let mut tx = self.write(Priority::Urgent).await?.named("claim");
-        let Permitted { people, hours, forbidding, caps } = match permitted(&mut tx, order).await? {
+        let Permitted { people, hours, forbidding, caps, answers } = match permitted(&mut tx, order).await? {
             Ok(permitted) => permitted,
             Err(halt) => return Ok(Claim::Halted(halt)),
         };
@@ -138,12 +142,18 @@ impl Store {
         };
         let (suppressed, mut sends): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|send| send.is_suppressed);
         let suppressed: Vec<i64> = suppressed.iter().map(|send| send.contact_id).collect();
+        let mut closed = Vec::new();
+        if answers == Some(false) {
+            closed.extend(sends.drain(..).map(|send| send.contact_id));
+        }
         let capped = if caps.is_empty() || sends.is_empty() {
             Vec::new()
         } else {
             frequency::take_out(&mut tx, order, &caps, &mut sends).await?
         };
+        // Who is answered within the service window does not count.
         if let Some(people) = people
+            && answers.is_none()
             && !sends.is_empty()
             && let Some(halt) = limits::take(&mut tx, order, people, &mut sends).await?.halt(people)
         {
@@ -165,7 +175,7 @@ impl Store {
             deltas.add(campaign_id, number_id, SendState::Planned as i16, "", -n);
             deltas.add(campaign_id, number_id, SendState::Submitting as i16, "", n);
         }
-        for (ids, reason) in [(&suppressed, OPTED_OUT), (&capped, FREQUENCY_CAP)] {
+        for (ids, reason) in [(&suppressed, OPTED_OUT), (&capped, FREQUENCY_CAP), (&closed, WINDOW_CLOSED)] {
             if ids.is_empty() {
                 continue;
             }
@@ -185,7 +195,7 @@ impl Store {
         for send in &mut sends {
             send.attempt += 1;
         }
-        let skipped = suppressed.len() + capped.len();
+        let skipped = suppressed.len() + capped.len() + closed.len();
         Ok(Claim::Made { sends, skipped, exhausted, forbidding: Box::new(forbidding) })
     }
 
@@ -278,6 +288,8 @@ struct Permission {
     house_cap: Option<String>,
     frequency_cap: Option<String>,
     marketing: Option<bool>,
+    kind: Option<i16>,
+    heard_at: Option<i64>,
 }
 
 from_row!(Permission {
@@ -297,7 +309,9 @@ from_row!(Permission {
     category,
     house_cap,
     frequency_cap,
-    marketing
+    marketing,
+    kind,
+    heard_at
 });
 
 /// What a claim may take.
@@ -311,6 +325,8 @@ struct Permitted {
     forbidding: Forbidding,
     /// So many messages to each of them.
     caps: Vec<FrequencyCap>,
+    /// Of an answer in free text: whether its person's service window is open for as long as the claim is valid.
+    answers: Option<bool>,
 }
 
 /// A lease that was given back is nobody's, though its token is still the old owner's.
@@ -327,8 +343,11 @@ async fn permitted(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<std::result:
                 (SELECT value FROM meta WHERE key = 'paused_all') AS all_paused,
                 a.stopped_reason AS account_stopped, n.paused_reason AS number_paused, n.people_limit,
                 n.phone_number_id, n.brand, t.category, k.state AS campaign_state, k.stop_at, k.quiet_hours, k.timezone,
-                k.frequency_cap, k.marketing, (SELECT value FROM meta WHERE key = 'frequency_cap') AS house_cap,
-                k.blackouts AS own_blackouts, CASE WHEN k.marketing AND k.kind <> 2 THEN
+                k.frequency_cap, k.marketing, k.kind, (SELECT value FROM meta WHERE key = 'frequency_cap') AS house_cap,
+                CASE WHEN k.kind = 3 THEN (
+                    SELECT i.at FROM inbound i WHERE i.contact_id = k.planned_through AND i.number_id = n.id AND i.opens
+                    ORDER BY i.at DESC LIMIT 1) END AS heard_at,
+                k.blackouts AS own_blackouts, CASE WHEN k.marketing AND k.kind NOT IN (2, 3) THEN
                     (SELECT value FROM meta WHERE key = 'blackouts') END AS house_blackouts
          FROM numbers n JOIN accounts a ON a.id = n.account_id LEFT JOIN campaigns k ON k.id = $2
          LEFT JOIN templates t ON t.id = k.template_id WHERE n.id = $1")
@@ -358,9 +377,11 @@ async fn permitted(tx: &mut Link, order: &ClaimOrder<'_>) -> Result<std::result:
             Some(true) => frequency::caps(permission.house_cap.as_deref(), permission.frequency_cap.as_deref())?,
             _ => Vec::new(),
         };
-        let category = permission.category.as_deref().unwrap_or_default();
+        let answers = (permission.kind == Some(MessageKind::Reply as i16))
+            .then(|| Window::is_open_for(permission.heard_at, order.now, CLAIM_LASTS));
+        let category = if answers.is_some() { SERVICE } else { permission.category.as_deref().unwrap_or_default() };
         let forbidding = Forbidding::of(category, &permission.phone_number_id, permission.brand.as_deref());
-        Ok(Permitted { people: permission.people_limit, hours, forbidding, caps })
+        Ok(Permitted { people: permission.people_limit, hours, forbidding, caps, answers })
     })
 }
 

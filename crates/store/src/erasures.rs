@@ -7,6 +7,7 @@
 use crate::db::{Db, Link, Priority, Store, on};
 use crate::error::{Error, Result};
 use crate::import_undo::EvidenceRow;
+use crate::inbound;
 use crate::ledger::{self, NewEntry};
 use crate::suppressions::one_at_a_time;
 use crate::wamids;
@@ -356,7 +357,7 @@ async fn sweep_within(tx: &mut Link, contact_id: i64, erased: &mut Erased) -> Re
     wamids::erase(tx, contact_id).await?;
     erased.sends += run(tx, SENDS, contact_id).await? + run(tx, ATTEMPTS, contact_id).await?;
     // A single message has its values in the row of its campaign, as they were asked for; a test's are the campaign's own.
-    const MESSAGES: &str = "UPDATE campaigns SET params = '{}' WHERE kind = 1 AND params <> '{}'
+    const MESSAGES: &str = "UPDATE campaigns SET params = '{}' WHERE kind IN (1, 3) AND params <> '{}'
         AND EXISTS (SELECT 1 FROM sends s WHERE s.campaign_id = campaigns.id AND s.contact_id = $1)";
     erased.others += run(tx, MESSAGES, contact_id).await?;
     erased.replies += run(tx, "DELETE FROM inbound WHERE contact_id = $1", contact_id).await?;
@@ -393,7 +394,7 @@ async fn forget_name(tx: &mut Link, name: &str) -> Result<u64> {
             "UPDATE inbox SET body = NULL WHERE error IS NOT NULL AND position(convert_to($1, 'UTF8') IN body) > 0",
         ),
     ];
-    let mut gone = 0;
+    let mut gone = inbound::forget_stranger(tx, name).await?;
     for sql in statements {
         gone += on!(&mut *tx, c => sqlx::query(sql).bind(name).execute(c).await.map(|done| done.rows_affected()))?;
     }
@@ -459,7 +460,7 @@ mod tests {
                     name,
                     kind: crate::MessageKind::Notice,
                     account_id: shop.account,
-                    template_id: shop.template,
+                    template_id: Some(shop.template),
                     template: r#"{"category":"UTILITY"}"#,
                     params: r#"{"1":"Mona of the Bird Market"}"#,
                     number_id: shop.numbers[0],

@@ -108,7 +108,7 @@ static LEFT_OUT: LazyLock<String> = LazyLock::new(|| {
     };
     format!(
         "SELECT s.contact_id, c.phone, s.reason, s.claimed_at, {}, {}
-         FROM sends s JOIN campaigns k ON k.id = s.campaign_id JOIN templates t ON t.id = k.template_id
+         FROM sends s JOIN campaigns k ON k.id = s.campaign_id LEFT JOIN templates t ON t.id = k.template_id
          JOIN numbers n ON n.id = s.number_id LEFT JOIN contacts c ON c.id = s.contact_id
          WHERE s.campaign_id = $1 AND s.contact_id > $2 AND s.state = 8 ORDER BY s.contact_id LIMIT $3",
         widest("evidence_id"),

@@ -253,7 +253,8 @@ impl Setting<'_> {
                 exists(
                     "i.contact_id",
                     &format!(
-                        "inbound i WHERE i.contact_id = c.id AND i.campaign_id {campaigns} AND i.received_at <= {at}"
+                        "inbound i WHERE i.contact_id = c.id AND i.campaign_id {campaigns} AND NOT i.inferred
+                       AND i.received_at <= {at}"
                     ),
                 )
             }

@@ -103,7 +103,7 @@ impl Shop {
         let new = NewCampaign {
             name,
             account_id: self.account,
-            template_id: self.template,
+            template_id: Some(self.template),
             template: "{}",
             params: "{}",
             rate_cap: None,

@@ -22,7 +22,7 @@ pub(crate) const HOUSE_CAP: &str = "frequency_cap";
 pub(crate) fn is_marketing(template: &str) -> bool {
     let kept: Option<serde_json::Value> = serde_json::from_str(template).ok();
     let category = kept.as_ref().and_then(|kept| kept["category"].as_str()).unwrap_or_default();
-    !["UTILITY", "AUTHENTICATION"].contains(&category.to_ascii_uppercase().as_str())
+    domain::optout::scope::is_marketing(category)
 }
 
 /// The caps that hold for a campaign: each one by itself, so that its own can only be stricter.

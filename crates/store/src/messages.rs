@@ -1,4 +1,4 @@
-//! Single messages: one template to one person, with all the promises of a campaign because it is one, of one person.
+//! Single messages: one template, or one free text, to one person, with all the promises of a campaign because it is one, of one person.
 //!
 //! Its name is unique, so that a message that is asked for twice is made once. It is ready to be fed when it is committed.
 
@@ -6,6 +6,7 @@ use crate::campaigns::{NewCampaign, insert};
 use crate::contacts::Contact;
 use crate::db::{Priority, Store, on};
 use crate::error::Result;
+use crate::suppressions::one_at_a_time;
 use crate::tallies::Deltas;
 use crate::terms::Terms;
 
@@ -22,6 +23,8 @@ pub enum MessageKind {
     Notice = 1,
     /// A campaign's message to somebody of the house.
     Test = 2,
+    /// Free text to somebody who wrote, within the service window.
+    Reply = 3,
 }
 
 /// What it takes to send one message.
@@ -33,8 +36,8 @@ pub struct NewMessage<'a> {
     pub kind: MessageKind,
     /// The account.
     pub account_id: i64,
-    /// The template.
-    pub template_id: i64,
+    /// The template; `None`: free text.
+    pub template_id: Option<i64>,
     /// The template as checked, JSON.
     pub template: &'a str,
     /// KEY to TEXT, JSON.
@@ -217,6 +220,34 @@ impl Store {
         tx.commit().await?;
         Ok(Some(id))
     }
+
+    /// The person with a user id, made if there is none. `None`: as of [`Store::ensure_person`].
+    ///
+    /// # Errors
+    /// As every write.
+    #[crate::boxed]
+    pub async fn ensure_user(&self, user_id: &str, now: i64) -> Result<Option<i64>> {
+        let [blind, _] = self.blind_names(Some(user_id));
+        let mut tx = self.write(Priority::Urgent).await?;
+        one_at_a_time(&mut tx).await?;
+        let erased: Option<i64> = on!(&mut tx, c => sqlx::query_scalar(
+            "SELECT contact_id FROM identities WHERE kind = 2 AND value = $1").bind(blind).fetch_optional(c).await)?;
+        if erased.is_some() {
+            return Ok(None);
+        }
+        let known: Option<i64> = on!(&mut tx, c => sqlx::query_scalar(
+            "SELECT contact_id FROM identities WHERE kind = 2 AND value = $1").bind(user_id).fetch_optional(c).await)?;
+        if known.is_some() {
+            return Ok(known);
+        }
+        let id: i64 = on!(&mut tx, c => sqlx::query_scalar(
+            "INSERT INTO contacts (created_at, updated_at) VALUES ($1, $1) RETURNING id")
+            .bind(now).fetch_one(c).await)?;
+        on!(&mut tx, c => sqlx::query("INSERT INTO identities (kind, value, contact_id) VALUES (2, $1, $2)")
+            .bind(user_id).bind(id).execute(c).await.map(drop))?;
+        tx.commit().await?;
+        Ok(Some(id))
+    }
 }
 
 #[cfg(test)]
@@ -235,7 +266,7 @@ mod tests {
                 name: "message order-17",
                 kind: MessageKind::Notice,
                 account_id: shop.account,
-                template_id: shop.template,
+                template_id: Some(shop.template),
                 template: r#"{"category":"UTILITY"}"#,
                 params: "{}",
                 number_id: shop.numbers[0],

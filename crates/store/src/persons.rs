@@ -85,6 +85,8 @@ pub struct ReplyRow {
     pub wamid: String,
     /// The campaign it answers.
     pub campaign_id: Option<i64>,
+    /// Nothing in it says so.
+    pub inferred: bool,
     /// `text`, `button`, …
     pub kind: String,
     /// What was said, JSON.
@@ -95,7 +97,7 @@ pub struct ReplyRow {
     pub received_at: i64,
 }
 
-from_row!(ReplyRow { wamid, campaign_id, kind, detail, at, received_at });
+from_row!(ReplyRow { wamid, campaign_id, inferred, kind, detail, at, received_at });
 
 /// A list that a person is on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -260,7 +262,7 @@ impl Store {
     pub async fn replies_of(&self, contact_id: i64) -> Result<Vec<ReplyRow>> {
         let mut link = self.read().await?;
         Ok(on!(&mut link, c => sqlx::query_as(
-            "SELECT wamid, campaign_id, kind, detail, at, received_at FROM inbound WHERE contact_id = $1
+            "SELECT wamid, campaign_id, inferred, kind, detail, at, received_at FROM inbound WHERE contact_id = $1
              ORDER BY received_at, wamid").bind(contact_id).fetch_all(c).await)?)
     }
 

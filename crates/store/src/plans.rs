@@ -18,8 +18,8 @@ use crate::fixture::{Lane, NOW, Shop, exec, owner, plan, stop, verdicts};
 use crate::testing::{Database, entry};
 use crate::wamids::wamid_hash;
 use crate::{
-    Arrival, Claim, Detail, Doubt, DoubtFilter, Happening, Identity, ImportRow, NewImport, NewInbound, Parked,
-    PlanChunk, Priority, SETTLED_BY_HAND, Stop, Store, UndoBegun,
+    Arrival, Claim, Detail, Doubt, DoubtFilter, Happening, Identity, ImportRow, InboundFilter, NewImport, NewInbound,
+    Parked, PlanChunk, Priority, SETTLED_BY_HAND, Stop, Store, UndoBegun,
 };
 
 /// Tables that grow with every campaign, person or webhook. Nothing on the send path may read one through.
@@ -235,15 +235,32 @@ async fn walk(store: &Store, shop: &Shop, campaign: i64, lists: &[i64]) {
     let inbound = NewInbound {
         wamid: "in".into(),
         account_id: 1,
-        number_id: None,
-        contact_id: None,
-        campaign_id: None,
+        phone_key: Some(15_550_009_999),
+        user_id: Some("US.9999".into()),
         kind: "text".into(),
         detail: "{}".into(),
+        opens: true,
         at: NOW,
         received_at: NOW,
+        ..NewInbound::default()
     };
     store.keep_inbound(&[inbound]).await.unwrap();
+    // Who wrote, and whether they may be answered.
+    store.last_campaign_to(5, lane.number, (NOW - 7 * 86_400_000, NOW)).await.unwrap();
+    store.adopt_inbound(5).await.unwrap();
+    store.heard_of_stranger(Some(15_550_009_999), Some("US.9999")).await.unwrap();
+    store.replies_of_stranger(Some(15_550_009_999), Some("US.9999")).await.unwrap();
+    store.heard_at(5, lane.number).await.unwrap();
+    store.heard_of(5).await.unwrap();
+    store.is_of("in", 5, lane.number).await.unwrap();
+    for filter in [
+        InboundFilter::default(),
+        InboundFilter { campaign_id: Some(campaign), ..InboundFilter::default() },
+        InboundFilter { number_id: Some(lane.number), ..InboundFilter::default() },
+        InboundFilter { contact_id: Some(5), ..InboundFilter::default() },
+    ] {
+        store.inbound_page(filter, i64::MAX, 10).await.unwrap();
+    }
     // Under a messaging limit.
     shop.sync_limit(Some(1_000), NOW).await;
     store.count_reached(shop.account, NOW).await.unwrap();

@@ -45,42 +45,7 @@ pub struct Parked {
 
 from_row!(Parked { wamid, status, account_id, phone_number_id, recipient, event, at, parked_at });
 
-/// A message that a person sent to us.
-#[derive(Clone, Debug, Serialize)]
-pub struct NewInbound {
-    /// Its id.
-    pub wamid: String,
-    /// Whose webhook it was.
-    pub account_id: i64,
-    /// The business number it was sent to (our id).
-    pub number_id: Option<i64>,
-    /// The person, where known.
-    pub contact_id: Option<i64>,
-    /// The campaign it answers, where known.
-    pub campaign_id: Option<i64>,
-    /// `button`, `text`, …
-    pub kind: String,
-    /// What it says, JSON.
-    pub detail: String,
-    /// When it was sent.
-    pub at: i64,
-    /// When we got it.
-    pub received_at: i64,
-}
-
 impl Store {
-    /// How many messages people have sent to a number since a time: they count against what it may do in a second.
-    ///
-    /// # Errors
-    /// As every read.
-    #[crate::boxed]
-    pub async fn inbound_since(&self, number_id: i64, since: i64) -> Result<i64> {
-        let mut link = self.read().await?;
-        Ok(on!(&mut link, c => sqlx::query_scalar(
-            "SELECT count(*) FROM inbound WHERE number_id = $1 AND received_at > $2")
-            .bind(number_id).bind(since).fetch_one(c).await)?)
-    }
-
     /// The sends of message ids, current and past attempts. Ids that are not ours are left out.
     ///
     /// # Errors
@@ -192,34 +157,6 @@ impl Store {
                AND c.phone_key = $2")
             .bind(phone_number_id).bind(phone_key).bind(before).fetch_all(c).await)?;
         Ok(rows.into_iter().map(|(campaign, contact, attempt)| ((campaign, contact), attempt)).collect())
-    }
-
-    /// Keeps messages that people sent to us, each once. How many were new.
-    ///
-    /// # Errors
-    /// As every write.
-    #[crate::boxed]
-    pub async fn keep_inbound(&self, messages: &[NewInbound]) -> Result<u64> {
-        if messages.is_empty() {
-            return Ok(0);
-        }
-        let mut tx = self.write(Priority::Urgent).await?;
-        let sql = tx.pick(
-            "INSERT INTO inbound (wamid, account_id, number_id, contact_id, campaign_id, kind, detail, at, received_at)
-             SELECT value ->> 'wamid', value ->> 'account_id', value ->> 'number_id', value ->> 'contact_id',
-                    value ->> 'campaign_id', value ->> 'kind', value ->> 'detail', value ->> 'at',
-                    value ->> 'received_at'
-             FROM json_each($1) WHERE true ON CONFLICT DO NOTHING",
-            "INSERT INTO inbound (wamid, account_id, number_id, contact_id, campaign_id, kind, detail, at, received_at)
-             SELECT wamid, account_id, number_id, contact_id, campaign_id, kind, detail, at, received_at
-             FROM jsonb_to_recordset($1::jsonb) AS j(wamid text, account_id bigint, number_id bigint,
-                 contact_id bigint, campaign_id bigint, kind text, detail text, at bigint, received_at bigint)
-             ON CONFLICT DO NOTHING",
-        );
-        let json = serde_json::to_string(messages)?;
-        let kept = on!(&mut tx, c => sqlx::query(sql).bind(json).execute(c).await.map(|done| done.rows_affected()))?;
-        tx.commit().await?;
-        Ok(kept)
     }
 }
 

@@ -8,6 +8,7 @@ use domain::optout::scope::Scope;
 use crate::chunks::Chunks;
 use crate::db::{Link, Priority, Store, on};
 use crate::error::Result;
+use crate::inbound;
 use crate::ledger::{self, NewEntry};
 use crate::sends::SendKey;
 use crate::wamids;
@@ -93,7 +94,7 @@ pub struct Submitting {
 from_row!(Submitting { campaign_id, contact_id, attempt, number_id, term });
 
 /// Whether a block `p` forbids a send from the number `n` of a campaign whose template is `t`: as
-/// [`domain::optout::scope::Forbidding`].
+/// [`domain::optout::scope::Forbidding`]. Free text has no template, and only what stops everything forbids it.
 pub(crate) const FORBIDS: &str = "(p.scope = 'all' OR (upper(t.category) NOT IN ('UTILITY', 'AUTHENTICATION')
       AND p.scope IN ('marketing', 'number:' || n.phone_number_id, 'brand:' || n.brand)))";
 
@@ -290,15 +291,15 @@ impl Store {
              FROM json_each($1) k CROSS JOIN suppressions p ON p.contact_id = k.value ->> 1
              CROSS JOIN sends s ON s.campaign_id = k.value ->> 0 AND s.contact_id = p.contact_id
              CROSS JOIN numbers n ON n.id = s.number_id CROSS JOIN campaigns c ON c.id = s.campaign_id
-             CROSS JOIN templates t ON t.id = c.template_id
              CROSS JOIN ledger l ON l.id = p.evidence_id
+             LEFT JOIN templates t ON t.id = c.template_id
              WHERE s.claimed_at > l.at + $2 AND s.state <> 8 AND #",
             "SELECT count(DISTINCT (s.campaign_id, s.contact_id)) FROM (SELECT (v ->> 0)::bigint AS a, (v ->> 1)::bigint AS b
                                    FROM jsonb_array_elements($1::jsonb) AS e(v)) k
              JOIN suppressions p ON p.contact_id = k.b
              JOIN sends s ON s.campaign_id = k.a AND s.contact_id = k.b
              JOIN numbers n ON n.id = s.number_id JOIN campaigns c ON c.id = s.campaign_id
-             JOIN templates t ON t.id = c.template_id
+             LEFT JOIN templates t ON t.id = c.template_id
              JOIN ledger l ON l.id = p.evidence_id WHERE s.claimed_at > l.at + $2 AND s.state <> 8 AND #",
         );
         let sql = sqlx::AssertSqlSafe(sql.replace('#', FORBIDS));
@@ -545,18 +546,20 @@ pub(crate) async fn learn_within(tx: &mut Link, identities: &[Identity]) -> Resu
            AND EXISTS (SELECT 1 FROM contacts c WHERE c.id = i.contact_id AND c.phone IS NULL)",
     );
     let nameless = tx.pick(
-        "SELECT DISTINCT i.contact_id FROM json_each($1) j
+        "SELECT DISTINCT i.contact_id, j.value ->> 'contact_id' FROM json_each($1) j
          JOIN identities i ON i.kind = j.value ->> 'kind' AND i.value = j.value ->> 'value'
          JOIN contacts c ON c.id = i.contact_id AND c.phone IS NULL
          WHERE i.contact_id <> j.value ->> 'contact_id'",
-        "SELECT DISTINCT i.contact_id
+        "SELECT DISTINCT i.contact_id, j.contact_id
          FROM (SELECT (v ->> 'kind')::smallint AS kind, v ->> 'value' AS value, (v ->> 'contact_id')::bigint AS contact_id
                FROM unnest(ARRAY(SELECT jsonb_array_elements($1::jsonb))) AS e(v)) j
          JOIN identities i ON i.kind = j.kind AND i.value = j.value
          JOIN contacts c ON c.id = i.contact_id AND c.phone IS NULL
          WHERE i.contact_id <> j.contact_id",
     );
-    let nameless: Vec<i64> = on!(tx, c => sqlx::query_scalar(nameless).bind(&json).fetch_all(c).await)?;
+    let nameless: Vec<(i64, i64)> = on!(tx, c => sqlx::query_as(nameless).bind(&json).fetch_all(c).await)?;
+    inbound::hand_over(tx, &nameless).await?;
+    let nameless: Vec<i64> = nameless.into_iter().map(|(from, _)| from).collect();
     on!(tx, c => sqlx::query(repoint).bind(&json).execute(c).await.map(drop))?;
     // Whoever has no name left is the person above; one block is enough, and the ledger keeps the evidence.
     let forget = tx.pick(

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::campaigns::CampaignRow;
 use crate::db::{Priority, Store, on};
 use crate::error::Result;
 
@@ -105,6 +106,18 @@ impl Store {
         let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE t.id = $1"));
         let row = on!(&mut link, c => sqlx::query_as(sql).bind(id).fetch_optional(c).await)?;
         Ok(row)
+    }
+
+    /// The template of a campaign; free text has none.
+    ///
+    /// # Errors
+    /// As every read.
+    #[crate::boxed]
+    pub async fn template_of(&self, campaign: &CampaignRow) -> Result<Option<TemplateRow>> {
+        match campaign.template_id {
+            Some(id) => self.template(id).await,
+            None => Ok(None),
+        }
     }
 
     /// The templates of that name, in one language or in all, of every account that has one.

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use cloud_api::{Client, Config, PhoneNumberId, Recipient, Sender, TemplateMessage};
+use cloud_api::{Client, Config, Content, Message, PhoneNumberId, Recipient, Sender};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -125,12 +125,10 @@ pub fn sender(base: &str, timeout_ms: u64) -> Sender {
     client(base, timeout_ms).sender(&"a-token".into(), &number).expect("a sender")
 }
 
-pub fn message(callback_data: &str) -> TemplateMessage {
-    TemplateMessage {
+pub fn message(callback_data: &str) -> Message {
+    Message {
         to: Recipient::Phone(201_001_234_567),
-        template: "eid_offer".into(),
-        language: "ar".into(),
-        components: None,
+        content: Content::Template { name: "eid_offer".into(), language: "ar".into(), components: None },
         callback_data: callback_data.into(),
     }
 }

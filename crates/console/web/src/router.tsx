@@ -23,6 +23,7 @@ const wizard = createRoute({
 const campaign = createRoute({ ...page('/campaigns/$campaign'), component: lazyRouteComponent(() => withWords(import('./pages/campaign.tsx')), 'CampaignPage') });
 const leftOut = createRoute({ ...page('/campaigns/$campaign/left-out'), component: lazyRouteComponent(() => withWords(import('./pages/leftout.tsx')), 'LeftOut') });
 const messages = createRoute({ ...page('/messages'), component: lazyRouteComponent(() => withWords(import('./pages/messages.tsx')), 'Messages') });
+const inbox = createRoute({ ...page('/inbox'), component: lazyRouteComponent(() => withWords(import('./pages/inbox.tsx')), 'Inbox') });
 const lists = createRoute({ ...page('/lists'), component: lazyRouteComponent(() => withWords(import('./pages/lists.tsx')), 'Lists') });
 const importing = createRoute({
   ...page('/lists/import'),
@@ -61,7 +62,7 @@ const you = createRoute({ ...page('/you'), component: lazyRouteComponent(() => w
 const keys = createRoute({ ...page('/keys'), component: lazyRouteComponent(() => withWords(import('./pages/keys.tsx')), 'Keys') });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, campaigns, wizard, campaign, leftOut, messages, lists, importing, templates, queue, doubt, failed, webhooks, person, optouts, optoutFile, lifts, reviews, phrases, ledger, rules, accounts, keys, users, audit, you]),
+  routeTree: root.addChildren([home, campaigns, wizard, campaign, leftOut, messages, inbox, lists, importing, templates, queue, doubt, failed, webhooks, person, optouts, optoutFile, lifts, reviews, phrases, ledger, rules, accounts, keys, users, audit, you]),
   defaultPreload: 'intent',
   scrollRestoration: true,
 });

@@ -77,11 +77,14 @@ pub fn brand_name(text: &str) -> Result<String, ScopeError> {
     if fits { Ok(name.to_owned()) } else { Err(ScopeError::BadBrand) }
 }
 
-/// Whether a template of this category of Meta's is marketing. A category that we do not know is: whoever stopped
+/// The category of a free text within the service window, by Meta's name for its price.
+pub const SERVICE: &str = "SERVICE";
+
+/// Whether a message of this category of Meta's is marketing. A category that we do not know is: whoever stopped
 /// marketing must not get it by a word that Meta introduced since.
 #[must_use]
 pub fn is_marketing(category: &str) -> bool {
-    !category.eq_ignore_ascii_case("UTILITY") && !category.eq_ignore_ascii_case("AUTHENTICATION")
+    !["UTILITY", "AUTHENTICATION", SERVICE].iter().any(|other| category.eq_ignore_ascii_case(other))
 }
 
 /// The scopes of stops that forbid a message, in their written form. There are always four, so that a statement has a

@@ -175,7 +175,7 @@ async fn a_list_that_a_draft_needs_is_not_removed() {
     let campaign = store::NewCampaign {
         name: "spring",
         account_id: account.id,
-        template_id: template.id,
+        template_id: Some(template.id),
         template: "{}",
         params: "{}",
         rate_cap: None,

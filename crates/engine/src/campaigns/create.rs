@@ -140,7 +140,7 @@ async fn make(app: &App, actor: &Actor, new: &NewCampaign, parent_id: Option<i64
     let made = store::NewCampaign {
         name: name.as_str(),
         account_id,
-        template_id: template.id,
+        template_id: Some(template.id),
         template: &serde_json::to_string(&kept).map_err(Fault::internal)?,
         params: &serde_json::to_string(&new.params).map_err(Fault::internal)?,
         rate_cap: new.rate.map(i64::from),

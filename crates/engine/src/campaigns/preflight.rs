@@ -136,7 +136,7 @@ pub(super) async fn checks(app: &App, id: i64) -> Result<Checks> {
         token_ends_at = findings.token_ends_at;
     }
 
-    let synced = app.store.template(campaign.template_id).await?;
+    let synced = app.store.template_of(&campaign).await?;
     let kept = synced.as_ref().map(KeptTemplate::of).transpose()?;
     let mut category = Category::Marketing;
     match &synced {

@@ -26,6 +26,8 @@ use crate::{Actor, App};
 const PREFIX: &str = "message ";
 /// The longest key of a message, bytes.
 const LONGEST_KEY: usize = LONGEST_NAME - PREFIX.len();
+/// Paths beside those of messages.
+const RESERVED: [&str; 3] = ["inbound", "reply", "window"];
 /// Nothing has left.
 pub(super) const NOTHING: &str = "Nothing was sent.";
 
@@ -103,10 +105,7 @@ pub(super) fn name_of(key: &str) -> String {
 /// a person who opted out or never consented to marketing, and for a template, account or number that cannot send.
 #[crate::boxed]
 pub async fn send_message(app: &Arc<App>, actor: &Actor, order: &MessageOrder) -> Result<MessageView> {
-    let key = order.key.trim();
-    if key.is_empty() || key.len() > LONGEST_KEY || key.chars().any(char::is_control) {
-        return Err(Fault::invalid(format!("A message's key has 1 to {LONGEST_KEY} bytes and no control characters.")));
-    }
+    let key = read_key(&order.key)?;
     let to = read_number(&order.to)?;
     if let Some(made) = app.store.campaign_named(&name_of(key)).await? {
         return same(app, key, &made, order, to).await;
@@ -124,7 +123,7 @@ pub async fn send_message(app: &Arc<App>, actor: &Actor, order: &MessageOrder) -
         name: &name,
         kind: MessageKind::Notice,
         account_id,
-        template_id: template.id,
+        template_id: Some(template.id),
         template: &serde_json::to_string(&kept).map_err(Fault::internal)?,
         params: &serde_json::to_string(&order.params).map_err(Fault::internal)?,
         number_id,
@@ -146,6 +145,19 @@ pub async fn send_message(app: &Arc<App>, actor: &Actor, order: &MessageOrder) -
     }
 }
 
+/// A key as it may be used.
+pub(super) fn read_key(key: &str) -> Result<&str> {
+    let key = key.trim();
+    if key.is_empty() || key.len() > LONGEST_KEY || key.chars().any(char::is_control) {
+        return Err(Fault::invalid(format!("A message's key has 1 to {LONGEST_KEY} bytes and no control characters.")));
+    }
+    // A message of that key could not be looked at: the path means something else.
+    if RESERVED.contains(&key) {
+        return Err(Fault::invalid(format!("No message is called {key:?}: the word is taken.")));
+    }
+    Ok(key)
+}
+
 /// The message that a key stands for, if it is the one that is asked for.
 async fn same(app: &App, key: &str, made: &CampaignRow, order: &MessageOrder, to: PhoneNumber) -> Result<MessageView> {
     let other = || {
@@ -153,6 +165,9 @@ async fn same(app: &App, key: &str, made: &CampaignRow, order: &MessageOrder, to
             .kept(NOTHING)
             .action("Give each message a key of its own.")
     };
+    if made.kind != MessageKind::Notice as i16 {
+        return Err(other());
+    }
     let recipient = app.store.recipient_of_message(made.id).await?.ok_or_else(other)?;
     let template: KeptTemplate = serde_json::from_str(&made.template).map_err(Fault::internal)?;
     let params: BTreeMap<String, String> = serde_json::from_str(&made.params).map_err(Fault::internal)?;

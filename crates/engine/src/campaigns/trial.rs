@@ -39,7 +39,7 @@ pub async fn try_out(app: &Arc<App>, actor: &Actor, id: i64, order: &TestOrder) 
             .kept(NOTHING)
             .action("`hudhud rules set --test-number PHONE` names those that there are.")
     })?;
-    let synced = app.store.template(campaign.template_id).await?;
+    let synced = app.store.template_of(&campaign).await?;
     let template = synced.ok_or_else(|| Fault::wrong_state("The template is gone.").kept(NOTHING))?;
     let params: BTreeMap<String, String> = serde_json::from_str(&campaign.params).map_err(Fault::internal)?;
     let params = params.into_iter().map(|(key, text)| (key, with_names(&text))).collect();
@@ -58,7 +58,7 @@ pub async fn try_out(app: &Arc<App>, actor: &Actor, id: i64, order: &TestOrder) 
             name: &name_of(&key),
             kind: MessageKind::Test,
             account_id: campaign.account_id,
-            template_id: template.id,
+            template_id: Some(template.id),
             template: &template_text,
             params: &params,
             number_id,

@@ -1,6 +1,6 @@
 use domain::campaign::CampaignState;
 use domain::send::SendState;
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::testing::Database;
 use store::{Arrival, Claim, ClaimOrder, Owner, on_both_databases};
 

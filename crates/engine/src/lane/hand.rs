@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use cloud_api::{Recipient, TemplateMessage};
+use cloud_api::{Message, Recipient};
 use domain::pacing::{Micros, Spread};
 use store::{Batch, ClaimedSend};
 use tokio::sync::oneshot;
@@ -99,7 +99,7 @@ impl Campaign {
 #[derive(Debug)]
 pub(super) struct Ready {
     pub(super) claimed: ClaimedSend,
-    pub(super) message: TemplateMessage,
+    pub(super) message: Message,
     pub(super) deadline: Micros,
 }
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use cloud_api::{Sender, TemplateMessage};
+use cloud_api::{Message, Sender};
 use domain::pacing::Micros;
 use domain::send::SendEvent;
 use store::{Batch, Claim, ClaimOrder, Halt, Happening, OPTED_OUT};
@@ -637,13 +637,11 @@ fn message_of(
     install: &str,
     campaign: &Campaign,
     claimed: &store::ClaimedSend,
-) -> std::result::Result<TemplateMessage, String> {
+) -> std::result::Result<Message, String> {
     let to = hand::recipient(claimed).ok_or_else(|| "no-address".to_owned())?;
-    Ok(TemplateMessage {
+    Ok(Message {
         to,
-        template: campaign.renderer.name.clone(),
-        language: campaign.renderer.language.clone(),
-        components: campaign.renderer.render(claimed)?,
+        content: campaign.renderer.content(claimed)?,
         callback_data: crate::callback::encode(install, key_of(claimed)),
     })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use cloud_api::{NotPostedCause, SendOutcome, Sender, TemplateMessage, UnknownCause};
+use cloud_api::{Message, NotPostedCause, SendOutcome, Sender, UnknownCause};
 use domain::pacing::{Beyond, Circumstances, Micros, Retry, react};
 use domain::refusal::RefusalClass;
 use domain::send::SendEvent;
@@ -26,7 +26,7 @@ pub(super) struct Post {
     pub(super) sender: Sender,
     pub(super) journal: Arc<Journal>,
     pub(super) key: AttemptKey,
-    pub(super) message: TemplateMessage,
+    pub(super) message: Message,
     /// Boot time at which it is begun: its name in the lane's circuit.
     pub(super) began: Micros,
     /// Earlier refusals and failures for later.

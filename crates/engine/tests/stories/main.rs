@@ -11,6 +11,7 @@ mod messages;
 mod messaging_limit;
 mod outage;
 mod replaced;
+mod replies;
 mod steering;
 mod takeover;
 mod terms;

@@ -1,7 +1,9 @@
 //! `hudhud message`.
 
 use clap::Subcommand;
-use engine::campaigns::MessageOrder;
+use engine::campaigns::{MessageOrder, ReplyOrder};
+use engine::inbound::WindowOrder;
+use serde_json::Value;
 
 use super::campaign::parameter;
 use super::with_client;
@@ -33,6 +35,47 @@ pub enum Message {
         #[arg(long = "param", value_name = "KEY=TEXT", value_parser = parameter)]
         params: Vec<(String, String)>,
     },
+    /// Answer somebody in free text, within 24 hours after they wrote to that business number
+    Reply {
+        /// Names the message, for good: with the same key it is sent once, however often it is asked for
+        #[arg(long)]
+        key: String,
+        /// The person: a phone number in any form, or a business-scoped user id
+        #[arg(long, value_name = "PERSON")]
+        to: String,
+        /// Meta's id of the business number that they wrote to
+        #[arg(long, value_name = "ID")]
+        number: String,
+        /// What to say: up to 4,096 characters
+        #[arg(long)]
+        text: String,
+        /// Meta's id of the message that it quotes
+        #[arg(long, value_name = "WAMID")]
+        answers: Option<String>,
+    },
+    /// What people wrote to us, newest first. The look is recorded
+    Inbound {
+        /// Only answers to this campaign
+        #[arg(long, value_name = "C")]
+        campaign: Option<String>,
+        /// Only what was sent to this business number
+        #[arg(long, value_name = "ID")]
+        number: Option<String>,
+        /// Only this person's: a phone number in any form, or a business-scoped user id
+        #[arg(long)]
+        person: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// Until when a person may be answered in free text, by business number
+    Window {
+        /// A phone number in any form, or a business-scoped user id
+        person: String,
+        /// Only at this business number
+        #[arg(long, value_name = "ID")]
+        number: Option<String>,
+    },
     /// Show how a message stands
     Show {
         /// Its key
@@ -62,6 +105,49 @@ impl Message {
                     ("REASON", "reason"),
                 ];
                 session.out.table(&columns, &messages)?;
+                return Ok(Exit::Done);
+            }
+            Self::Reply { key, to, number, text, answers } => {
+                let order = ReplyOrder { key, to, number, text, answers };
+                with_client(session, async |client| client.post("/api/v1/messages/reply", &order).await).await?
+            }
+            Self::Window { person, number } => {
+                let order = WindowOrder { person, number };
+                with_client(session, async |client| client.post("/api/v1/messages/window", &order).await).await?
+            }
+            Self::Inbound { campaign, number, person, limit } => {
+                let items = with_client(session, async |client| {
+                    let contact_id = match person {
+                        None => None,
+                        // Nobody is named in a path.
+                        Some(person) => {
+                            let order = WindowOrder { person, number: None };
+                            let known: Value = client.post("/api/v1/messages/window", &order).await?;
+                            let Some(id) = known["contact_id"].as_i64() else { return Ok(Vec::new()) };
+                            Some(id.to_string())
+                        }
+                    };
+                    let mut path = format!("/api/v1/messages/inbound?limit={limit}");
+                    for (name, value) in [("campaign", &campaign), ("number", &number), ("contact_id", &contact_id)] {
+                        if let Some(value) = value {
+                            path.push_str(&format!("&{name}={}", query_encoded(value)));
+                        }
+                    }
+                    let mut page = client.get(&path).await?;
+                    let items = page.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take);
+                    Ok(items.unwrap_or_default())
+                })
+                .await?;
+                let columns = [
+                    ("ID", "id"),
+                    ("AT", "at"),
+                    ("FROM", "from"),
+                    ("NUMBER", "number"),
+                    ("CAMPAIGN", "campaign"),
+                    ("KIND", "kind"),
+                    ("TEXT", "text"),
+                ];
+                session.out.table(&columns, &items)?;
                 return Ok(Exit::Done);
             }
             Self::Show { key } => {

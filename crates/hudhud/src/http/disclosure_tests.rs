@@ -24,6 +24,8 @@ const OUT: &[(&str, &str, Option<&str>)] = &[
     ("GET", "/api/v1/ledger/exclusions/{campaign}/export", Some("exclusions-export")),
     ("GET", "/api/v1/ledger/sent-after-stop", Some("sent-after-stop")),
     ("POST", "/api/v1/persons/export", Some("person-export")),
+    ("GET", "/api/v1/messages/inbound", Some("messages")),
+    ("POST", "/api/v1/messages/window", Some("window")),
     ("GET", "/api/v1/campaigns/{campaign}/export", None),
     ("GET", "/api/v1/imports/{import}/rejects", None),
 ];

@@ -196,6 +196,9 @@ fn written(platform: &Platform, world: &World, due: &Due) -> Option<(Piece, Opti
         if ack.is_some() && !due.copy {
             state.tally.opt_outs_sent += 1;
         }
+        if reply != Reply::NativeStop {
+            state.hear(row.number, row.person, due.at_us);
+        }
         let inbound = id(Direction::Inbound);
         let piece = match &reply {
             Reply::OptOutTap(button) | Reply::OtherTap(button) => {

@@ -269,7 +269,8 @@ CREATE TABLE campaigns (
     state            SMALLINT NOT NULL,
     reason           TEXT,
     account_id       BIGINT   NOT NULL REFERENCES accounts (id),
-    template_id      BIGINT   NOT NULL REFERENCES templates (id),
+    -- NULL: free text, within the service window
+    template_id      BIGINT   REFERENCES templates (id),
     -- the template as it was when last checked at launch, JSON
     template         TEXT     NOT NULL,
     params           TEXT     NOT NULL,
@@ -316,7 +317,8 @@ CREATE TABLE campaigns (
     -- '2/7d': at most so many marketing messages to one person in so many days, over all campaigns, beside the house's
     frequency_cap    TEXT,
     marketing        BOOLEAN  NOT NULL DEFAULT TRUE,
-    -- 0: what people make, list and launch; 1: a single message that a program asked for; 2: a message on trial
+    -- 0: what people make, list and launch; 1: a single message that a program asked for; 2: a message on trial;
+    -- 3: an answer in free text, whose only person is planned_through
     kind             SMALLINT NOT NULL DEFAULT 0,
     -- when to look again for messages whose template's time to live has run out, undelivered
     expiry_due       BIGINT   NOT NULL DEFAULT 0,
@@ -336,6 +338,8 @@ CREATE INDEX campaigns_messages ON campaigns (id) WHERE kind = 1;
 CREATE INDEX campaigns_started ON campaigns (started_at, id) WHERE started_at IS NOT NULL;
 -- which of them sent something lately, for frequency caps
 CREATE INDEX campaigns_finished ON campaigns (finished_at) WHERE finished_at IS NOT NULL;
+-- the same without single messages: what somebody may be answering
+CREATE INDEX campaigns_finished_own ON campaigns (finished_at) WHERE finished_at IS NOT NULL AND kind = 0;
 CREATE INDEX campaigns_expiry ON campaigns (expiry_due) WHERE started_at IS NOT NULL;
 CREATE INDEX campaigns_alive ON campaigns (state) WHERE state IN (1, 2, 3);
 -- cancelled in the middle of being planned: the rest of the audience is still to be written down as skipped
@@ -510,18 +514,36 @@ CREATE INDEX inbox_unread ON inbox (id) WHERE error IS NOT NULL;
 
 -- Messages that people sent to us, each once.
 CREATE TABLE inbound (
-    wamid       TEXT PRIMARY KEY,
-    account_id  BIGINT NOT NULL,
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    wamid       TEXT    NOT NULL UNIQUE,
+    account_id  BIGINT  NOT NULL,
     number_id   BIGINT,
     contact_id  BIGINT,
+    -- the names of a sender who is no person of ours; none beside contact_id
+    phone_key   BIGINT,
+    phone       BIGINT,
+    user_id     TEXT,
     campaign_id BIGINT,
-    kind        TEXT   NOT NULL,
-    detail      TEXT   NOT NULL,
-    at          BIGINT NOT NULL,
-    received_at BIGINT NOT NULL
-) WITHOUT ROWID;
+    -- nothing in it names campaign_id: it came after that campaign's message
+    inferred    BOOLEAN NOT NULL DEFAULT FALSE,
+    kind        TEXT    NOT NULL,
+    detail      TEXT    NOT NULL,
+    -- it opens the service window: the person wrote, or tapped
+    opens       BOOLEAN NOT NULL DEFAULT TRUE,
+    at          BIGINT  NOT NULL,
+    received_at BIGINT  NOT NULL
+);
 CREATE INDEX inbound_number ON inbound (number_id, received_at);
 CREATE INDEX inbound_contact ON inbound (contact_id, received_at) WHERE contact_id IS NOT NULL;
+-- until when somebody may be answered
+CREATE INDEX inbound_window ON inbound (contact_id, number_id, at) WHERE contact_id IS NOT NULL AND opens;
+-- what is read, newest first
+CREATE INDEX inbound_of_contact ON inbound (contact_id, id) WHERE contact_id IS NOT NULL;
+CREATE INDEX inbound_of_campaign ON inbound (campaign_id, id) WHERE campaign_id IS NOT NULL;
+CREATE INDEX inbound_of_number ON inbound (number_id, id);
+-- whoever is no person of ours yet
+CREATE INDEX inbound_strange_phone ON inbound (phone_key) WHERE contact_id IS NULL AND phone_key IS NOT NULL;
+CREATE INDEX inbound_strange_user ON inbound (user_id) WHERE contact_id IS NULL AND user_id IS NOT NULL;
 
 -- Statuses whose message we do not know yet (the webhook beat our own record, or it is not ours).
 CREATE TABLE parked_statuses (

@@ -25,7 +25,7 @@ on_both_databases! {
         let row = db.store.campaign_named("news").await.unwrap().unwrap();
         assert_eq!((row.launched_at, row.started_at), (row.frozen_at, row.frozen_at));
         assert!(matches!(db.store.create_campaign(&NewCampaign {
-            name: "news", account_id: shop.account, template_id: shop.template, template: "{}", params: "{}",
+            name: "news", account_id: shop.account, template_id: Some(shop.template), template: "{}", params: "{}",
             rate_cap: None, weight: 10, start_at: None, lists: &[], excluded_lists: &[], filter: None, numbers: &[], created_by: "test",
             terms: crate::Terms::default(),
             parent_id: None,
@@ -107,7 +107,7 @@ on_both_databases! {
             let shop = shop.clone();
             async move {
                 let child = NewCampaign {
-                    name, account_id: shop.account, template_id: shop.template, template: "{}", params: "{}",
+                    name, account_id: shop.account, template_id: Some(shop.template), template: "{}", params: "{}",
                     rate_cap: None, weight: 10, start_at: Some(NOW), lists: &[list], excluded_lists: &[], filter: None,
                     numbers: &shop.numbers, created_by: "test", terms: crate::Terms::default(), parent_id: Some(parent),
                 };

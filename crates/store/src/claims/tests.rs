@@ -369,7 +369,7 @@ async fn on_postgres_a_take_waits_for_a_claim_under_way() {
     let mut tx = db.store.write(Priority::Urgent).await.unwrap();
     assert_eq!(
         permitted(&mut tx, &order).await.unwrap(),
-        Ok(Permitted { people: None, hours: None, forbidding: marketing(), caps: Vec::new() })
+        Ok(Permitted { people: None, hours: None, forbidding: marketing(), caps: Vec::new(), answers: None })
     );
     let taking = {
         let lane = lane.clone();

@@ -36,13 +36,12 @@ fn inbound(wamid: &str) -> NewInbound {
     NewInbound {
         wamid: wamid.into(),
         account_id: 1,
-        number_id: None,
         contact_id: Some(1),
-        campaign_id: None,
         kind: "text".into(),
         detail: "{\"body\":\"\\u0000 stop\"}".into(),
         at: NOW,
         received_at: NOW,
+        ..NewInbound::default()
     }
 }
 

@@ -17,6 +17,7 @@ export type Counts = Schemas['Counts'];
 export type Disclosure = Schemas['DisclosureView'];
 export type Doubt = Schemas['DoubtView'];
 export type Erasure = Schemas['ErasureView'];
+export type InboundMessage = Schemas['InboundView'];
 export type ImportSummary = Schemas['ImportSummary'];
 export type ImportRecord = Schemas['ImportView'];
 export type Key = Schemas['KeyView'];

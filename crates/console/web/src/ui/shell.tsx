@@ -37,6 +37,7 @@ const PLACES: { group?: string; places: Place[] }[] = [
       { to: '/in-doubt', icon: 'doubt', words: 'doubt', needs: 'look_at_persons' },
       { to: '/failed', icon: 'warning', words: 'failed' },
       { to: '/messages', icon: 'reply', words: 'messages', needs: 'run_campaigns' },
+      { to: '/inbox', icon: 'message', words: 'inbox', needs: 'read_messages' },
       { to: '/webhooks', icon: 'download', words: 'webhooks', needs: 'look_at_persons' },
     ],
   },
