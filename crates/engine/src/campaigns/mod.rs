@@ -7,6 +7,7 @@ mod create;
 mod export;
 mod preflight;
 mod recur;
+mod report;
 pub(crate) mod single;
 mod steer;
 mod terms;
@@ -25,6 +26,10 @@ pub use create::{NewCampaign, create, discard};
 pub use export::export;
 pub use preflight::{CostEstimate, MarketCost, Preflight, preflight};
 pub use recur::{NextRun, recur};
+pub use report::{
+    CampaignReport, Compared, Comparison, CostReport, CostRow, Country, Failure, Funnel, Hour, Money, Place, Shares,
+    Tapped, compare, report,
+};
 pub use single::{MessageOrder, MessageView, message, send_message};
 pub use steer::{LaunchOrder, cancel, launch, pause, resume, set_rate, start};
 pub(crate) use terms::offer_ended;
