@@ -1,4 +1,7 @@
 // Campaigns side by side: one column for each, the same rates in the same rows.
+// Only this page has a field of several values.
+import '@mantine/core/styles/Pill.css';
+import '@mantine/core/styles/PillsInput.css';
 import { Button, MultiSelect, Table } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
@@ -62,7 +65,7 @@ function Side({ campaigns }: { campaigns: Compared[] }) {
     ['failed', ({ funnel }) => <Part of={funnel.failed} whole={funnel.planned} />],
     ['estimate', ({ estimated }) => <bdi>{estimated ? money([estimated]) : '—'}</bdi>],
     ['cost', ({ actual, estimated }) => <bdi>{money(actual, estimated?.currency)}</bdi>],
-    ['perDelivered', ({ per_delivered: per }) => <bdi>{per ? format.number(per.total, { style: 'currency', currency: per.currency, minimumFractionDigits: 4, maximumFractionDigits: 4 }) : '—'}</bdi>],
+    ['perDelivered', ({ per_delivered: per }) => <bdi>{per ? format.number(per.total, { style: 'currency', currency: per.currency, currencyDisplay: 'code', minimumFractionDigits: 4, maximumFractionDigits: 4 }) : '—'}</bdi>],
     ['asOf', ({ counted_at }) => <Time at={counted_at} />],
   ];
   return (

@@ -140,7 +140,7 @@ function Hours({ report }: { report: CampaignReport }) {
   const drawn = hours.slice(0, 72);
   return (
     <Card title={t('report.byHour')} aside={<span className="small dim"><bdi dir="ltr">{report.timezone}</bdi></span>}>
-      <div className="columns charted">
+      <div className="columns even">
         <div>
           <div className="hours" role="img" aria-label={t('report.hoursChart', { count: hours.length, hour: when(busiest.hour), read: format.number(busiest.read) })}>
             {drawn.map((hour) => (
