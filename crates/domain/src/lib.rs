@@ -15,7 +15,7 @@
 //! | [`optout`] | what people say when they want no more messages |
 //! | [`send`], [`campaign`] | the two state machines |
 //! | [`refusal`], [`pacing`] | why Meta refused, what follows, and how fast a number may go |
-//! | [`pricing`] | what a message costs, as an estimate |
+//! | [`pricing`] | what a message costs: rate cards, markets, and what Meta says of a message's price |
 //! | [`window`] | who may be answered in free text, until when, and with what |
 //! | [`schedule`], [`names`] | points in time, crontab lines and names that people type |
 

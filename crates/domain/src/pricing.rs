@@ -1,84 +1,128 @@
-//! What a message costs, by market and category: an estimate, Meta's invoice is final.
+//! What a message costs, by market and category: an estimate before it is sent, and what Meta's own word on each message
+//! comes to afterwards. Meta's invoice is final.
 //!
-//! The shipped card is a public copy of Meta's list in US dollars, in force from 2026-10-01, without taxes or a
-//! provider's fee. Rates move with each quarter.
+//! A [`Card`] is a dated list of prices. Rates move with each quarter, so there are many of them, and a message costs what
+//! the card said that was valid as it arrived.
 
-use crate::phone::Region;
+mod card;
+mod markets;
+
 use crate::template::Category;
 
-/// The day from which the shipped card is in force, and where it is from: shown beside every estimate.
-pub const CARD: &str = "Meta's list in USD from 2026-10-01 (public copy)";
+pub use card::{Card, CardError, Micros, RateLine, micros};
+pub use markets::{is_market, market_of, markets};
 
-/// Markets with a rate of their own or grouped by Meta: name, marketing and utility rate in ten-thousandths of a dollar,
-/// and the countries of it (ISO 3166, space separated).
-const MARKETS: &[(&str, u32, u32, &str)] = &[
-    ("Egypt", 644, 36, "EG"),
-    ("Saudi Arabia", 576, 107, "SA"),
-    ("UAE", 576, 157, "AE"),
-    ("India", 118, 14, "IN"),
-    ("Brazil", 625, 68, "BR"),
-    ("Mexico", 397, 85, "MX"),
-    ("Germany", 1365, 550, "DE"),
-    ("Spain", 707, 200, "ES"),
-    ("UK", 635, 220, "GB"),
-    ("Indonesia", 411, 250, "ID"),
-    ("Nigeria", 516, 67, "NG"),
-    ("South Africa", 379, 95, "ZA"),
-    ("North America", 250, 34, "US CA"),
-    ("Rest of Middle East", 392, 91, "BH IQ JO KW LB OM QA YE"),
-    (
-        "Rest of Africa",
-        225,
-        40,
-        "DZ AO BJ BW BF BI CM TD CG ER ET GA GM GH GW CI KE LS LY MG MW ML MR MA MZ NA NE RW SN SL SO SS SD SZ TZ TG \
-         TN UG ZM",
-    ),
-    ("Rest of W. Europe", 592, 171, "AT BE DK FI IE NO PT SE CH"),
-    ("Rest of C&E Europe", 860, 212, "AL AM AZ BY BG HR CZ GE GR HU LV LT MK MD PL RO RS SK SI UA"),
-    ("Rest of Latin America", 740, 113, "BO CR DO EC SV GT HT HN JM NI PA PY PR UY VE"),
-    ("Rest of Asia Pacific", 842, 113, "AF AU BD KH CN HK JP LA MN NP NZ PG PH SG LK TW TJ TH TM UZ VN"),
-];
-/// Everywhere else.
-const OTHER: (&str, u32, u32) = ("Other", 604, 77);
+/// What Meta bills a message as: its own word in a status, whatever the template's category.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BilledAs {
+    /// `marketing`
+    Marketing = 1,
+    /// `marketing_lite`: by the Marketing Messages API
+    MarketingLite = 2,
+    /// `utility`
+    Utility = 3,
+    /// `authentication`
+    Authentication = 4,
+    /// `authentication_international`
+    AuthenticationInternational = 5,
+    /// `service`: an answer within the customer service window
+    Service = 6,
+    /// A word that this version does not know: it has no price.
+    Other = 7,
+}
 
-/// A market's name and rate for a category, in ten-thousandths of a US dollar a delivered message.
-#[must_use]
-pub fn rate(region: Option<Region>, category: &Category) -> (&'static str, u32) {
-    let found = region.and_then(|region| {
-        let country = region.as_str();
-        MARKETS.iter().find(|(.., countries)| countries.split(' ').any(|listed| listed == country))
-    });
-    let (market, marketing, utility) =
-        found.map_or(OTHER, |(market, marketing, utility, _)| (*market, *marketing, *utility));
-    let rate = match category {
-        Category::Marketing => marketing,
-        _ => utility,
-    };
-    (market, rate)
+impl BilledAs {
+    /// Every one that a card may give a price for.
+    pub const PRICED: [BilledAs; 6] = [
+        BilledAs::Marketing,
+        BilledAs::MarketingLite,
+        BilledAs::Utility,
+        BilledAs::Authentication,
+        BilledAs::AuthenticationInternational,
+        BilledAs::Service,
+    ];
+
+    /// Meta's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            BilledAs::Marketing => "marketing",
+            BilledAs::MarketingLite => "marketing_lite",
+            BilledAs::Utility => "utility",
+            BilledAs::Authentication => "authentication",
+            BilledAs::AuthenticationInternational => "authentication_international",
+            BilledAs::Service => "service",
+            BilledAs::Other => "other",
+        }
+    }
+
+    /// Reads Meta's word, whichever way it is spelt.
+    pub fn parse(word: &str) -> BilledAs {
+        let word = word.trim().to_ascii_lowercase().replace('-', "_");
+        BilledAs::PRICED.into_iter().find(|known| known.as_str() == word).unwrap_or(BilledAs::Other)
+    }
+
+    /// What a template's message is expected to be billed as.
+    pub const fn of_template(category: &Category) -> BilledAs {
+        match category {
+            Category::Marketing => BilledAs::Marketing,
+            Category::Authentication => BilledAs::Authentication,
+            Category::Utility | Category::Other(_) => BilledAs::Utility,
+        }
+    }
+
+    /// Whose price holds where a card has none for this one.
+    const fn priced_as(self) -> Option<BilledAs> {
+        match self {
+            BilledAs::MarketingLite => Some(BilledAs::Marketing),
+            // The market's rate for utility, which is that for authentication.
+            BilledAs::Service => Some(BilledAs::Utility),
+            _ => None,
+        }
+    }
+}
+
+/// What Meta said of the price of one message, small enough to stand in each row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Billed {
+    /// What it is billed as.
+    pub category: BilledAs,
+    /// Whether it costs anything: `false` within a free window.
+    pub billable: bool,
+}
+
+impl Billed {
+    /// The number that stands for it. Of several that are said of one message the greatest counts, whichever came first.
+    pub const fn code(self) -> i16 {
+        self.category as i16 * 2 + self.billable as i16
+    }
+
+    /// What a number stands for.
+    pub fn from_code(code: i16) -> Option<Billed> {
+        let all = BilledAs::PRICED.into_iter().chain([BilledAs::Other]);
+        all.flat_map(|category| [false, true].map(|billable| Billed { category, billable }))
+            .find(|billed| billed.code() == code)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn rate_of(country: &str, category: &Category) -> (&'static str, u32) {
-        rate(country.parse().ok(), category)
+    #[test]
+    fn what_meta_says_of_a_price_stands_in_a_small_number_and_is_read_back() {
+        for category in BilledAs::PRICED.into_iter().chain([BilledAs::Other]) {
+            for billable in [false, true] {
+                let billed = Billed { category, billable };
+                assert_eq!(Billed::from_code(billed.code()), Some(billed));
+            }
+        }
+        assert_eq!((Billed::from_code(0), Billed::from_code(16), Billed::from_code(-1)), (None, None, None));
     }
 
     #[test]
-    fn a_country_has_its_own_rate_its_groups_or_that_of_everywhere_else() {
-        assert_eq!(rate_of("EG", &Category::Marketing), ("Egypt", 644));
-        assert_eq!(rate_of("EG", &Category::Utility), ("Egypt", 36));
-        assert_eq!(rate_of("PT", &Category::Marketing), ("Rest of W. Europe", 592));
-        assert_eq!(rate(None, &Category::Marketing), ("Other", 604));
-    }
-
-    #[test]
-    fn no_country_is_in_two_markets() {
-        let mut all: Vec<&str> = MARKETS.iter().flat_map(|(.., countries)| countries.split_whitespace()).collect();
-        let count = all.len();
-        all.sort_unstable();
-        all.dedup();
-        assert_eq!(all.len(), count);
+    fn metas_words_are_known_in_both_spellings_and_a_new_one_has_no_price() {
+        assert_eq!(BilledAs::parse("authentication-international"), BilledAs::AuthenticationInternational);
+        assert_eq!(BilledAs::parse("MARKETING"), BilledAs::Marketing);
+        assert_eq!(BilledAs::parse("group_marketing"), BilledAs::Other);
     }
 }

@@ -1,7 +1,8 @@
 //! What every verb needs, put together once at the start.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use store::Store;
 use tokio::sync::Notify;
@@ -81,6 +82,8 @@ pub struct App {
     pub(crate) list_counts: Counts<Vec<ListView>>,
     /// Audiences that somebody is choosing, where counting them takes long.
     pub(crate) audience_counts: Counts<CountView>,
+    /// Campaigns whose reports this process is counting.
+    pub(crate) counting: Mutex<HashSet<i64>>,
 }
 
 impl App {
@@ -110,6 +113,7 @@ impl App {
             scopes: Scopes::default(),
             list_counts: Counts::default(),
             audience_counts: Counts::default(),
+            counting: Mutex::default(),
         })
     }
 }

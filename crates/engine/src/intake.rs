@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use cloud_api::webhook::{self, Change, ChangeKind, StandingEvent, StatusEvent, StatusKind, WireError};
+use cloud_api::webhook::{self, Change, ChangeKind, Pricing, StandingEvent, StatusEvent, StatusKind, WireError};
 use domain::pacing::{Beyond, Circumstances, Reaction, Retry, react};
 use domain::phone::PhoneNumber;
+use domain::pricing::{Billed, BilledAs};
 use domain::send::{Current, SendEvent, Status};
 use serde::{Deserialize, Serialize};
 use store::{Happening, Identity, Parked, Priority, Waiting};
@@ -69,6 +70,9 @@ struct Heard {
     /// Meta's code and its class's name, of a failure.
     code: Option<i64>,
     later: Option<i64>,
+    /// What it says of the price: [`Billed::code`].
+    #[serde(default)]
+    billed: Option<i16>,
 }
 
 /// Applies what waits in the inbox. `true`: there is more.
@@ -302,8 +306,16 @@ fn heard_of(event: StatusEvent) -> Option<(Heard, Option<WireError>)> {
         parent_user_id: event.parent_user_id,
         code: error.as_ref().map(|error| error.code),
         later: None,
+        billed: event.pricing.as_ref().and_then(billed_of).map(Billed::code),
     };
     Some((heard, error))
+}
+
+/// What a status says of the price, if it says whether there is one.
+fn billed_of(pricing: &Pricing) -> Option<Billed> {
+    let category = BilledAs::parse(pricing.category.as_deref()?);
+    let billable = pricing.billable.or_else(|| pricing.rate.as_deref().map(|rate| rate == "regular"))?;
+    Some(Billed { category, billable })
 }
 
 /// The attempt that a status names itself.
@@ -323,6 +335,7 @@ fn happening_of(key: AttemptKey, heard: Heard) -> Happening {
     happening.wamid = Some(heard.wamid);
     happening.code = heard.code;
     happening.not_before = heard.later;
+    happening.billed = heard.billed;
     happening
 }
 

@@ -48,6 +48,7 @@ pub mod presence;
 pub mod proof;
 pub mod queue;
 pub mod queue_view;
+pub mod rate_card;
 pub mod refusals;
 pub mod renderer;
 pub mod reviews;

@@ -1,6 +1,6 @@
 //! From Meta's kinds of refusal to ours, and to what is done about them.
 
-use cloud_api::RefusalKind;
+use cloud_api::{Channel, RefusalKind, kind_of};
 use domain::Millis;
 use domain::refusal::RefusalClass;
 
@@ -129,6 +129,41 @@ pub fn advice(class: RefusalClass, code: i64) -> String {
     };
     let awaits = if class == RefusalClass::TemplatePaused { AWAITS_TEMPLATE } else { "" };
     format!("{awaits}{words} (Meta's code {code}).")
+}
+
+/// What a report says of messages that failed for one reason: what it means, and what to do about it. `reason` is Meta's
+/// code, or our own word.
+#[must_use]
+pub fn explain(reason: &str) -> String {
+    let Ok(code) = reason.parse::<i64>() else {
+        return "A person settled it as not sent. Nothing is to be done.".to_owned();
+    };
+    let words = match (class_of(kind_of(code, None, Channel::Webhook)), code) {
+        (RefusalClass::Recipient, 130_472) => {
+            "Meta keeps some people out of marketing for an experiment. Nothing is to be done; another campaign may reach \
+             them."
+        }
+        (RefusalClass::Recipient, _) => {
+            "These people cannot be reached on WhatsApp at this number. Check the number with them; those who fail again \
+             are better taken off the list."
+        }
+        (RefusalClass::PerUser, _) => {
+            "Meta holds marketing back from people who get enough of it. Write to them less often, and try again after a \
+             day at the soonest."
+        }
+        (RefusalClass::OptedOut, _) => {
+            "These people stopped marketing messages at WhatsApp. They are on the opt-out list now; nothing is to be done."
+        }
+        (RefusalClass::BadRow, _) => {
+            "A value of these rows does not fit the template: too long, empty or with a line break. Mend the column that \
+             fills it, import it again and try the failed again."
+        }
+        (RefusalClass::Platform | RefusalClass::Transient | RefusalClass::Throughput | RefusalClass::Pair, _) => {
+            "Something failed at Meta, and failed again at each try. Try the failed again later."
+        }
+        (class, code) => return advice(class, code),
+    };
+    words.to_owned()
 }
 
 #[cfg(test)]

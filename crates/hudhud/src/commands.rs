@@ -15,6 +15,7 @@ mod number;
 mod optout;
 mod person;
 mod queue;
+mod rate_card;
 mod rules;
 mod setup;
 mod template;
@@ -89,6 +90,9 @@ pub enum Command {
     /// Rules of the house: what holds for every campaign
     #[command(subcommand)]
     Rules(rules::Rules),
+    /// What messages cost: prices by market and category
+    #[command(subcommand)]
+    RateCard(rate_card::RateCard),
     /// The record of consents and stops
     #[command(subcommand)]
     Ledger(ledger::Ledger),
@@ -141,6 +145,7 @@ impl Command {
             Self::Optout(command) => command.run(&session).await,
             Self::Words(command) => command.run(&session).await,
             Self::Rules(command) => command.run(&session).await,
+            Self::RateCard(command) => command.run(&session).await,
             Self::Ledger(command) => command.run(&session).await,
             Self::Person(command) => command.run(&session).await,
             Self::Queue => queue::run(&session).await,

@@ -34,6 +34,7 @@ mod page;
 mod persons;
 pub mod problem;
 mod queue;
+mod rate_card;
 #[cfg(test)]
 mod reply_tests;
 mod reviews;
@@ -147,6 +148,7 @@ fn described() -> OpenApiRouter<Api> {
         .merge(webhook_log::routes())
         .merge(words::routes())
         .merge(rules::routes())
+        .merge(rate_card::routes())
         .merge(messages::routes())
         .merge(ledger::routes())
         .merge(persons::routes())

@@ -56,7 +56,9 @@ mod planning;
 #[cfg(test)]
 mod plans;
 mod progress;
+mod rate_cards;
 mod reaches;
+mod reports;
 mod reviews;
 mod sends;
 mod sessions;
@@ -113,7 +115,9 @@ pub use planning::{
     Audience, AudienceMarks, AudienceRow, CANCELLED, Detail, EXCLUDED_LIST, FILTERED_OUT, NO_ADDRESS, PlanChunk,
     Verdict,
 };
+pub use rate_cards::{NewRateCard, RateCardRow};
 pub use reaches::ReachRow;
+pub use reports::{KeptSums, ReplyRow as CampaignReply, ReportRow};
 pub use reviews::{Decision, NewReview, ReviewRow};
 pub use sends::{Applied, ExportRow, Happening, SETTLED_BY_HAND, SendKey, SendRow};
 pub use sessions::{Alive as SessionsAlive, Session};

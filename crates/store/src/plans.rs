@@ -18,8 +18,8 @@ use crate::fixture::{Lane, NOW, Shop, exec, owner, plan, stop, verdicts};
 use crate::testing::{Database, entry};
 use crate::wamids::wamid_hash;
 use crate::{
-    Arrival, Claim, Detail, Doubt, DoubtFilter, Happening, Identity, ImportRow, InboundFilter, NewImport, NewInbound,
-    Parked, PlanChunk, Priority, SETTLED_BY_HAND, Stop, Store, UndoBegun,
+    Arrival, Claim, Detail, Doubt, DoubtFilter, Happening, Identity, ImportRow, InboundFilter, KeptSums, NewImport,
+    NewInbound, Parked, PlanChunk, Priority, SETTLED_BY_HAND, Stop, Store, UndoBegun,
 };
 
 /// Tables that grow with every campaign, person or webhook. Nothing on the send path may read one through.
@@ -165,6 +165,11 @@ async fn walk(store: &Store, shop: &Shop, campaign: i64, lists: &[i64]) {
     store.refusals_with((campaign, claimed[0]), 131_049).await.unwrap();
     store.tally(campaign).await.unwrap();
     store.export_page(campaign, 5, 10).await.unwrap();
+    store.report_page(campaign, 5, 10).await.unwrap();
+    store.replies_between(campaign, 5, 15).await.unwrap();
+    let sums = KeptSums { as_of: NOW, took: 1, stamp: String::new(), sums: "{}".into() };
+    store.keep_sums(campaign, &sums).await.unwrap();
+    store.kept_sums(campaign).await.unwrap();
     // What an owner left behind, and doubts.
     store.orphans(lane.number, lane.token + 1, 10).await.unwrap();
     store.unsettled_terms(lane.number, lane.token + 1).await.unwrap();

@@ -29,6 +29,8 @@ struct Told {
     sent_at: Option<i64>,
     delivered_at: Option<i64>,
     read_at: Option<i64>,
+    /// The greatest word of any on the price.
+    billed: Option<i16>,
 }
 
 impl Told {
@@ -50,6 +52,7 @@ impl Told {
             sent_at: at(SendState::Sent),
             delivered_at: at(SendState::Delivered),
             read_at: at(SendState::Read),
+            billed: happening.billed,
         })
     }
 
@@ -63,6 +66,7 @@ impl Told {
         earliest(&mut self.sent_at, other.sent_at);
         earliest(&mut self.delivered_at, other.delivered_at);
         earliest(&mut self.read_at, other.read_at);
+        self.billed = self.billed.max(other.billed);
     }
 }
 
@@ -154,7 +158,8 @@ async fn write(tx: &mut Link, campaign_id: i64, group: &[Told], deltas: &mut Del
                         .bind(told.accepted_at)
                         .bind(told.sent_at)
                         .bind(told.delivered_at)
-                        .bind(told.read_at);
+                        .bind(told.read_at)
+                        .bind(told.billed);
                 }
                 query.bind(campaign_id).execute(&mut **held).await?;
             }
@@ -172,6 +177,7 @@ async fn write(tx: &mut Link, campaign_id: i64, group: &[Told], deltas: &mut Del
                 .bind(time(|told| told.sent_at))
                 .bind(time(|told| told.delivered_at))
                 .bind(time(|told| told.read_at))
+                .bind(group.iter().map(|told| told.billed).collect::<Vec<_>>())
                 .fetch_all(&mut **held)
                 .await?;
             let mut people = Vec::with_capacity(group.len());
@@ -199,8 +205,9 @@ macro_rules! is_common {
 const POSTGRES: &str = concat!(
     "WITH locked AS MATERIALIZED (
          SELECT n.*, s.number_id, s.state AS was
-         FROM unnest($2::bigint[], $3::bigint[], $4::smallint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
-             AS n(contact_id, attempt, state, accepted_at, sent_at, delivered_at, read_at)
+         FROM unnest($2::bigint[], $3::bigint[], $4::smallint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+                     $9::smallint[])
+             AS n(contact_id, attempt, state, accepted_at, sent_at, delivered_at, read_at, billed)
          CROSS JOIN LATERAL (
              SELECT s.number_id, s.state FROM sends s
              WHERE s.campaign_id = $1 AND s.contact_id = n.contact_id AND s.attempt = n.attempt AND ",
@@ -208,12 +215,13 @@ const POSTGRES: &str = concat!(
     "
              FOR UPDATE) s),
      moved AS (
-         INSERT INTO sends AS s (campaign_id, contact_id, number_id, state, accepted_at, sent_at, delivered_at, read_at)
-         SELECT $1, contact_id, number_id, state, accepted_at, sent_at, delivered_at, read_at FROM locked
+         INSERT INTO sends AS s (campaign_id, contact_id, number_id, state, accepted_at, sent_at, delivered_at, read_at,
+             billed)
+         SELECT $1, contact_id, number_id, state, accepted_at, sent_at, delivered_at, read_at, billed FROM locked
          ON CONFLICT (campaign_id, contact_id) DO UPDATE SET
              state = greatest(s.state, excluded.state), accepted_at = least(s.accepted_at, excluded.accepted_at),
              sent_at = least(s.sent_at, excluded.sent_at), delivered_at = least(s.delivered_at, excluded.delivered_at),
-             read_at = least(s.read_at, excluded.read_at))
+             read_at = least(s.read_at, excluded.read_at), billed = greatest(s.billed, excluded.billed))
      SELECT number_id, was, greatest(was, state), array_agg(contact_id) FROM locked GROUP BY 1, 2, 3"
 );
 
@@ -237,19 +245,21 @@ const FIND_SQLITE: &str = concat!(
 
 /// An upsert of rows that are there: see [`crate::accepted`].
 static WRITE_SQLITE: LazyLock<Chunks> = LazyLock::new(|| {
-    Chunks::new(7, |values| {
+    Chunks::new(8, |values| {
         format!(
-            "INSERT INTO sends (campaign_id, contact_id, number_id, state, accepted_at, sent_at, delivered_at, read_at)
+            "INSERT INTO sends (campaign_id, contact_id, number_id, state, accepted_at, sent_at, delivered_at, read_at,
+                 billed)
              SELECT s.campaign_id, s.contact_id, s.number_id, max(s.state, n.column3),
                  min(coalesce(s.accepted_at, n.column4), n.column4),
                  min(coalesce(s.sent_at, n.column5), coalesce(n.column5, s.sent_at)),
                  min(coalesce(s.delivered_at, n.column6), coalesce(n.column6, s.delivered_at)),
-                 min(coalesce(s.read_at, n.column7), coalesce(n.column7, s.read_at))
+                 min(coalesce(s.read_at, n.column7), coalesce(n.column7, s.read_at)),
+                 max(coalesce(s.billed, n.column8), coalesce(n.column8, s.billed))
              FROM (VALUES {values}) n CROSS JOIN sends s ON s.campaign_id = ? AND s.contact_id = n.column1
              WHERE s.attempt = n.column2 AND {}
              ON CONFLICT (campaign_id, contact_id) DO UPDATE SET state = excluded.state,
                  accepted_at = excluded.accepted_at, sent_at = excluded.sent_at, delivered_at = excluded.delivered_at,
-                 read_at = excluded.read_at",
+                 read_at = excluded.read_at, billed = excluded.billed",
             is_common!()
         )
     })

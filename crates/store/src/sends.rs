@@ -46,6 +46,8 @@ pub struct Happening {
     pub held: bool,
     /// The business number whose lane saw it, where a lane did. Only saves a look at the row.
     pub number_id: Option<i64>,
+    /// What a status says of the price, as [`domain::pricing::Billed::code`].
+    pub billed: Option<i16>,
 }
 
 impl Happening {
@@ -64,6 +66,7 @@ impl Happening {
             not_before: None,
             held: false,
             number_id: None,
+            billed: None,
         }
     }
 }
@@ -124,6 +127,9 @@ pub struct SendRow {
     pub read_at: Option<i64>,
     /// When it failed for good; of a send that is planned again: when the attempt before failed by a status.
     pub failed_at: Option<i64>,
+    /// What Meta said of its price, as [`domain::pricing::Billed::code`].
+    #[serde(default)]
+    pub billed: Option<i16>,
 }
 
 from_row!(SendRow {
@@ -145,7 +151,8 @@ from_row!(SendRow {
     sent_at,
     delivered_at,
     read_at,
-    failed_at
+    failed_at,
+    billed
 });
 
 /// An attempt that a newer one will replace.
@@ -215,6 +222,10 @@ impl SendRow {
                 new = true;
             }
         }
+        if happening.billed > self.billed {
+            self.billed = happening.billed;
+            new = true;
+        }
         new
     }
 
@@ -243,7 +254,7 @@ impl SendRow {
                 self.tries += i64::from(past.is_some());
                 (self.held, self.expired) = (false, false);
                 self.wamid = None;
-                (self.accepted_at, self.sent_at) = (None, None);
+                (self.accepted_at, self.sent_at, self.billed) = (None, None, None);
                 self.failed_at = matches!(happening.event, SendEvent::Status(..)).then_some(happening.at);
                 (self.code, self.reason) = (happening.code, happening.reason.clone());
             }
@@ -309,7 +320,8 @@ async fn write_rows(tx: &mut Link, rows: &[&SendRow]) -> Result<()> {
                         .bind(row.sent_at)
                         .bind(row.delivered_at)
                         .bind(row.read_at)
-                        .bind(row.failed_at);
+                        .bind(row.failed_at)
+                        .bind(row.billed);
                 }
                 query.execute(&mut **held).await?;
             }
@@ -324,16 +336,17 @@ async fn write_rows(tx: &mut Link, rows: &[&SendRow]) -> Result<()> {
 
 /// An upsert of rows that are there: see [`crate::accepted`].
 static WRITE_SQLITE: LazyLock<Chunks> = LazyLock::new(|| {
-    Chunks::new(17, |values| {
+    Chunks::new(18, |values| {
         format!(
             "INSERT INTO sends (campaign_id, contact_id, number_id, state, attempt, tries, not_before, code, reason,
-                 held, expired, wamid, accepted_at, sent_at, delivered_at, read_at, failed_at)
+                 held, expired, wamid, accepted_at, sent_at, delivered_at, read_at, failed_at, billed)
              VALUES {values}
              ON CONFLICT (campaign_id, contact_id) DO UPDATE SET state = excluded.state, attempt = excluded.attempt,
                  tries = excluded.tries, not_before = excluded.not_before, code = excluded.code,
                  reason = excluded.reason, held = excluded.held, expired = excluded.expired, wamid = excluded.wamid,
                  accepted_at = excluded.accepted_at, sent_at = excluded.sent_at,
-                 delivered_at = excluded.delivered_at, read_at = excluded.read_at, failed_at = excluded.failed_at"
+                 delivered_at = excluded.delivered_at, read_at = excluded.read_at, failed_at = excluded.failed_at,
+                 billed = excluded.billed"
         )
     })
 });
@@ -341,10 +354,11 @@ static WRITE_SQLITE: LazyLock<Chunks> = LazyLock::new(|| {
 const WRITE_POSTGRES: &str = "UPDATE sends s SET state = n.state, attempt = n.attempt, tries = n.tries,
          not_before = n.not_before, code = n.code, reason = n.reason, held = n.held, expired = n.expired,
          wamid = n.wamid, accepted_at = n.accepted_at, sent_at = n.sent_at,
-         delivered_at = n.delivered_at, read_at = n.read_at, failed_at = n.failed_at
+         delivered_at = n.delivered_at, read_at = n.read_at, failed_at = n.failed_at, billed = n.billed
      FROM jsonb_to_recordset($1::jsonb) AS n(campaign_id bigint, contact_id bigint, state smallint, attempt bigint,
          tries bigint, not_before bigint, code bigint, reason text, held boolean, expired boolean, wamid text,
-         accepted_at bigint, sent_at bigint, delivered_at bigint, read_at bigint, failed_at bigint)
+         accepted_at bigint, sent_at bigint, delivered_at bigint, read_at bigint, failed_at bigint,
+         billed smallint)
      WHERE s.campaign_id = n.campaign_id AND s.contact_id = n.contact_id";
 
 async fn write_past(tx: &mut Link, past: &[PastAttempt]) -> Result<()> {
@@ -535,7 +549,9 @@ impl Store {
         // Not joined: PostgreSQL would merge the two tables, from the first person of all, for every page.
         Ok(on!(&mut link, c => sqlx::query_as(
             "SELECT s.*, (SELECT c.phone FROM contacts c WHERE c.id = s.contact_id) AS phone,
-                    (SELECT c.name FROM contacts c WHERE c.id = s.contact_id) AS name
+                    (SELECT c.name FROM contacts c WHERE c.id = s.contact_id) AS name,
+                    (SELECT min(p.since) FROM suppressions p
+                     WHERE p.contact_id = s.contact_id AND p.campaign_id = s.campaign_id) AS opted_out_at
              FROM sends s WHERE s.campaign_id = $1 AND s.contact_id > $2 ORDER BY s.contact_id LIMIT $3")
             .bind(campaign_id).bind(after).bind(limit).fetch_all(c).await)?)
     }
@@ -550,9 +566,11 @@ pub struct ExportRow {
     pub phone: Option<i64>,
     /// The person's name.
     pub name: Option<String>,
+    /// Since when a stop stands that the person said to this campaign.
+    pub opted_out_at: Option<i64>,
 }
 
-from_row!(ExportRow { phone, name; send });
+from_row!(ExportRow { phone, name, opted_out_at; send });
 
 #[cfg(test)]
 mod tests;

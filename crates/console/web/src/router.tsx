@@ -20,6 +20,11 @@ const wizard = createRoute({
   }),
   component: lazyRouteComponent(() => withWords(import('./pages/wizard.tsx')), 'Wizard'),
 });
+const compare = createRoute({
+  ...page('/campaigns/compare'),
+  validateSearch: (search: Record<string, unknown>): { campaigns?: string } => (search.campaigns === undefined ? {} : { campaigns: String(search.campaigns) }),
+  component: lazyRouteComponent(() => withWords(import('./pages/compare.tsx')), 'Compare'),
+});
 const campaign = createRoute({ ...page('/campaigns/$campaign'), component: lazyRouteComponent(() => withWords(import('./pages/campaign.tsx')), 'CampaignPage') });
 const leftOut = createRoute({ ...page('/campaigns/$campaign/left-out'), component: lazyRouteComponent(() => withWords(import('./pages/leftout.tsx')), 'LeftOut') });
 const messages = createRoute({ ...page('/messages'), component: lazyRouteComponent(() => withWords(import('./pages/messages.tsx')), 'Messages') });
@@ -55,6 +60,7 @@ const webhooks = createRoute({
   component: lazyRouteComponent(() => withWords(import('./pages/webhooks.tsx')), 'Webhooks'),
 });
 const rules = createRoute({ ...page('/rules'), component: lazyRouteComponent(() => withWords(import('./pages/rules.tsx')), 'RulesPage') });
+const rateCard = createRoute({ ...page('/rate-card'), component: lazyRouteComponent(() => withWords(import('./pages/ratecard.tsx')), 'RateCardPage') });
 const accounts = createRoute({ ...page('/accounts'), component: lazyRouteComponent(() => withWords(import('./pages/accounts.tsx')), 'Accounts') });
 const users = createRoute({ ...page('/users'), component: lazyRouteComponent(() => withWords(import('./pages/users.tsx')), 'Users') });
 const audit = createRoute({ ...page('/audit'), component: lazyRouteComponent(() => withWords(import('./pages/audit.tsx')), 'Audit') });
@@ -62,7 +68,7 @@ const you = createRoute({ ...page('/you'), component: lazyRouteComponent(() => w
 const keys = createRoute({ ...page('/keys'), component: lazyRouteComponent(() => withWords(import('./pages/keys.tsx')), 'Keys') });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, campaigns, wizard, campaign, leftOut, messages, inbox, lists, importing, templates, queue, doubt, failed, webhooks, person, optouts, optoutFile, lifts, reviews, phrases, ledger, rules, accounts, keys, users, audit, you]),
+  routeTree: root.addChildren([home, campaigns, wizard, compare, campaign, leftOut, messages, inbox, lists, importing, templates, queue, doubt, failed, webhooks, person, optouts, optoutFile, lifts, reviews, phrases, ledger, rules, rateCard, accounts, keys, users, audit, you]),
   defaultPreload: 'intent',
   scrollRestoration: true,
 });

@@ -8,6 +8,7 @@ mod export;
 mod preflight;
 mod recur;
 pub(crate) mod reply;
+mod report;
 pub(crate) mod single;
 mod steer;
 mod terms;
@@ -27,6 +28,10 @@ pub use export::export;
 pub use preflight::{CostEstimate, MarketCost, Preflight, preflight};
 pub use recur::{NextRun, recur};
 pub use reply::{ReplyOrder, mind_window, send_reply};
+pub use report::{
+    CampaignReport, Compared, Comparison, CostReport, CostRow, Country, Failure, Funnel, Hour, Money, Place, Shares,
+    Tapped, compare, report,
+};
 pub use single::{ListedMessageView, MessageOrder, MessageView, message, messages, send_message};
 pub use steer::{LaunchOrder, cancel, launch, pause, resume, set_rate, start};
 pub(crate) use terms::offer_ended;

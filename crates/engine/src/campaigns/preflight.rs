@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::campaign::CampaignState;
-use domain::pricing;
+use domain::pricing::Micros;
 use domain::schedule::{Calendar, Forecast, Outlook, Places, Tz, Whereabouts, forecast_with_waits, length};
 use domain::template::{Category, Template, TemplateStatus};
 use serde::Serialize;
@@ -26,10 +26,10 @@ pub struct MarketCost {
     pub market: String,
     /// People of it.
     pub recipients: i64,
-    /// The rate of a delivered message.
-    pub rate: f64,
+    /// The rate of a delivered message; `null`: the rate card has no price for this market.
+    pub rate: Option<f64>,
     /// Recipients times rate.
-    pub total: f64,
+    pub total: Option<f64>,
 }
 
 /// What a campaign costs if every message is delivered.
@@ -41,8 +41,12 @@ pub struct CostEstimate {
     pub total: f64,
     /// By market.
     pub by_market: Vec<MarketCost>,
+    /// People in markets that the rate card has no price for: they are not in the sum.
+    pub unpriced: i64,
     /// Where the rates are from.
     pub card: String,
+    /// From which day on they are valid.
+    pub valid_from: String,
 }
 
 /// What would happen at launch.
@@ -346,24 +350,33 @@ pub(super) async fn cut_off(app: &App, checks: &Checks, weighing: &Weighing) -> 
     }))
 }
 
-fn cost(weighing: &Weighing) -> CostEstimate {
-    let dollars = |tenth_mills: i64| {
-        #[expect(clippy::cast_precision_loss, reason = "an estimate in dollars, far below 2^53 ten-thousandths")]
-        let dollars = tenth_mills as f64 / 10_000.0;
-        dollars
-    };
+/// An amount in whole units of its currency, as pages show it.
+pub(super) fn units(micros: Micros) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "amounts of money, far below 2^53 millionths")]
+    let units = micros as f64 / 1_000_000.0;
+    units
+}
+
+pub(super) fn cost(weighing: &Weighing) -> CostEstimate {
+    let total = |(recipients, rate): &(i64, Option<Micros>)| rate.map(|rate| rate.saturating_mul(*recipients));
     let by_market: Vec<MarketCost> = weighing
         .markets
         .iter()
-        .map(|(market, (recipients, rate))| MarketCost {
+        .map(|(market, counted)| MarketCost {
             market: market.clone(),
-            recipients: *recipients,
-            rate: dollars(i64::from(*rate)),
-            total: dollars(recipients * i64::from(*rate)),
+            recipients: counted.0,
+            rate: counted.1.map(units),
+            total: total(counted).map(units),
         })
         .collect();
-    let total = dollars(weighing.markets.values().map(|(recipients, rate)| recipients * i64::from(*rate)).sum());
-    CostEstimate { currency: "USD".to_owned(), total, by_market, card: pricing::CARD.to_owned() }
+    CostEstimate {
+        currency: weighing.currency.clone(),
+        total: units(weighing.markets.values().filter_map(total).sum()),
+        unpriced: weighing.markets.values().filter(|(_, rate)| rate.is_none()).map(|(people, _)| people).sum(),
+        by_market,
+        card: weighing.source.clone(),
+        valid_from: weighing.valid_from.clone(),
+    }
 }
 
 /// The places of the messaging limit that leaves these numbers the fewest, and how many it has in all; `None` without

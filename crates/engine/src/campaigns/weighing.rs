@@ -8,14 +8,16 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use domain::phone::{self, PhoneNumber, Region};
-use domain::pricing;
+use domain::pricing::{self, BilledAs, Card, Micros};
 use domain::schedule::Whereabouts;
 use domain::template::Category;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 use store::{Audience, AudienceMarks, AudienceRow, CampaignRow, Detail};
 
+use crate::campaigns::recur;
 use crate::fault::Result;
+use crate::rate_card::Cards;
 use crate::renderer::Renderer;
 use crate::{App, lists};
 
@@ -85,8 +87,17 @@ pub(super) struct Weighing {
     pub eligible: i64,
     /// People who would not, by reason.
     pub excluded: BTreeMap<String, i64>,
-    /// The eligible by market: how many, and the rate in ten-thousandths of a dollar.
-    pub markets: BTreeMap<String, (i64, u32)>,
+    /// The eligible by market: how many, and what a message to one of them costs; `None`: the card does not say.
+    pub markets: BTreeMap<String, (i64, Option<Micros>)>,
+    /// The card's currency.
+    #[serde(default)]
+    pub currency: String,
+    /// Where the card is from.
+    #[serde(default)]
+    pub source: String,
+    /// From which day on it is valid.
+    #[serde(default)]
+    pub valid_from: String,
     /// The eligible by where their day is counted ([`domain::schedule::Whereabouts`]); empty where nothing is quiet.
     #[serde(default)]
     pub zones: BTreeMap<String, i64>,
@@ -132,7 +143,20 @@ impl Weighing {
     }
 }
 
+/// When a campaign's messages are expected to be billed: the time to look its prices up by.
+fn planned_time(app: &App, campaign: &CampaignRow) -> i64 {
+    let now = app.clock.now_ms();
+    let first_run = recur::first_run(campaign, now).unwrap_or(None);
+    campaign.started_at.unwrap_or_else(|| first_run.or(campaign.start_at).unwrap_or(now).max(now))
+}
+
+/// Names a card among all: a correction of it is another.
+fn name_of(cards: &Cards, card: &Card) -> String {
+    format!("{} {} {}", cards.stamp(), card.valid_from, card.source)
+}
+
 async fn grounds(app: &App, campaign: &CampaignRow) -> Result<Grounds> {
+    let cards = Cards::load(app).await?;
     let caps = app.store.frequency_caps(campaign.id).await?;
     let hours = app.store.hours(campaign.id).await?;
     let filter = campaign.filter.as_deref().map(lists::read_filter).transpose()?.flatten();
@@ -148,7 +172,7 @@ async fn grounds(app: &App, campaign: &CampaignRow) -> Result<Grounds> {
         marks: app.store.audience_marks().await?,
         template: campaign.template.clone(),
         params: campaign.params.clone(),
-        card: pricing::CARD.to_owned(),
+        card: name_of(&cards, cards.at(planned_time(app, campaign))),
     })
 }
 
@@ -219,7 +243,20 @@ pub(super) async fn weigh(
     let excluded = excluded.into_iter().map(|(reason, n)| (reason.into_owned(), n)).collect();
     let zones = zones.into_iter().map(|(zone, n)| (zone.to_string(), n)).collect();
     let people = hex::encode(people.finish());
-    Ok(Weighing { at, eligible, excluded, markets: countries.markets(category), zones, people, rests_on })
+    let cards = Cards::load(app).await?;
+    let card = cards.at(planned_time(app, campaign));
+    Ok(Weighing {
+        at,
+        eligible,
+        excluded,
+        markets: countries.markets(card, category),
+        currency: card.currency.clone(),
+        source: card.source.clone(),
+        valid_from: card.valid_from.to_string(),
+        zones,
+        people,
+        rests_on,
+    })
 }
 
 /// Whether anybody at all would get the message; looks no further than the first who would.
@@ -293,10 +330,11 @@ impl Countries {
         country
     }
 
-    fn markets(self, category: &Category) -> BTreeMap<String, (i64, u32)> {
-        let mut markets: BTreeMap<String, (i64, u32)> = BTreeMap::new();
+    fn markets(self, card: &Card, category: &Category) -> BTreeMap<String, (i64, Option<Micros>)> {
+        let mut markets: BTreeMap<String, (i64, Option<Micros>)> = BTreeMap::new();
         for (country, people) in self.people {
-            let (market, rate) = pricing::rate(country, category);
+            let market = pricing::market_of(country);
+            let rate = card.price(market, BilledAs::of_template(category));
             markets.entry(market.to_owned()).or_insert((0, rate)).0 += people;
         }
         markets

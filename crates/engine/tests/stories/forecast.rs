@@ -302,6 +302,18 @@ async fn all_arrived(world: &World) {
     panic!("statuses are still under way: {:?}", world.simulator.report());
 }
 
+/// The campaign's report, once the last statuses are in it.
+async fn counted(app: &Arc<App>, id: i64, billed: i64) -> campaigns::CampaignReport {
+    for _ in 0..300 {
+        let report = campaigns::report(app, id).await.unwrap();
+        if report.cost.actual.iter().map(|money| tenth_mills(money.total)).sum::<i64>() >= billed {
+            return report;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    campaigns::report(app, id).await.unwrap()
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "dollars of a small campaign")]
 fn tenth_mills(dollars: f64) -> i64 {
     (dollars * 10_000.0).round() as i64
@@ -359,6 +371,10 @@ store::on_both_databases! {
             let left_over = app.store.tally(*id).await.unwrap().skipped_by_reason.values().sum::<i64>();
             let (billed, estimated) = (billed(&world, *id), tenth_mills(foretold.estimated_cost.total));
             assert_eq!(foretold.eligible, case.people.iter().map(|(_, people)| people).sum::<i64>());
+            let report = counted(&app, *id, billed).await;
+            let actual: i64 = report.cost.actual.iter().map(|money| tenth_mills(money.total)).sum();
+            assert_eq!(actual, billed, "{}: our actual cost, and what was billed: {:?}", case.name, report.cost);
+            assert_eq!((report.cost.unsaid, report.cost.unpriced), (0, 0), "{}", case.name);
             if left_over == 0 {
                 assert_eq!(billed, estimated, "{}: billed, and estimated", case.name);
             } else {

@@ -111,6 +111,17 @@ pub enum Campaign {
         /// Name or id
         campaign: String,
     },
+    /// Show what it came to: who got it, what failed and why, what it cost, by hour, country and button
+    Report {
+        /// Name or id
+        campaign: String,
+    },
+    /// Show two to six campaigns side by side
+    Compare {
+        /// Names or ids
+        #[arg(required = true, num_args = 2..=6)]
+        campaigns: Vec<String>,
+    },
     /// List the campaigns, newest first
     Ls {
         /// Only those whose last check found that a second person must approve them, and nobody has
@@ -278,6 +289,8 @@ impl Campaign {
                 session.out.remark(&format!("Wrote {}.", file.display()));
                 Ok(Exit::Done)
             }
+            Self::Report { campaign } => report(session, &campaign).await,
+            Self::Compare { campaigns } => compare(session, &campaigns).await,
             Self::Ls { awaiting_approval } => {
                 let path = if awaiting_approval { "/api/v1/campaigns?awaiting=approval" } else { "/api/v1/campaigns" };
                 let campaigns = with_client(session, async |client| client.list(path).await).await?;
@@ -373,6 +386,64 @@ async fn draft(session: &Session, campaign: &str, verb: &str, body: &Value) -> a
     let made = post(session, campaign, verb, body).await?;
     session.out.document(&made)?;
     session.out.remark(&format!("Nothing is sent yet. Next: hudhud campaign preflight {}", made["id"]));
+    Ok(Exit::Done)
+}
+
+/// How long a report is waited for that is being counted.
+const COUNTED_WITHIN: Duration = Duration::from_secs(120);
+
+/// Asks until a report's sums are there. A large campaign's first ones are made behind the answer.
+async fn counted(session: &Session, path: &str, is_counted: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+    let began = tokio::time::Instant::now();
+    with_client(session, async |client| {
+        loop {
+            let report: Value = client.get(path).await?;
+            if is_counted(&report) || began.elapsed() > COUNTED_WITHIN {
+                return Ok(report);
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    })
+    .await
+}
+
+async fn report(session: &Session, campaign: &str) -> anyhow::Result<Exit> {
+    let report = counted(session, &path(campaign, "/report"), |report| !report["counted_at"].is_null()).await?;
+    session.out.document(&report)?;
+    Ok(Exit::Done)
+}
+
+async fn compare(session: &Session, campaigns: &[String]) -> anyhow::Result<Exit> {
+    // A name may have a comma; an id has none.
+    let mut ids = Vec::new();
+    for campaign in campaigns {
+        let shown = with_client(session, async |client| client.get(&path(campaign, "")).await).await?;
+        ids.push(shown["id"].to_string());
+    }
+    let asked = format!("/api/v1/campaigns/compare?campaigns={}", ids.join(","));
+    let is_counted = |report: &Value| {
+        report["campaigns"].as_array().is_some_and(|all| all.iter().all(|one| !one["counted_at"].is_null()))
+    };
+    let compared = counted(session, &asked, is_counted).await?;
+    if session.out.is_json() {
+        session.out.document(&compared)?;
+        return Ok(Exit::Done);
+    }
+    let columns = [
+        ("NAME", "name"),
+        ("STATE", "state"),
+        ("PLANNED", "funnel/planned"),
+        ("ACCEPTED", "funnel/accepted"),
+        ("DELIVERED", "funnel/delivered"),
+        ("READ", "funnel/read"),
+        ("REPLIED", "funnel/replied"),
+        ("OPTED OUT", "funnel/opted_out"),
+        ("FAILED", "funnel/failed"),
+        ("DELIVERED OF ACCEPTED", "shares/delivered"),
+        ("READ OF DELIVERED", "shares/read"),
+        ("COST", "actual"),
+    ];
+    session.out.table(&columns, compared["campaigns"].as_array().map_or(&[][..], Vec::as_slice))?;
     Ok(Exit::Done)
 }
 

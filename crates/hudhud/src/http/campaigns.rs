@@ -6,8 +6,11 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::delete;
 use bytes::Bytes;
-use engine::campaigns::{self, ApprovalView, CampaignView, CloneOrder, LaunchOrder, NewCampaign, Preflight};
+use engine::campaigns::{
+    self, ApprovalView, CampaignReport, CampaignView, CloneOrder, Comparison, LaunchOrder, NewCampaign, Preflight,
+};
 use engine::{App, Fault};
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -26,6 +29,9 @@ use super::problem::Problem;
 const CHUNK: usize = 64 * 1024;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
+    // A draft may be called "compare", too, and is removed by that name.
+    let named_compare =
+        delete(async |app: State<Arc<App>>, caller: Caller| discard(app, caller, Path("compare".to_owned())).await);
     OpenApiRouter::new()
         .routes(paths!(ls, create))
         .routes(paths!(show, discard))
@@ -39,6 +45,9 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(paths!(clone))
         .routes(paths!(retry_failed))
         .routes(paths!(export))
+        .routes(paths!(report))
+        .routes(paths!(compare))
+        .route("/api/v1/campaigns/compare", named_compare)
 }
 
 /// Why something is stopped.
@@ -289,6 +298,37 @@ async fn export(
     let name = format!("attachment; filename=\"campaign-{id}.csv\"");
     let headers = [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)];
     Ok((headers, body).into_response())
+}
+
+/// What a campaign came to: its funnel, failures, cost, hours, countries and buttons.
+///
+/// The sums are kept, and renewed behind the answer where the campaign has moved; `counted_at` says as of when they are.
+#[utoipa::path(get, path = "/api/v1/campaigns/{campaign}/report", tag = "campaigns",
+    params(("campaign" = String, Path, description = "Name or id")),
+    responses((status = 200, description = "The report", body = CampaignReport)))]
+async fn report(State(app): State<Arc<App>>, Path(campaign): Path<String>) -> Result<Json<CampaignReport>, Problem> {
+    let id = campaigns::find(&app, &campaign).await?;
+    Ok(Json(campaigns::report(&app, id).await?))
+}
+
+/// Which campaigns.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct WhichCampaigns {
+    /// Two to six of them, by id, with commas between.
+    campaigns: String,
+}
+
+/// Campaigns side by side: the same rates of each, with the counts that they are shares of.
+#[utoipa::path(get, path = "/api/v1/campaigns/compare", tag = "campaigns", params(WhichCampaigns),
+    responses((status = 200, description = "Each of them", body = Comparison)))]
+async fn compare(
+    State(app): State<Arc<App>>,
+    Query(WhichCampaigns { campaigns }): Query<WhichCampaigns>,
+) -> Result<Json<Comparison>, Problem> {
+    let names: Vec<String> =
+        campaigns.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned).collect();
+    Ok(Json(campaigns::compare(&app, &names).await?))
 }
 
 fn broken_off(fault: Fault) -> std::io::Error {

@@ -93,6 +93,10 @@ pub(super) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::POST, "/api/v1/campaigns/{campaign}/clone", Needs(DraftCampaigns)),
     (Method::POST, "/api/v1/campaigns/{campaign}/retry-failed", Needs(DraftCampaigns)),
     (Method::GET, "/api/v1/campaigns/{campaign}/export", Needs(LookAtPersons)),
+    (Method::GET, "/api/v1/campaigns/{campaign}/report", Needs(Look)),
+    (Method::GET, "/api/v1/campaigns/compare", Needs(Look)),
+    (Method::GET, "/api/v1/rate-card", Needs(Look)),
+    (Method::POST, "/api/v1/rate-card", Needs(Administer)),
     (Method::GET, "/api/v1/sends/in-doubt", Needs(LookAtPersons)),
     (Method::POST, "/api/v1/sends/in-doubt/settle", Needs(Operate)),
     (Method::POST, "/api/v1/sends/in-doubt/{send}/settle", Needs(Operate)),
@@ -158,10 +162,16 @@ const ONLY_LOOKING: &[&str] = &[
     "/webhooks/whatsapp",
 ];
 
-/// Which route of the table is meant: a list may be called "count", and its page is that of a list.
+/// Which route of the table is meant: a list may be called "count", and its page is that of a list; and a draft that is
+/// called "compare" can be removed as any other.
 pub(super) fn meant(method: &Method, path: String) -> String {
     let is_a_list = path == "/api/v1/lists/count" && *method != Method::POST;
-    if is_a_list { "/api/v1/lists/{list}".to_owned() } else { path }
+    let is_a_campaign = path == "/api/v1/campaigns/compare" && !matches!(*method, Method::GET | Method::HEAD);
+    match path {
+        _ if is_a_list => "/api/v1/lists/{list}".to_owned(),
+        _ if is_a_campaign => "/api/v1/campaigns/{campaign}".to_owned(),
+        path => path,
+    }
 }
 
 /// What the route needs; `None` when it is not in the table.

@@ -441,3 +441,41 @@ async fn a_campaign_that_is_not_there_cannot_be_removed() {
     let request = Request::delete("/api/v1/campaigns/spring").body(Body::empty()).unwrap();
     assert_eq!(problem(&ask(&api.local, request).await), "not-found");
 }
+
+#[tokio::test]
+async fn prices_are_saved_by_an_administrator_and_read_by_everybody() {
+    let api = Api::new().await;
+    let (admin, viewer) = (api.key(Role::Admin).await, api.key(Role::Viewer).await);
+    let shown = ask(&api.network, bearer(get("/api/v1/rate-card"), &viewer)).await;
+    assert_eq!((shown.status, &shown.body["card"]["valid_from"]), (StatusCode::OK, &json!("2026-10-01")));
+    assert_eq!(shown.body["rates"].as_array().unwrap().len(), 60);
+    let rates = json!([{"market": "Egypt", "category": "marketing", "rate": "0.07"}]);
+    let card = json!({"valid_from": "2027-01-01", "currency": "USD", "source": "our provider", "rates": rates});
+    let refused = ask(&api.network, bearer(post("/api/v1/rate-card", &card), &viewer)).await;
+    assert_eq!(problem(&refused), "forbidden");
+    let saved = ask(&api.network, bearer(post("/api/v1/rate-card", &card), &admin)).await;
+    assert_eq!((saved.status, &saved.body["rates"][0]["rate"]), (StatusCode::CREATED, &json!("0.0700")));
+    let wrong = json!({"csv": "market,category,rate,currency,valid_from\nEgypt,marketing,free,USD,2027-01-01\n", "source": "x"});
+    let wrong = ask(&api.network, bearer(post("/api/v1/rate-card", &wrong), &admin)).await;
+    assert_eq!(problem(&wrong), "invalid");
+    assert!(wrong.body["detail"].as_str().unwrap().contains("line 2"), "{}", wrong.body);
+    let none = ask(&api.network, bearer(get("/api/v1/rate-card?card=99"), &viewer)).await;
+    assert_eq!(problem(&none), "not-found");
+    let first = ask(&api.network, bearer(get("/api/v1/rate-card?card=0"), &viewer)).await;
+    assert_eq!((&first.body["card"]["id"], first.body["cards"].as_array().unwrap().len()), (&Value::Null, 2));
+}
+
+#[tokio::test]
+async fn a_report_and_a_comparison_say_what_is_wrong_with_the_question() {
+    let api = Api::new().await;
+    let missing = ask(&api.local, get("/api/v1/campaigns/none/report")).await;
+    assert_eq!(problem(&missing), "not-found");
+    for asked in ["1", "", "1,2,3,4,5,6,7"] {
+        let answered = ask(&api.local, get(&format!("/api/v1/campaigns/compare?campaigns={asked}"))).await;
+        assert_eq!(problem(&answered), "invalid", "{asked}");
+    }
+    assert_eq!(problem(&ask(&api.local, get("/api/v1/campaigns/compare?campaigns=1,2")).await), "not-found");
+    // A draft may be called so, and is removed by its name.
+    let gone = Request::delete("/api/v1/campaigns/compare").body(Body::empty()).unwrap();
+    assert_eq!(problem(&ask(&api.local, gone).await), "not-found");
+}

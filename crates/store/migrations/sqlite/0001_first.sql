@@ -398,6 +398,8 @@ CREATE TABLE sends (
     delivered_at BIGINT,
     read_at      BIGINT,
     failed_at    BIGINT,
+    -- what Meta said of its price, as a number of domain::pricing
+    billed       SMALLINT,
     -- while it is in doubt: when the attempt was claimed
     doubt_since  BIGINT   GENERATED ALWAYS AS (CASE WHEN state = 2 THEN claimed_at END) VIRTUAL,
     PRIMARY KEY (campaign_id, contact_id)
@@ -544,6 +546,8 @@ CREATE INDEX inbound_of_number ON inbound (number_id, id);
 -- whoever is no person of ours yet
 CREATE INDEX inbound_strange_phone ON inbound (phone_key) WHERE contact_id IS NULL AND phone_key IS NOT NULL;
 CREATE INDEX inbound_strange_user ON inbound (user_id) WHERE contact_id IS NULL AND user_id IS NOT NULL;
+-- what people answered to a campaign, in the order of its sends
+CREATE INDEX inbound_campaign ON inbound (campaign_id, contact_id, wamid) WHERE campaign_id IS NOT NULL;
 
 -- Statuses whose message we do not know yet (the webhook beat our own record, or it is not ours).
 CREATE TABLE parked_statuses (
@@ -743,6 +747,26 @@ CREATE TABLE erasures (
     actor      TEXT   NOT NULL,
     swept_at   BIGINT NOT NULL
 );
+
+-- What messages cost, by the day from which on; none is ever changed. rates: JSON, as the engine wrote it.
+CREATE TABLE rate_cards (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    valid_from TEXT   NOT NULL,
+    currency   TEXT   NOT NULL,
+    source     TEXT   NOT NULL,
+    rates      TEXT   NOT NULL,
+    actor      TEXT   NOT NULL,
+    at         BIGINT NOT NULL
+);
+
+-- What a campaign's sends came to when they were last gone through: sums, JSON. stamp: what stood in the tallies then.
+CREATE TABLE campaign_sums (
+    campaign_id BIGINT PRIMARY KEY,
+    as_of       BIGINT NOT NULL,
+    took        BIGINT NOT NULL,
+    stamp       TEXT   NOT NULL,
+    sums        TEXT   NOT NULL
+) WITHOUT ROWID;
 
 -- Blocks that somebody of ours asks to be lifted: a second person decides.
 CREATE TABLE lift_requests (

@@ -31,6 +31,7 @@ fn some_row(random: &mut StdRng) -> String {
         ("sent_at", text(&["NULL", "1000", "3000"], &[])),
         ("delivered_at", text(&["NULL", "NULL", "3000"], &[])),
         ("read_at", text(&["NULL", "NULL", "3000"], &[])),
+        ("billed", text(&["NULL", "NULL", "3", "6"], &[])),
     ];
     columns.map(|(column, value)| format!("{column} = {value}")).join(", ")
 }
@@ -49,6 +50,7 @@ fn some_statuses(random: &mut StdRng, contact_id: i64) -> Vec<Happening> {
         let event = SendEvent::Status(status, Current::Yes);
         let mut happening = Happening::new((0, contact_id), Some(attempt), event, random.random_range(0..5_000));
         happening.wamid = Some("wamid.A".to_owned());
+        happening.billed = [None, None, Some(2), Some(3), Some(7)][random.random_range(0..5)];
         statuses.push(happening);
     }
     statuses

@@ -32,6 +32,7 @@ fn row(state: SendState) -> SendRow {
         delivered_at: None,
         read_at: None,
         failed_at: None,
+        billed: None,
     }
 }
 

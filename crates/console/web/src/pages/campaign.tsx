@@ -20,6 +20,7 @@ import { LinkButton } from '../ui/link.tsx';
 import { AsOf, Awaited, Card, Fact, Ident, Meter, Name, Notice, Num, Page, Phone, ProblemNotice, Scroll, Time } from '../ui/parts.tsx';
 import { PaceWithTable } from '../ui/pace.tsx';
 import { CheckAndLaunch } from '../ui/preflight.tsx';
+import { Results } from '../ui/results.tsx';
 import { TermRows } from '../ui/terms.tsx';
 import { TrialDialog } from '../ui/trial.tsx';
 import { CampaignState, Reason, useFailureReason, useSkipReason } from '../ui/words.tsx';
@@ -59,6 +60,7 @@ function Acts({ campaign }: { campaign: Campaign }) {
   return (
     <>
       {sees && state !== 'draft' && campaign.total > 0 && <Button variant="default" loading={save.busy} onClick={() => void save.act()} leftSection={<Icon name="download" size={17} />}>{t('campaign.export')}</Button>}
+      {state !== 'draft' && campaign.total > 0 && <LinkButton variant="default" to="/campaigns/compare" search={{ campaigns: String(campaign.id) }} leftSection={<Icon name="sliders" size={17} />}>{t('compare.act')}</LinkButton>}
       {drafts && <Button variant="default" onClick={clone.open} leftSection={<Icon name="copy" size={17} />}>{t('campaign.clone')}</Button>}
       {drafts && campaign.counts.failed > 0 && ['finished', 'cancelled', 'running', 'paused'].includes(state) && <Button variant="default" onClick={retry.open} leftSection={<Icon name="refresh" size={17} />}>{t('campaign.retry')}</Button>}
       {run && ['running', 'paused', 'scheduled'].includes(state) && <Button variant="default" onClick={setPace.open} leftSection={<Icon name="gauge" size={17} />}>{t('campaign.setRate')}</Button>}
@@ -273,6 +275,7 @@ function Standing({ campaign, at }: { campaign: Campaign; at: number }) {
       </div>
       <Funnel campaign={campaign} />
       {campaign.state === 'running' && <Pace points={points} bound={bound} />}
+      {total > 0 && <Results campaign={campaign} />}
       <div className="columns even">
         <Reasons title={t('campaign.skippedBy')} none={t('campaign.skippedNone')} by={campaign.skipped_by_reason} useWords={useSkipReason} aside={<Skipped campaign={campaign} />} />
         <Reasons title={t('campaign.failedBy')} none={t('campaign.failedNone')} by={campaign.failed_by_code} useWords={useFailureReason} codes />

@@ -31,7 +31,7 @@ export function Campaigns() {
   });
   const make = drafts ? <LinkButton to="/campaigns/new" leftSection={<Icon name="plus" size={18} />}>{t('campaigns.new')}</LinkButton> : undefined;
   return (
-    <Page title={t('nav.campaigns')} acts={<><AsOf at={pages.dataUpdatedAt} />{make}</>}>
+    <Page title={t('nav.campaigns')} acts={<><AsOf at={pages.dataUpdatedAt} /><LinkButton variant="default" to="/campaigns/compare" leftSection={<Icon name="sliders" size={17} />}>{t('compare.act')}</LinkButton>{make}</>}>
       <Awaited asked={pages}>{(data) => {
         const all = data.pages.flatMap(({ items }) => items);
         if (all.length === 0) return <Card><Empty icon="send" title={t('campaigns.none')} act={make}>{t('campaigns.noneWhat')}</Empty></Card>;

@@ -108,13 +108,14 @@ function Verdict({ campaign, preflight, at }: { campaign: Campaign; preflight: P
                 <Table.Tbody>
                   {cost.by_market.map((market) => (
                     <Table.Tr key={market.market}><Table.Th scope="row"><Said>{market.market}</Said></Table.Th><Table.Td className="num"><Num>{market.recipients}</Num></Table.Td>
-                      <Table.Td className="num">{format.number(market.rate, { minimumFractionDigits: 4 })}</Table.Td><Table.Td className="num">{format.number(market.total, { minimumFractionDigits: 2, maximumFractionDigits: 2 })}</Table.Td></Table.Tr>
+                      <Table.Td className="num">{market.rate == null ? t('report.unpriced') : format.number(market.rate, { minimumFractionDigits: 4, maximumFractionDigits: 6 })}</Table.Td><Table.Td className="num">{market.total == null ? '—' : format.number(market.total, { minimumFractionDigits: 2, maximumFractionDigits: 2 })}</Table.Td></Table.Tr>
                   ))}
                   <Table.Tr className="total"><Table.Th scope="row">{t('preflight.total')}</Table.Th><Table.Td className="num"><Num>{eligible}</Num></Table.Td><Table.Td /><Table.Td className="num">{format.money(cost.total, cost.currency)}</Table.Td></Table.Tr>
                 </Table.Tbody>
               </Table>
             </Scroll>
           )}
+          {cost.unpriced > 0 && <Notice tone="warn"><p>{t('preflight.unpriced', { count: cost.unpriced })}</p></Notice>}
           <p className="tiny dim">{t('preflight.invoice')} <Said>{cost.card}</Said></p>
         </Card>
       </div>

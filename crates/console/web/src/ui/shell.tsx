@@ -56,6 +56,7 @@ const PLACES: { group?: string; places: Place[] }[] = [
     group: 'admin',
     places: [
       { to: '/rules', icon: 'sliders', words: 'rules' },
+      { to: '/rate-card', icon: 'ledger', words: 'rateCard' },
       { to: '/accounts', icon: 'account', words: 'accounts' },
       { to: '/users', icon: 'people', words: 'users', needs: 'administer' },
       { to: '/keys', icon: 'key', words: 'keys', needs: 'administer' },
