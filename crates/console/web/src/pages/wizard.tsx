@@ -7,7 +7,7 @@ import { useTranslation } from 'react-i18next';
 
 import { answer, api, type BusinessNumber, type Campaign, type List, type NewCampaign, type Template } from '../api/client.ts';
 import { languageName } from '../format.ts';
-import { useLists, useNumbers, useTemplates } from '../queries.ts';
+import { client, useLists, useNumbers, useTemplates } from '../queries.ts';
 import { askedCare, type Care, careFlaws, USUAL_CARE } from '../care.ts';
 import { columnsOf, examplesOf, offersAWayOut } from '../template.ts';
 import { asked as askedTerms, type Choice, flaws, USUAL_RHYTHM } from '../terms.ts';
@@ -97,7 +97,10 @@ function Steps({ templates, lists, numbers }: { templates: Template[]; lists: Li
       ...(plan.terms.human && (plan.pace.rate !== '' || plan.terms.over !== '') && { gaps: 'human' as const }),
       ...askedTerms(plan.terms), ...askedCare(plan.care),
     };
-    setDraft(await answer(api.POST('/api/v1/campaigns', { body })));
+    const made = await answer(api.POST('/api/v1/campaigns', { body }));
+    // An id is given again once its draft is gone: what was found of that one is not to be shown for this one.
+    client.removeQueries({ queryKey: ['preflight', made.id] });
+    setDraft(made);
     go(3);
   });
 
