@@ -157,8 +157,10 @@ mod tests {
             campaign_id,
             kind: "text".into(),
             detail: "{}".into(),
+            opens: true,
             at: NOW,
             received_at: NOW,
+            ..NewInbound::default()
         }
     }
 

@@ -109,7 +109,7 @@ pub async fn awaiting_approval(app: &App, before: Option<i64>, limit: u32) -> Re
                 continue;
             };
             // What is approved is the template as it is now.
-            if let Some(template) = app.store.template(campaign.template_id).await? {
+            if let Some(template) = app.store.template_of(&campaign).await? {
                 let kept = KeptTemplate::of(&template)?;
                 campaign.template = serde_json::to_string(&kept).map_err(Fault::internal)?;
             }
