@@ -33,10 +33,10 @@ export function Schedule({ choice, pace, change, setPace, numbers }: {
       <div className="stack">
         <Start choice={choice} change={change} />
         <End choice={choice} change={change} />
+        <DaysOff choice={choice} change={change} />
       </div>
       <div className="stack">
         <Peace choice={choice} change={change} />
-        <DaysOff choice={choice} change={change} />
         <Speed choice={choice} change={change} pace={pace} setPace={setPace} numbers={numbers} />
       </div>
     </div>
