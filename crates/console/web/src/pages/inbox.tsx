@@ -18,7 +18,9 @@ import { useFailureReason, useSkipReason } from '../ui/words.tsx';
 
 const LONGEST = 4096;
 /** Nothing more of these is waited for here. */
-const GONE = new Set(['sent', 'delivered', 'read', 'failed', 'skipped']);
+const GONE = new Set(['delivered', 'read', 'failed', 'skipped']);
+/** On its way to a phone: how often it is asked whether it has come there, ms. */
+const ON_ITS_WAY = 5_000;
 
 const isOpen = ({ window }: InboundMessage): boolean => window.open && window.until != null && Date.parse(window.until) > Date.now();
 
@@ -127,7 +129,7 @@ function Reply({ to, close }: { to: InboundMessage; close: () => void }) {
   const left = LONGEST - [...text.trim()].length;
   const ask = () => answer(api.POST('/api/v1/messages/reply', { body: { key, to: to.from ?? '', number: to.number ?? '', text: text.trim(), answers: to.wamid } }));
   // The key names the message, so that to ask again is to look how it stands.
-  const state = useQuery({ queryKey: ['reply', key], queryFn: ask, enabled: sent, refetchOnWindowFocus: false, refetchInterval: ({ state: { data } }) => (data && GONE.has(data.state) ? false : LIVE) });
+  const state = useQuery({ queryKey: ['reply', key], queryFn: ask, enabled: sent, refetchOnWindowFocus: false, refetchInterval: ({ state: { data } }) => (data && GONE.has(data.state) ? false : data?.state === 'sent' ? ON_ITS_WAY : LIVE) });
   const send = useAct(async () => {
     await ask();
     setSent(true);
