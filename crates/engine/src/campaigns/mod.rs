@@ -27,7 +27,7 @@ pub use create::{NewCampaign, create, discard};
 pub use export::export;
 pub use preflight::{CostEstimate, MarketCost, Preflight, preflight};
 pub use recur::{NextRun, recur};
-pub use reply::{ReplyOrder, mind_window, send_reply};
+pub use reply::{ReplyOrder, answered, mind_window, send_reply};
 pub use report::{
     CampaignReport, Compared, Comparison, CostReport, CostRow, Country, Failure, Funnel, Hour, Money, Place, Shares,
     Tapped, compare, report,

@@ -107,6 +107,19 @@ pub async fn send_reply(app: &Arc<App>, actor: &Actor, order: &ReplyOrder) -> Re
     }
 }
 
+/// How an answer stands.
+///
+/// # Errors
+/// When there is none with this key.
+#[crate::boxed]
+pub async fn answered(app: &App, key: &str) -> Result<MessageView> {
+    let key = key.trim();
+    match app.store.campaign_named(&name_of(key)).await? {
+        Some(made) if made.kind == MessageKind::Reply as i16 => view(app, key, made.id).await,
+        _ => Err(Fault::not_found(format!("There is no message with the key {key:?}."))),
+    }
+}
+
 /// The person who is answered, if their window at the number is open. Somebody whom we do not know becomes a person by
 /// being answered, as by any message; without consent to anything.
 async fn writer(app: &App, to: &Person, number: &store::BusinessNumber) -> Result<i64> {

@@ -25,6 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(paths!(test))
         .routes(paths!(inbound))
         .routes(paths!(reply))
+        .routes(paths!(answered))
         .routes(paths!(window))
 }
 
@@ -107,6 +108,14 @@ async fn reply(
     Json(body): Json<ReplyOrder>,
 ) -> Result<Json<MessageView>, Problem> {
     Ok(Json(campaigns::send_reply(&app, &caller.actor, &body).await?))
+}
+
+/// How an answer in free text stands.
+#[utoipa::path(get, path = "/api/v1/messages/reply/{key}", tag = "messages",
+    params(("key" = String, Path, description = "The key that it was asked for with")),
+    responses((status = 200, description = "The message as it stands", body = MessageView)))]
+async fn answered(State(app): State<Arc<App>>, Path(key): Path<String>) -> Result<Json<MessageView>, Problem> {
+    Ok(Json(campaigns::answered(&app, &key).await?))
 }
 
 /// Until when a person may be answered in free text, by business number. The look is recorded.

@@ -104,6 +104,9 @@ async fn an_answer_outside_the_window_is_refused_with_when_it_closed_and_what_to
     assert_eq!(again.body["id"], planned.body["id"]);
     let shown = ask(local, get("/api/v1/messages/one")).await;
     assert_eq!(shown.body["id"], planned.body["id"]);
+    let stands = ask(local, get("/api/v1/messages/reply/one")).await;
+    assert_eq!((&stands.body["id"], &stands.body["state"]), (&planned.body["id"], &planned.body["state"]));
+    assert_eq!(ask(local, get("/api/v1/messages/reply/none")).await.status, StatusCode::NOT_FOUND);
     for (body, words) in [
         (json!({"key": "two", "to": "+201000000001", "number": NUMBER, "text": " "}), "it is empty"),
         (json!({"key": "two", "to": "+201000000001", "number": NUMBER, "text": "x".repeat(4097)}), "4097 characters"),

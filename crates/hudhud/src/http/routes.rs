@@ -125,6 +125,7 @@ pub(super) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::GET, "/api/v1/messages/{key}", Needs(RunCampaigns)),
     (Method::GET, "/api/v1/messages/inbound", Needs(ReadMessages)),
     (Method::POST, "/api/v1/messages/reply", Needs(ReadMessages)),
+    (Method::GET, "/api/v1/messages/reply/{key}", Needs(ReadMessages)),
     (Method::POST, "/api/v1/messages/window", Needs(ReadMessages)),
     (Method::GET, "/api/v1/rules", Needs(Look)),
     (Method::POST, "/api/v1/rules", Needs(Audit)),

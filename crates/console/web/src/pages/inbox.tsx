@@ -128,8 +128,7 @@ function Reply({ to, close }: { to: InboundMessage; close: () => void }) {
   const [sent, setSent] = useState(false);
   const left = LONGEST - [...text.trim()].length;
   const ask = () => answer(api.POST('/api/v1/messages/reply', { body: { key, to: to.from ?? '', number: to.number ?? '', text: text.trim(), answers: to.wamid } }));
-  // The key names the message, so that to ask again is to look how it stands.
-  const state = useQuery({ queryKey: ['reply', key], queryFn: ask, enabled: sent, refetchOnWindowFocus: false, refetchInterval: ({ state: { data } }) => (data && GONE.has(data.state) ? false : data?.state === 'sent' ? ON_ITS_WAY : LIVE) });
+  const state = useQuery({ queryKey: ['reply', key], queryFn: () => answer(api.GET('/api/v1/messages/reply/{key}', { params: { path: { key } } })), enabled: sent, refetchOnWindowFocus: false, refetchInterval: ({ state: { data } }) => (data && GONE.has(data.state) ? false : data?.state === 'sent' ? ON_ITS_WAY : LIVE) });
   const send = useAct(async () => {
     await ask();
     setSent(true);
