@@ -26,7 +26,7 @@ try {
   tapped = (await hudhud.request('GET', '/api/v1/optouts')).items.find(({ source }) => source === 'button')?.phone ?? tapped;
   const pages = [
     ['home', '/'], ['campaigns', '/campaigns'], ['campaign-running', `/campaigns/${running}`, 6_500], ['campaign-finished', `/campaigns/${finished}`], ['campaign-paused', `/campaigns/${paused}`], ['campaign-draft', `/campaigns/${draft}`], ['campaign-recurring', `/campaigns/${recurring}`], ['campaign-pilot', `/campaigns/${pilot}`], ['campaign-harmed', `/campaigns/${harmed}`], ['campaign-two', `/campaigns/${large}`],
-    ['lists', '/lists'], ['templates', '/templates'], ['board', '/queue', 6_500], ['in-doubt', '/in-doubt'], ['failed', '/failed'], ['webhooks', '/webhooks'], ['reviews', '/reviews'], ['words', '/words'], ['ledger', '/ledger'], ['opt-outs', '/opt-outs'], ['opt-out-file', '/opt-outs/import'], ['lifts', '/lifts'], ['messages', '/messages'], ['inbox', '/inbox'], ['rules', '/rules'], ['left-out', `/campaigns/${finished}/left-out`],
+    ['lists', '/lists'], ['templates', '/templates'], ['board', '/queue', 6_500], ['in-doubt', '/in-doubt'], ['failed', '/failed'], ['webhooks', '/webhooks'], ['reviews', '/reviews'], ['words', '/words'], ['ledger', '/ledger'], ['opt-outs', '/opt-outs'], ['opt-out-file', '/opt-outs/import'], ['lifts', '/lifts'], ['messages', '/messages'], ['inbox', '/inbox'], ['rules', '/rules'], ['rate-card', '/rate-card'], ['compare', `/campaigns/compare?campaigns=${finished},${running}`], ['left-out', `/campaigns/${finished}/left-out`],
     ['accounts', '/accounts'], ['keys', '/keys'], ['users', '/users'], ['audit', '/audit'], ['missing', '/nowhere'],
   ];
   const all = async (page, shoot) => {
