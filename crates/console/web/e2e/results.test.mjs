@@ -117,6 +117,8 @@ test('an administrator saves a new rate card, and the older one is kept', { time
   assert.equal(file.suggestedFilename(), 'rate-card-2027-01-01.csv');
   await page.locator('input[type=file]').setInputFiles(await file.path());
   await until('it is saved', async () => (await hudhud.request('GET', '/api/v1/rate-card')).cards.length === 3);
+  // A file that is given before the page is through with the last one is not taken.
+  await page.locator('.pagehead button[data-loading]').waitFor({ state: 'detached' });
   await page.locator('input[type=file]').setInputFiles({ name: 'prices.csv', mimeType: 'text/csv', buffer: Buffer.from('market,category,rate,currency,valid_from\nAtlantis,marketing,1,USD,2027-01-01\n') });
   await page.locator('[data-problem]').waitFor();
   assert.match(await page.locator('[data-problem]').innerText(), /Atlantis/);
